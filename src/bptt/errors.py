@@ -1,0 +1,39 @@
+"""Exceptions. Every message reads: name, rule with symbols = numbers, got, reason or remedy, on one line."""
+
+from __future__ import annotations
+
+
+class BpttError(Exception):
+    """Base of every error that bptt raises on purpose."""
+
+
+class InvalidInput(BpttError, ValueError):
+    """A value breaks a rule of the public interface."""
+
+
+class InvalidType(BpttError, TypeError):
+    """An object has a type that the public interface does not take."""
+
+
+class NotFittedError(BpttError, ValueError):
+    """Something was asked of a model that has not been trained yet."""
+
+
+class FileMissing(BpttError, FileNotFoundError):
+    """A named file or folder does not exist."""
+
+
+class DataError(InvalidInput):
+    """A table or series cannot be used as it stands."""
+
+
+class FileFormatError(InvalidInput):
+    """A file is not what it should be, or does not fit what it is loaded into."""
+
+
+class DivergedError(BpttError, RuntimeError):
+    """Training met a loss or gradient that is not finite; the last good weights were kept."""
+
+
+class GradientError(BpttError, AssertionError):
+    """A gradient check found a derivative that disagrees with its reference."""
