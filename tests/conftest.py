@@ -1,0 +1,57 @@
+"""What every test shares: a quiet environment, a seeded generator, the files that lie beside the project."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+# Before anything is imported: pictures need no screen, and no test asks the network for anything.
+os.environ["MPLBACKEND"] = "Agg"
+os.environ["BPTT_OFFLINE"] = "1"
+
+import numpy as np
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def rng(request: pytest.FixtureRequest) -> np.random.Generator:
+    """Return a generator seeded by the test's own name: the same numbers alone and in any order."""
+    return np.random.default_rng(zlib.crc32(request.node.nodeid.encode()))
+
+
+def _folder(variable: str, beside: str) -> tuple[Path | None, str]:
+    """Return the folder that `variable` names, else the one beside the repository, and why neither is there."""
+    named = os.environ.get(variable)
+    places = [Path(named)] if named else []
+    places.append(REPOSITORY.parent / "shared" / beside)
+    found = next((place for place in places if place.is_dir()), None)
+    told = f"{variable}={named} is not a folder" if named else f"{variable} is not set"
+    return found, f"{told}, and ../shared/{beside} is not there"
+
+
+@pytest.fixture(scope="session")
+def data_file() -> Callable[[str], Path]:
+    """Return a function from a name (``"beijing_pm25.csv"``) to its path; an absent file skips the test."""
+
+    def find(name: str) -> Path:
+        folder, reason = _folder("BPTT_DATA_DIR", "data")
+        if folder is None:
+            pytest.skip(f"needs {name}, which is not part of the project: {reason}")
+        if not (folder / name).exists():
+            pytest.skip(f"needs {name}, which is not part of the project: it is not in {folder}")
+        return folder / name
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def conformance_dir() -> Path:
+    """Return the folder of recurrent-operator test vectors; it skips the test if the folder is absent."""
+    folder, reason = _folder("BPTT_CONFORMANCE_DIR", "conformance")
+    if folder is None:
+        pytest.skip(f"needs the conformance vectors, which are not part of the project: {reason}")
+    return folder
