@@ -1,0 +1,59 @@
+"""Engines by name. Each is a module with `NAME`, `forward` and `backward` of one signature, loaded when first asked for."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Collection, Mapping
+from typing import Any, Protocol, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from bptt.cells.protocol import Cell
+from bptt.checks import check_choice
+from bptt.engine.tape import Array, Sweep, Tape
+
+
+class Engine(Protocol):
+    """What an engine's module offers; see `bptt.engine.reference` for shapes."""
+
+    NAME: str
+
+    def forward(
+        self,
+        cell: Cell,
+        parameters: Mapping[str, Array],
+        x: Array,
+        state0: Mapping[str, Array] | None = None,
+        lengths: npt.NDArray[np.int64] | None = None,
+        *,
+        outputs: str = "all",
+        tape: bool = True,
+    ) -> tuple[Array | None, dict[str, Array], Tape | None]:
+        """Run a layer over a batch of sequences."""
+
+    def backward(
+        self,
+        tape: Tape,
+        dh: Array | None = None,
+        dstate_T: Mapping[str, Array] | None = None,
+        *,
+        want: Collection[str] = ...,
+    ) -> Sweep:
+        """Sweep back through time."""
+
+
+# "auto" is the fastest engine that can run here.
+ENGINES: dict[str, str] = {"auto": "bptt.engine.reference", "numpy": "bptt.engine.reference"}
+
+
+def get_engine(name: str) -> Engine:
+    """Return an engine by name.
+
+    Raises
+    ------
+    InvalidInput
+        Unknown name.
+    """
+    module: Any = importlib.import_module(ENGINES[check_choice("engine", name, ENGINES)])
+    return cast(Engine, module)
