@@ -1,0 +1,60 @@
+"""Recurrent networks by backpropagation through time: equations by hand, checked by machine."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bptt import cells, data, optim, plots, verify
+    from bptt.cells import Cell, Stage
+    from bptt.errors import BpttError
+    from bptt.models import load, save
+    from bptt.network import Network, Recurrent
+    from bptt.training import History, train
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "BpttError",
+    "Cell",
+    "History",
+    "Network",
+    "Recurrent",
+    "Stage",
+    "__version__",
+    "cells",
+    "data",
+    "load",
+    "optim",
+    "plots",
+    "save",
+    "train",
+    "verify",
+]
+
+# Where each public name lives. Loaded when first asked for, so that `import bptt` costs next to nothing.
+_HOMES = {
+    "BpttError": "bptt.errors",
+    "Cell": "bptt.cells",
+    "History": "bptt.training",
+    "Network": "bptt.network",
+    "Recurrent": "bptt.network",
+    "Stage": "bptt.cells",
+    "load": "bptt.models",
+    "save": "bptt.models",
+    "train": "bptt.training",
+}
+_MODULES = ("cells", "data", "optim", "plots", "verify")
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    if name in _MODULES:
+        return importlib.import_module(f"bptt.{name}")
+    raise AttributeError(f"module 'bptt' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,416 @@
+"""A stack of recurrent layers: the place where directions, layers, states and ragged lengths meet an engine."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from bptt.cells import Cell, get_cell
+from bptt.checks import Array, check_array, check_choice, check_dtype, check_lengths, check_number, check_whole
+from bptt.engine import get_engine
+from bptt.engine.blas import one_blas_thread
+from bptt.engine.choice import ENGINES
+from bptt.engine.tape import WANT, Tape
+from bptt.errors import InvalidInput
+from bptt.initializers import Glorot, Initializer, Orthogonal, get_initializer
+from bptt.network.constraints import RecurrentConstraint
+from bptt.network.dropout import dropout_mask
+from bptt.network.parameters import prefixes, start_cell
+from bptt.network.records import Gradients, StackTape, State
+
+DIRECTIONS = {"forward": ("forward",), "reverse": ("reverse",), "bidirectional": ("forward", "reverse")}
+
+
+class Recurrent:
+    """A stack of recurrent layers of one cell.
+
+    Parameters
+    ----------
+    cell : str, Cell or Cell subclass
+        ``"elman"``, ``"gru"``, ``"gru_reset_before"``, ``"lstm"``, ``"lstm_peephole"``, or a cell of your own.
+    input_size, hidden_size : int
+        D and H.
+    num_layers : int
+        Layers stacked; each reads the outputs of the one below (of both directions).
+    direction : {"forward", "reverse", "bidirectional"}
+        "reverse" runs each row from its own last valid step to its first.
+    bias : bool
+        Whether there are ``b_h`` and the cell's ``b_*`` vectors.
+    dropout : float
+        Probability in [0, 1) of dropping an output between two layers, while training.
+    dtype : {"float64", "float32"}
+        Layers default to float64, for checking and teaching; float32 is faster.
+    seed : int
+        Of the starting weights.
+    initializers : mapping of bare parameter name to Initializer or its name, optional
+        By default input weights are Glorot uniform and recurrent ones orthogonal.
+    mask, signs : ndarray (H, H) and (H,), optional
+        Missing recurrent connections, and units of one sign (Dale's law): see `RecurrentConstraint`.
+    engine : {"auto", "numpy"}
+        What runs the equations.
+    **options
+        The cell's own, e.g. ``activation="relu"``.
+
+    Attributes
+    ----------
+    parameters : dict of str to ndarray
+        The live arrays: ``layers.0.W_xh`` (D, G * H), ``layers.0.W_hh`` (H, G * H), ``layers.0.b_h`` (G * H,),
+        ``layers.1.reverse.W_xh``, ...
+
+    Raises
+    ------
+    InvalidInput, InvalidType
+        A setting that does not fit; the message names it.
+    """
+
+    def __init__(
+        self,
+        cell: str | Cell | type[Cell],
+        input_size: int,
+        hidden_size: int,
+        *,
+        num_layers: int = 1,
+        direction: str = "forward",
+        bias: bool = True,
+        dropout: float = 0.0,
+        dtype: str = "float64",
+        seed: int = 0,
+        initializers: Mapping[str, Initializer | str] | None = None,
+        mask: object = None,
+        signs: object = None,
+        engine: str = "auto",
+        **options: Any,
+    ) -> None:
+        self.cell = get_cell(cell, options)
+        self.input_size = check_whole("input_size", input_size)
+        self.hidden_size = check_whole("hidden_size", hidden_size)
+        self.num_layers = check_whole("num_layers", num_layers)
+        self.direction = check_choice("direction", direction, DIRECTIONS)
+        self.bias = bool(bias)
+        self.dropout = check_number("dropout", dropout, least=0.0, below=1.0)
+        self.dtype = check_dtype(dtype)
+        self.seed = check_whole("seed", seed, least=0)
+        self.engine = check_choice("engine", engine, ENGINES)
+        if dropout and num_layers == 1:
+            raise InvalidInput("dropout acts between layers and needs num_layers >= 2. Got num_layers = 1")
+        self.constraint = RecurrentConstraint.make(mask, signs, self.hidden_size)
+        self.prefixes = prefixes(self.num_layers, self.directions)
+        self.parameters = self._start(initializers)
+
+    @property
+    def directions(self) -> tuple[str, ...]:
+        """The directions run, in the order of the outputs."""
+        return DIRECTIONS[self.direction]
+
+    @property
+    def output_size(self) -> int:
+        """H, or 2 H for both directions."""
+        return self.hidden_size * len(self.directions)
+
+    @property
+    def states(self) -> tuple[str, ...]:
+        """Names of the cell's states, the output first."""
+        return self.cell.plan.states
+
+    def state_shape(self, batch: int) -> tuple[int, int, int]:
+        """Return (L * directions, B, H), the shape of each state."""
+        return (len(self.prefixes), batch, self.hidden_size)
+
+    # ---------------------------------------------------------------- public passes, batch first
+
+    def forward(
+        self,
+        x: npt.ArrayLike,
+        state: Mapping[str, npt.ArrayLike] | None = None,
+        lengths: npt.ArrayLike | None = None,
+        *,
+        parameters: Mapping[str, Array] | None = None,
+        dropout_key: tuple[int, int] | None = None,
+    ) -> tuple[Array, State, StackTape]:
+        """Run the stack over a batch.
+
+        Parameters
+        ----------
+        x : array_like (B, T, D)
+            Converted to the layer's dtype; complex input stays complex.
+        state : mapping of state name to array_like (L * directions, B, H), optional
+            Initial state; zeros where absent. Order: layer 0 forward, layer 0 reverse, layer 1 forward, ...
+        lengths : array_like of int (B,), optional
+            Valid steps of each row, 1..T. Outputs past the end are 0 and carry no gradient.
+        parameters : mapping, optional
+            Used in place of the layer's own.
+        dropout_key : (seed, step), optional
+            Draws dropout; without it nothing is dropped.
+
+        Returns
+        -------
+        h : ndarray (B, T, H * directions)
+            Outputs of the last layer.
+        state : dict of state name to ndarray (L * directions, B, H)
+            After each row's last valid step (the reverse direction's: after its first).
+        tape : StackTape
+            For `backward`.
+
+        Raises
+        ------
+        InvalidInput, InvalidType
+            Wrong shape, dtype or lengths.
+        """
+        x_t, state0, checked = self.check_inputs(x, state, lengths)
+        with one_blas_thread():
+            h, final, tape = self.run(x_t, state0, checked, parameters=parameters, dropout_key=dropout_key)
+        assert h is not None
+        return h.transpose(1, 0, 2), final, cast(StackTape, tape)
+
+    def backward(
+        self,
+        tape: StackTape,
+        dh: npt.ArrayLike | None = None,
+        dstate: Mapping[str, npt.ArrayLike] | None = None,
+        *,
+        want: Collection[str] = WANT,
+    ) -> Gradients:
+        """Sweep back through time and layers.
+
+        Parameters
+        ----------
+        tape : StackTape
+            From `forward`; the same tape can be swept more than once.
+        dh : array_like (B, T, H * directions), optional
+            dL/dh of every output.
+        dstate : mapping of state name to array_like (L * directions, B, H), optional
+            dL/d(final state).
+        want : collection of {"parameters", "x", "state0"}
+            What to return; leaving out "x" saves a product.
+
+        Returns
+        -------
+        Gradients
+            Of the parameters, x (B, T, D) and the initial state.
+        """
+        batch = tape.tapes[0].x.shape[1]
+        dtype = tape.tapes[0].states["h"].dtype
+        dh_t = None
+        if dh is not None:
+            shape = [("B", batch), ("T", tape.steps), ("H", self.output_size)]
+            dh_t = check_array("dh", dh, shape, dtype=dtype).transpose(1, 0, 2)
+        with one_blas_thread():
+            found = self.sweep(tape, dh_t, self._check_state("dstate", dstate, batch, dtype), want=want)
+        return Gradients(found.parameters, None if found.x is None else found.x.transpose(1, 0, 2), found.state)
+
+    def zero_state(self, batch: int) -> State:
+        """Return a state of zeros for `batch` rows."""
+        return {name: np.zeros(self.state_shape(batch), self.dtype) for name in self.states}
+
+    # ---------------------------------------------------------------- the same inside, time first
+
+    def check_inputs(
+        self, x: npt.ArrayLike, state: Mapping[str, npt.ArrayLike] | None, lengths: npt.ArrayLike | None
+    ) -> tuple[Array, State | None, npt.NDArray[np.int64] | None]:
+        """Return x time first, the state and the lengths, checked."""
+        reason = f"the layer was made with input_size = {self.input_size}"
+        array = check_array(
+            "x", x, [("B", None), ("T", None), ("D", self.input_size)], dtype=self.dtype, reason=reason
+        )
+        batch, steps = array.shape[:2]
+        if batch < 1 or steps < 1:
+            raise InvalidInput(f"x must hold at least one row and one step. Got shape {array.shape}")
+        checked = check_lengths(lengths, batch, steps)
+        return array.transpose(1, 0, 2), self._check_state("state", state, batch, self.dtype), checked
+
+    def run(
+        self,
+        x: Array,
+        state0: State | None,
+        lengths: npt.NDArray[np.int64] | None,
+        *,
+        parameters: Mapping[str, Array] | None = None,
+        dropout_key: tuple[int, int] | None = None,
+        outputs: str = "all",
+        tape: bool = True,
+    ) -> tuple[Array | None, State, StackTape | None]:
+        """Run the stack on x (T, B, D) without checks; with outputs="last" the top layer's outputs are None."""
+        engine = get_engine(self.engine)
+        used = self.parameters if parameters is None else parameters
+        steps = len(x)
+        order = _reversal(lengths, steps)
+        inputs, top = x, self.num_layers - 1
+        finals: list[dict[str, Array]] = []
+        tapes: list[Tape] = []
+        masks: list[Array | None] = []
+        h: Array | None = None
+        for layer in range(self.num_layers):
+            wanted = outputs if layer == top else "all"
+            found: list[Array | None] = []
+            for d, direction in enumerate(self.directions):
+                k = layer * len(self.directions) + d
+                backwards = direction == "reverse"
+                h_k, final, tape_k = engine.forward(
+                    self.cell,
+                    self._of_layer(used, self.prefixes[k]),
+                    _reverse(inputs, order) if backwards else inputs,
+                    None if state0 is None else {name: s[k] for name, s in state0.items()},
+                    lengths,
+                    outputs=wanted,
+                    tape=tape,
+                )
+                found.append(_reverse(h_k, order) if backwards and h_k is not None else h_k)
+                finals.append(final)
+                if tape_k is not None:
+                    tapes.append(tape_k)
+            if wanted == "last":
+                break
+            h = cast(Array, found[0]) if len(found) == 1 else np.concatenate(cast(list[Array], found), axis=2)
+            if layer < top:
+                mask = None
+                if dropout_key is not None and self.dropout:
+                    seed, number = dropout_key
+                    mask = dropout_mask(
+                        h.shape, self.dropout, seed=seed, step=number, layer=layer, dtype=self.dtype
+                    )
+                    h = h * mask
+                masks.append(mask)
+                inputs = h
+        state = {name: np.stack([final[name] for final in finals]) for name in self.states}
+        record = StackTape(tuple(tapes), used, tuple(masks), lengths, steps) if tape else None
+        return (h if outputs == "all" else None), state, record
+
+    def sweep(
+        self,
+        tape: StackTape,
+        dh: Array | None,
+        dstate: State | None,
+        *,
+        want: Collection[str] = WANT,
+    ) -> Gradients:
+        """Sweep back with dh (T, B, H * directions), without checks; x's gradient comes time first."""
+        engine = get_engine(self.engine)
+        H, n = self.hidden_size, len(self.directions)
+        order = _reversal(tape.lengths, tape.steps)
+        parameters: dict[str, Array] = {}
+        states: list[dict[str, Array]] = [{} for _ in self.prefixes]
+        for layer in range(self.num_layers - 1, -1, -1):
+            if dh is not None and layer < self.num_layers - 1 and tape.masks[layer] is not None:
+                dh = dh * tape.masks[layer]
+            below = None
+            wanted = set(want) - ({"x"} if layer == 0 and "x" not in want else set())
+            if layer > 0:
+                wanted.add("x")
+            for d, direction in enumerate(self.directions):
+                k = layer * n + d
+                backwards = direction == "reverse"
+                dh_k = None if dh is None else dh[:, :, d * H : (d + 1) * H]
+                found = engine.backward(
+                    tape.tapes[k],
+                    _reverse(dh_k, order) if backwards and dh_k is not None else dh_k,
+                    None if dstate is None else {name: s[k] for name, s in dstate.items()},
+                    want=wanted,
+                )
+                if found.x is not None:
+                    dx = _reverse(found.x, order) if backwards else found.x
+                    below = dx if below is None else below + dx
+                for name, gradient in (found.parameters or {}).items():
+                    parameters[self.prefixes[k] + name] = self._pull_back(
+                        name, tape.trained[self.prefixes[k] + name], gradient
+                    )
+                states[k] = found.state0 or {}
+            dh = below
+        state = None
+        if "state0" in want:
+            state = {name: np.stack([s[name] for s in states]) for name in self.states}
+        ordered = {name: parameters[name] for name in tape.trained if name in parameters}
+        return Gradients(ordered, dh if "x" in want else None, state)
+
+    # ---------------------------------------------------------------- configuration
+
+    def config(self) -> dict[str, Any]:
+        """Return what a model file keeps beside the arrays."""
+        return {
+            "cell": self.cell.config(),
+            "input_size": self.input_size,
+            "hidden_size": self.hidden_size,
+            "num_layers": self.num_layers,
+            "direction": self.direction,
+            "bias": self.bias,
+            "dropout": self.dropout,
+            "dtype": self.dtype.name,
+            **({} if self.constraint is None else self.constraint.config()),
+        }
+
+    def __repr__(self) -> str:
+        return (
+            f"Recurrent({self.cell!r}, input_size={self.input_size}, hidden_size={self.hidden_size}, "
+            f"num_layers={self.num_layers}, direction={self.direction!r}, dtype={self.dtype.name!r})"
+        )
+
+    def _start(self, initializers: Mapping[str, Initializer | str] | None) -> dict[str, Array]:
+        chosen: dict[str, Initializer] = {}
+        known = {*self.cell.plan.weights, *self.cell.plan.vectors, "b_h"}
+        for name, (rows, _) in self.cell.plan.weights.items():
+            chosen[name] = Glorot() if rows == "x" else Orthogonal()
+        for name, initializer in (initializers or {}).items():
+            if name not in known:
+                raise InvalidInput(
+                    f"initializers must name parameters of the {self.cell.name} cell: "
+                    f"{', '.join(sorted(known))}. Got {name!r}"
+                )
+            chosen[name] = get_initializer(initializer)
+        rng = np.random.default_rng(self.seed)
+        parameters: dict[str, Array] = {}
+        for k, prefix in enumerate(self.prefixes):
+            inputs = self.input_size if k < len(self.directions) else self.output_size
+            made = start_cell(self.cell, inputs, self.hidden_size, self.bias, self.dtype, rng, chosen)
+            for name, array in made.items():
+                if self.constraint is not None and name == "W_hh":
+                    array = self.constraint.start(array)
+                parameters[prefix + name] = array
+        return parameters
+
+    def _of_layer(self, parameters: Mapping[str, Array], prefix: str) -> dict[str, Array]:
+        """Return one layer's parameters under their bare names, constraints applied."""
+        found = {}
+        for name, value in parameters.items():
+            if name.startswith(prefix) and "." not in name[len(prefix) :]:
+                bare = name[len(prefix) :]
+                constrained = self.constraint is not None and bare == "W_hh"
+                found[bare] = self.constraint.effective(value) if constrained else value  # type: ignore[union-attr]  # checked in `constrained`
+        return found
+
+    def _pull_back(self, name: str, trained: Array, gradient: Array) -> Array:
+        if self.constraint is None or name != "W_hh":
+            return gradient
+        return self.constraint.pull_back(trained, gradient)
+
+    def _check_state(
+        self, name: str, state: Mapping[str, npt.ArrayLike] | None, batch: int, dtype: np.dtype[Any]
+    ) -> State | None:
+        if state is None:
+            return None
+        if not isinstance(state, Mapping):
+            raise InvalidInput(
+                f"{name} must be a mapping with keys {', '.join(self.states)}. Got {type(state).__name__}"
+            )
+        unknown = [key for key in state if key not in self.states]
+        if unknown:
+            raise InvalidInput(
+                f"{name} must have only the keys {', '.join(self.states)} of the {self.cell.name} cell. Got {unknown[0]!r}"
+            )
+        shape = list(zip(("L * directions", "B", "H"), self.state_shape(batch), strict=True))
+        return {key: check_array(f"{name}[{key!r}]", value, shape, dtype=dtype) for key, value in state.items()}
+
+
+def _reversal(lengths: npt.NDArray[np.int64] | None, steps: int) -> npt.NDArray[np.int64] | None:
+    """Step order (T, B) that turns each row around within its own length; None for all of one length."""
+    if lengths is None:
+        return None
+    t = np.arange(steps)[:, None]
+    return np.where(t < lengths, lengths - 1 - t, t)
+
+
+def _reverse(array: Array, order: npt.NDArray[np.int64] | None) -> Array:
+    if order is None:
+        return array[::-1]
+    return array[order, np.arange(array.shape[1])]
