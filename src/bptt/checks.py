@@ -110,7 +110,12 @@ def check_whole(name: str, value: object, *, least: int = 1) -> int:
 
 
 def check_number(
-    name: str, value: object, *, least: float | None = None, below: float | None = None, above: float | None = None
+    name: str,
+    value: object,
+    *,
+    least: float | None = None,
+    below: float | None = None,
+    above: float | None = None,
 ) -> float:
     """Return `value` as a finite float, with least <= value < below and value > above where given."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):

@@ -144,7 +144,8 @@ class Formula:
                     self._check_expression(value, known, callables)
             case _:
                 raise self.refuse(
-                    node, "expressions are names, numbers, + - * / and calls of functions of bptt.activations by name"
+                    node,
+                    "expressions are names, numbers, + - * / and calls of functions of bptt.activations by name",
                 )
 
     def _check_function(self, node: ast.AST, name: str) -> None:

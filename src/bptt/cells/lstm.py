@@ -69,7 +69,18 @@ class PeepholeLSTM(Cell):
 
     @staticmethod
     def backward(
-        dh: Any, dc: Any, i: Any, f: Any, g: Any, o: Any, s: Any, c: Any, c_prev: Any, p_i: Any, p_f: Any, p_o: Any
+        dh: Any,
+        dc: Any,
+        i: Any,
+        f: Any,
+        g: Any,
+        o: Any,
+        s: Any,
+        c: Any,
+        c_prev: Any,
+        p_i: Any,
+        p_f: Any,
+        p_o: Any,
     ) -> Any:
         do = dh * s  # (P7)'
         ds = dh * o

@@ -94,9 +94,7 @@ def make_plan(cell: Cell) -> CellPlan:
     unused = [v for v in cell.vectors if v not in resolver.used]
     if unused:
         raise InvalidInput(f"{title}.vectors must all be used in forward. Got unused {', '.join(unused)}")
-    digest = "-".join(
-        f.digest[:16] for s in stages for f in (s.forward, s.backward) if f is not None
-    )
+    digest = "-".join(f.digest[:16] for s in stages for f in (s.forward, s.backward) if f is not None)
     return CellPlan(
         states=states,
         gates=gates,
@@ -126,7 +124,7 @@ class _Resolver:
             raise InvalidInput(f"{where} must have a forward. Got none: write it as a static method")
         forward = Formula(stage.forward, callables=callables, where=f"{where}.forward")
         columns, bias_columns, parts = self._columns(stage, forward, where)
-        products = tuple(self._product(stage, weight, operand, columns, parts, where)
+        products = tuple(self._product(stage, weight, operand, parts, where)
                          for weight, operand in stage.products.items() if stage.gates)  # fmt: skip
         inputs = tuple(self._forward_source(name, columns, forward) for name in forward.arguments)
         self.used |= {s.name for s in inputs}
@@ -169,7 +167,7 @@ class _Resolver:
         return tuple(columns), tuple(bias_columns), parts
 
     def _product(
-        self, stage: type[Stage], weight: str, operand: str, columns: tuple[str, ...],
+        self, stage: type[Stage], weight: str, operand: str,
         parts: dict[str, dict[str, int]], where: str,
     ) -> Product:  # fmt: skip
         kind: Literal["x", "previous", "value"]
@@ -220,7 +218,9 @@ class _Resolver:
             )
         if len(found) > 1:
             kinds = " and ".join(s.kind for s in found)
-            raise InvalidInput(f"{formula.where}: argument {name} must mean one thing. Got a {kinds}: rename one")
+            raise InvalidInput(
+                f"{formula.where}: argument {name} must mean one thing. Got a {kinds}: rename one"
+            )
         return found[0]
 
     def _with_backward(

@@ -93,7 +93,8 @@ class Cell(Stage):
         for key in options:
             if key not in allowed:
                 raise InvalidInput(
-                    f"option of the {self.name} cell must be one of {', '.join(allowed) or '(it takes none)'}. Got {key!r}"
+                    f"option of the {self.name} cell must be one of {', '.join(allowed) or '(it takes none)'}. "
+                    f"Got {key!r}"
                 )
         self.options: dict[str, Any] = {**allowed, **options}
         for key in self.constants:
@@ -139,7 +140,7 @@ class Cell(Stage):
         return f"{type(self).__name__}({inside})"
 
     def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and self.options == other.options  # type: ignore[attr-defined]  # same type
+        return isinstance(other, Cell) and type(self) is type(other) and self.options == other.options
 
     def __hash__(self) -> int:
         return hash((type(self), tuple(self.options.items())))

@@ -12,12 +12,12 @@ from bptt.cells.protocol import Cell
 from bptt.checks import check_choice
 from bptt.errors import InvalidInput, InvalidType
 
-CELLS: dict[str, type[Cell]] = {
-    cell.name: cell for cell in (Elman, GRU, GRUResetBefore, LSTM, PeepholeLSTM)
-}
+CELLS: dict[str, type[Cell]] = {cell.name: cell for cell in (Elman, GRU, GRUResetBefore, LSTM, PeepholeLSTM)}
 
 
-def get_cell(cell: str | Cell | type[Cell], options: dict[str, Any] | None = None, *, own: Iterable[type[Cell]] = ()) -> Cell:
+def get_cell(
+    cell: str | Cell | type[Cell], options: dict[str, Any] | None = None, *, own: Iterable[type[Cell]] = ()
+) -> Cell:
     """Return a cell object from a name, a class or a cell.
 
     Parameters
@@ -38,7 +38,8 @@ def get_cell(cell: str | Cell | type[Cell], options: dict[str, Any] | None = Non
     if isinstance(cell, Cell):
         if options:
             raise InvalidInput(
-                f"options must be given to the cell itself when it is an object. Got {', '.join(options)} beside {cell!r}"
+                "options must be given to the cell itself when it is an object. "
+                f"Got {', '.join(options)} beside {cell!r}"
             )
         return cell
     if isinstance(cell, type) and issubclass(cell, Cell):

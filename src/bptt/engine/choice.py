@@ -1,4 +1,4 @@
-"""Engines by name. Each is a module with `NAME`, `forward` and `backward` of one signature, loaded when first asked for."""
+"""Engines by name. Each is a module with `NAME`, `forward` and `backward` of one signature, loaded when asked for."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bptt.cells.plan import StagePlan
+from bptt.errors import InvalidType
 
 Array = npt.NDArray[Any]
 
@@ -38,7 +39,9 @@ def pull_back(stage: StagePlan, arguments: list[Any], gradients: Mapping[str, Ar
         shifted = list(arguments)
         real = np.asarray(arguments[k])
         if real.dtype.kind == "c":
-            raise TypeError("a cell without a backward cannot be swept back in complex arithmetic")
+            raise InvalidType(
+                "a cell without a backward must be swept back in real arithmetic. Got complex states"
+            )
         shifted[k] = np.broadcast_to(real, shape) + 1j * np.array(STEP, real.dtype)
         total = np.zeros(shape, real.dtype)
         for name, result in zip(stage.forward.results, stage.forward(*shifted), strict=True):

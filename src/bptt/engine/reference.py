@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bptt.cells.plan import CellPlan, Source, StagePlan
+from bptt.cells.plan import CellPlan, Product, Source, StagePlan
 from bptt.cells.protocol import Cell
 from bptt.engine.forward_mode import pull_back
 from bptt.engine.tape import WANT, Array, Sweep, Tape
@@ -131,7 +131,9 @@ def backward(
     da = [np.zeros((T, len(stage.plan.columns), B, H), dtype) for stage in stages]
     vectors = {name: np.zeros((B, H), dtype) for name in plan.vectors}
     carried = {
-        name: np.zeros((B, H), dtype) if dstate_T is None or name not in dstate_T else dstate_T[name].astype(dtype)
+        name: np.zeros((B, H), dtype)
+        if dstate_T is None or name not in dstate_T
+        else dstate_T[name].astype(dtype)
         for name in plan.states
     }
     dstates = {name: np.empty((T + 1, B, H), dtype) for name in plan.states} if "states" in want else None
@@ -204,7 +206,7 @@ class _StageRun:
         return a
 
     def pre_activations(self, t: int, previous: Mapping[str, Array], values: Mapping[str, Array]) -> Array:
-        """a (columns, B, H) of step t; the hoisted array is the workspace and is overwritten."""
+        """Return a (columns, B, H) of step t; the hoisted array is the workspace and is overwritten."""
         a: Array = self.inputs[t]
         for product in self.plan.products:
             if product.kind == "x":
@@ -278,18 +280,16 @@ class _StageRun:
 def _parameter_gradients(
     tape: Tape, stages: list[_StageRun], da: list[Array], vectors: Mapping[str, Array]
 ) -> dict[str, Array]:
-    T, B, D = tape.x.shape
+    T, B, _ = tape.x.shape
     H = tape.states["h"].shape[2]
     gradients = {name: np.zeros_like(p, dtype=tape.states["h"].dtype) for name, p in tape.parameters.items()}
     for stage, da_stage in zip(stages, da, strict=True):
         for product in stage.plan.products:
-            operand = {"x": tape.x, "previous": tape.states.get(product.operand, tape.x)[:T]}.get(product.kind)
-            if operand is None:
-                operand = tape.saved.get(product.operand, tape.states.get(product.operand))
-                operand = operand[-T:]  # type: ignore[index]  # a value is either saved or a new state
-            flat = operand.reshape(T * B, -1).T
+            flat = _operand(tape, product).reshape(T * B, -1).T
             for k, column in enumerate(product.columns, start=product.first_block):
-                gradients[product.weight][:, k * H : (k + 1) * H] = flat @ da_stage[:, column].reshape(T * B, H)
+                gradients[product.weight][:, k * H : (k + 1) * H] = flat @ da_stage[:, column].reshape(
+                    T * B, H
+                )
         if "b_h" in gradients:
             for gate, column in enumerate(stage.plan.bias_columns, start=stage.plan.first_gate):
                 gradients["b_h"][gate * H : (gate + 1) * H] = da_stage[:, column].sum(axis=(0, 1))
@@ -297,6 +297,16 @@ def _parameter_gradients(
         if name in gradients:
             gradients[name][...] = d.sum(axis=0)
     return gradients
+
+
+def _operand(tape: Tape, product: Product) -> Array:
+    """Return what a product multiplied at every step, (T, B, rows)."""
+    if product.kind == "x":
+        return tape.x
+    if product.kind == "previous":
+        return tape.states[product.operand][:-1]
+    # A value of an earlier stage is saved by itself, unless it is a new state.
+    return tape.saved[product.operand] if product.operand in tape.saved else tape.states[product.operand][1:]
 
 
 def _input_gradient(stages: list[_StageRun], da: list[Array], x: Array, dtype: np.dtype[Any]) -> Array:
@@ -324,7 +334,7 @@ def _active(lengths: npt.NDArray[np.int64], T: int) -> npt.NDArray[np.bool_]:
 def _units(parameters: Mapping[str, Array], plan: CellPlan) -> int:
     """H from any weight: its columns are blocks of H."""
     name, (_, blocks) = next(iter(plan.weights.items()))
-    return parameters[name].shape[1] // blocks
+    return int(parameters[name].shape[1]) // blocks
 
 
 def _add(store: dict[str, Array], name: str, d: Array) -> None:

@@ -37,7 +37,9 @@ class RecurrentConstraint:
         if mask is not None:
             checked_mask = check_array("mask", mask, [("H", H), ("H", H)]).astype(np.float64)
             if not np.isin(checked_mask, (0.0, 1.0)).all():
-                raise InvalidInput("mask must hold only 0 (no connection) and 1 (a connection). Got other numbers")
+                raise InvalidInput(
+                    "mask must hold only 0 (no connection) and 1 (a connection). Got other numbers"
+                )
         if signs is not None:
             checked_signs = check_array("signs", signs, [("H", H)]).astype(np.float64)
             if not np.isin(checked_signs, (-1.0, 1.0)).all():
@@ -74,5 +76,3 @@ class RecurrentConstraint:
             "mask": None if self.mask is None else self.mask.astype(int).tolist(),
             "signs": None if self.signs is None else self.signs.astype(int).tolist(),
         }
-
-

@@ -12,7 +12,9 @@ Array = npt.NDArray[Any]
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
-def dropout_mask(shape: tuple[int, ...], rate: float, *, seed: int, step: int, layer: int, dtype: Any) -> Array:
+def dropout_mask(
+    shape: tuple[int, ...], rate: float, *, seed: int, step: int, layer: int, dtype: Any
+) -> Array:
     """Return a mask of 0 and 1 / (1 - rate).
 
     Parameters
@@ -35,7 +37,8 @@ def dropout_mask(shape: tuple[int, ...], rate: float, *, seed: int, step: int, l
     # The upper 53 bits make a uniform number in [0, 1).
     uniform = (bits >> np.uint64(11)).astype(np.float64) * 2.0**-53
     kept: Array = (uniform >= rate).reshape(shape).astype(dtype)
-    return kept * np.asarray(1.0 / (1.0 - rate), dtype)
+    kept *= np.asarray(1.0 / (1.0 - rate), dtype)
+    return kept
 
 
 def _mix(z: Any) -> Any:

@@ -37,7 +37,6 @@ def forward(
     parameters: Mapping[str, Array],
     x: Array,
     state0: State | None,
-    lengths: None,
     y_start: Array | None,
     state_given: bool,
     dropout_key: tuple[int, int] | None,

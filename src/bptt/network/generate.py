@@ -26,9 +26,13 @@ def generate(net: Network, x0: npt.ArrayLike, steps: int) -> Array:
                 "beside what is fed back. Pass them to forward"
             )
         start = check_array("x0", x0, [("B", None), ("K", K)], dtype=net.dtype)
-        return _every(net, net.forward(np.zeros((len(start), steps, 0), net.dtype), y_start=start, tape=False).y_hat)
+        return _every(
+            net, net.forward(np.zeros((len(start), steps, 0), net.dtype), y_start=start, tape=False).y_hat
+        )
     if D != K:
-        raise InvalidInput(f"generate feeds predictions back as inputs and needs K = D. Got K = {K} and D = {D}")
+        raise InvalidInput(
+            f"generate feeds predictions back as inputs and needs K = D. Got K = {K} and D = {D}"
+        )
     if net.recurrent.direction != "forward":
         raise InvalidInput(f"generate must run forward in time. Got a {net.recurrent.direction} network")
     window = check_array("x0", x0, [("B", None), ("T", None), ("D", D)], dtype=net.dtype)
@@ -52,5 +56,7 @@ def generate(net: Network, x0: npt.ArrayLike, steps: int) -> Array:
 
 def _every(net: Network, y_hat: Array) -> Array:
     if net.readout == "last":
-        raise InvalidInput("generate needs readout='every' with feedback, to show each step. Got readout='last'")
+        raise InvalidInput(
+            "generate needs readout='every' with feedback, to show each step. Got readout='last'"
+        )
     return y_hat

@@ -42,7 +42,7 @@ def linear_last(x: Array, last: Index, W_xy: Array) -> Array:
 
 def linear_last_backward(x: Array, last: Index, W_xy: Array, dy: Array) -> tuple[Array, Array]:
     """Return dW_xy and dx (T, B, D) for dy (B, K)."""
-    T, B, D = x.shape
+    B, D = x.shape[1:]
     dW_xy = _windows(x, last, W_xy).T @ dy
     dwindows = (dy @ W_xy.T).reshape(B, -1, D)
     dx = np.zeros(x.shape, dy.dtype)
@@ -65,7 +65,7 @@ def _steps(last: Index, lags: int) -> Index:
 
 
 def _windows(x: Array, last: Index, W_xy: Array) -> Array:
-    """The newest rows of each sequence, flattened (B, lags * D)."""
+    """Return the newest rows of each sequence, flattened (B, lags * D)."""
     _, B, D = x.shape
     steps = _steps(last, len(W_xy) // D)
     rows = x[np.maximum(steps, 0), np.arange(B)[:, None]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,8 +16,8 @@ from bptt.initializers import Glorot, Initializer, get_initializer
 from bptt.losses import Loss, get_loss
 from bptt.network import feedback, windowed
 from bptt.network.generate import generate
-from bptt.network.recurrent import Recurrent
 from bptt.network.records import Gradients, LossGradients, Pass, State
+from bptt.network.recurrent import Recurrent
 from bptt.network.summary import summarise
 
 READOUTS = ("last", "every")
@@ -160,14 +160,17 @@ class Network:
         given = state0 is not None
         if state0 is None and self.learned_initial_state:
             state0 = {
-                name: np.repeat(used[f"initial.{name}"][:, None, :], batch, axis=1) for name in self.recurrent.states
+                name: np.repeat(used[f"initial.{name}"][:, None, :], batch, axis=1)
+                for name in self.recurrent.states
             }
         with one_blas_thread():
             if self.feedback:
                 start = None
                 if y_start is not None:
-                    start = check_array("y_start", y_start, [("B", batch), ("K", self.output_size)], dtype=self.dtype)
-                return feedback.forward(self, used, x_t, state0, checked, start, given, dropout_key)
+                    start = check_array(
+                        "y_start", y_start, [("B", batch), ("K", self.output_size)], dtype=self.dtype
+                    )
+                return feedback.forward(self, used, x_t, state0, start, given, dropout_key)
             return windowed.forward(self, used, x_t, state0, checked, given, dropout_key, tape)
 
     def backward(
@@ -325,7 +328,10 @@ class Network:
         }
 
     def __repr__(self) -> str:
-        return f"Network({self.recurrent!r}, output_size={self.output_size}, readout={self.readout!r}, loss={self.loss!r})"
+        return (
+            f"Network({self.recurrent!r}, output_size={self.output_size}, readout={self.readout!r}, "
+            f"loss={self.loss!r})"
+        )
 
     # ---------------------------------------------------------------- inside
 
@@ -341,7 +347,9 @@ class Network:
                 f"feedback must run forward in time: an output can only be fed on. Got {self.recurrent.direction!r}"
             )
         if self.feedback and self.linear_lags:
-            raise InvalidInput("linear_lags must be 0 with feedback: there is no window. Got " + str(self.linear_lags))
+            raise InvalidInput(
+                "linear_lags must be 0 with feedback: there is no window. Got " + str(self.linear_lags)
+            )
         if self.change_of is not None:
             size = self.recurrent.input_size
             if len(self.change_of) != K or not all(0 <= c < size for c in self.change_of):
@@ -349,7 +357,9 @@ class Network:
                     f"change_of must name K = {K} columns of 0..{size - 1}. Got {list(self.change_of)}"
                 )
             if self.recurrent.direction == "reverse":
-                raise InvalidInput("change_of needs a stack that ends at the last value. Got direction 'reverse'")
+                raise InvalidInput(
+                    "change_of needs a stack that ends at the last value. Got direction 'reverse'"
+                )
         if self.loss.class_targets and (self.change_of is not None or self.output_activation != "identity"):
             raise InvalidInput(
                 "the cross-entropy takes plain scores: leave out change_of and output_activation"
@@ -376,12 +386,18 @@ class Network:
         if not self.feedback:
             return self.recurrent.check_inputs(x, state, lengths)
         if lengths is not None:
-            raise InvalidInput("lengths must be left out with feedback: weight the steps instead. Got lengths")
+            raise InvalidInput(
+                "lengths must be left out with feedback: weight the steps instead. Got lengths"
+            )
         reason = f"the stack's input_size less the K = {self.output_size} fed back"
         array = check_array(
             "x", x, [("B", None), ("T", None), ("D", self.input_size)], dtype=self.dtype, reason=reason
         )
-        return array.transpose(1, 0, 2), self.recurrent._check_state("state", state, array.shape[0], self.dtype), None
+        return (
+            array.transpose(1, 0, 2),
+            self.recurrent._check_state("state", state, array.shape[0], self.dtype),
+            None,
+        )
 
     def _targets(self, y: npt.ArrayLike) -> npt.ArrayLike:
         array = np.asarray(y)
@@ -397,6 +413,6 @@ class Network:
             return weights
         inside = np.arange(shape[1]) < np.asarray(lengths)[:, None]
         if weights is None:
-            return cast(Array, inside.astype(np.float64))
+            return inside.astype(np.float64)
         array = np.asarray(weights, np.float64)
         return np.where(inside, array[:, None] if array.ndim == 1 else array, 0.0)

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import numpy.typing as npt
 
 from bptt.activations import FUNCTIONS
@@ -57,7 +56,8 @@ def read_backward(
 def add_change_backward(net: Network, dx: Array, dy_hat: Array) -> None:
     """Add to dx (..., D) what reaches the columns whose change is predicted."""
     if net.change_of is not None:
-        np.add.at(dx, (..., list(net.change_of)), dy_hat)
+        for k, column in enumerate(net.change_of):  # one by one: two outputs may share a column
+            dx[..., column] += dy_hat[..., k]
 
 
 def _scale(net: Network, like: Array) -> Any:

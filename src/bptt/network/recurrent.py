@@ -9,7 +9,15 @@ import numpy as np
 import numpy.typing as npt
 
 from bptt.cells import Cell, get_cell
-from bptt.checks import Array, check_array, check_choice, check_dtype, check_lengths, check_number, check_whole
+from bptt.checks import (
+    Array,
+    check_array,
+    check_choice,
+    check_dtype,
+    check_lengths,
+    check_number,
+    check_whole,
+)
 from bptt.engine import get_engine
 from bptt.engine.blas import one_blas_thread
 from bptt.engine.choice import ENGINES
@@ -199,7 +207,9 @@ class Recurrent:
             dh_t = check_array("dh", dh, shape, dtype=dtype).transpose(1, 0, 2)
         with one_blas_thread():
             found = self.sweep(tape, dh_t, self._check_state("dstate", dstate, batch, dtype), want=want)
-        return Gradients(found.parameters, None if found.x is None else found.x.transpose(1, 0, 2), found.state)
+        return Gradients(
+            found.parameters, None if found.x is None else found.x.transpose(1, 0, 2), found.state
+        )
 
     def zero_state(self, batch: int) -> State:
         """Return a state of zeros for `batch` rows."""
@@ -375,8 +385,9 @@ class Recurrent:
         for name, value in parameters.items():
             if name.startswith(prefix) and "." not in name[len(prefix) :]:
                 bare = name[len(prefix) :]
-                constrained = self.constraint is not None and bare == "W_hh"
-                found[bare] = self.constraint.effective(value) if constrained else value  # type: ignore[union-attr]  # checked in `constrained`
+                if self.constraint is not None and bare == "W_hh":
+                    value = self.constraint.effective(value)
+                found[bare] = value
         return found
 
     def _pull_back(self, name: str, trained: Array, gradient: Array) -> Array:
@@ -396,10 +407,13 @@ class Recurrent:
         unknown = [key for key in state if key not in self.states]
         if unknown:
             raise InvalidInput(
-                f"{name} must have only the keys {', '.join(self.states)} of the {self.cell.name} cell. Got {unknown[0]!r}"
+                f"{name} must have only the keys {', '.join(self.states)} of the {self.cell.name} cell. "
+                f"Got {unknown[0]!r}"
             )
         shape = list(zip(("L * directions", "B", "H"), self.state_shape(batch), strict=True))
-        return {key: check_array(f"{name}[{key!r}]", value, shape, dtype=dtype) for key, value in state.items()}
+        return {
+            key: check_array(f"{name}[{key!r}]", value, shape, dtype=dtype) for key, value in state.items()
+        }
 
 
 def _reversal(lengths: npt.NDArray[np.int64] | None, steps: int) -> npt.NDArray[np.int64] | None:

@@ -19,7 +19,9 @@ def summarise(net: Network) -> str:
     if net.linear_lags:
         lines.append(f"linear path newest {net.linear_lags} rows -> {net.output_size}")
     if net.change_of is not None:
-        lines.append(f"change      added to the last value of columns {list(net.change_of)}, x {net.change_scale:g}")
+        lines.append(
+            f"change      added to the last value of columns {list(net.change_of)}, x {net.change_scale:g}"
+        )
     lines.append(f"loss        {net.loss!r}")
     width = max(len(name) for name in net.parameters)
     lines.append("")

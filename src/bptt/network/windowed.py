@@ -119,7 +119,7 @@ def _without_padding(x: Array, lengths: Lengths) -> Array:
 
 
 def _final_features(net: Network, state: State) -> Array:
-    """Final outputs of the top layer, both directions side by side (B, H * directions)."""
+    """Return the final outputs of the top layer, both directions side by side (B, H * directions)."""
     top = state["h"][-len(net.recurrent.directions) :]
     return np.concatenate(list(top), axis=1)
 
@@ -132,6 +132,6 @@ def _with_features(net: Network, dstate: State | None, dfeatures: Array) -> Stat
     for name, d in (dstate or {}).items():
         total[name] += d
     n, H = len(stack.directions), stack.hidden_size
-    for d in range(n):
-        total["h"][shape[0] - n + d] += dfeatures[:, d * H : (d + 1) * H]
+    for k in range(n):
+        total["h"][shape[0] - n + k] += dfeatures[:, k * H : (k + 1) * H]
     return total
