@@ -24,6 +24,11 @@ from bptt.errors import InvalidInput, InvalidType
 Block = npt.NDArray[np.float64]
 
 
+def _set(initializer: Initializer, name: str, value: Any) -> None:
+    """Store a checked value in a frozen object; only from __post_init__."""
+    object.__setattr__(initializer, name, value)
+
+
 @dataclass(frozen=True)
 class Initializer(Configured):
     """How one parameter gets its first values; subclasses say how one gate's block does."""
@@ -108,8 +113,8 @@ class Uniform(Initializer):
     bound : float, optional
         At least 0. None takes 1/sqrt(fan) of each block.
     fan : {"out", "in"}
-        Which fan, where `bound` is None: "out", the H columns of the block, as PyTorch's ``RNN``, ``LSTM`` and
-        ``GRU`` take for all weights and biases; "in", the n rows, as its ``Linear`` takes for its weight.
+        Which fan, where `bound` is None: "out", the H columns of the block, as PyTorch's ``RNN``, ``LSTM``
+        and ``GRU`` take for weights and biases; "in", the n rows, as its ``Linear`` takes for its weight.
     """
 
     bound: float | None = None
@@ -362,8 +367,3 @@ def _matrix(initializer: Initializer, shape: tuple[int, ...], *, square: bool = 
             "take another initialiser for this weight"
         )
     return shape[0], shape[1]
-
-
-def _set(initializer: Initializer, name: str, value: Any) -> None:
-    """Store a checked value in a frozen object; only from __post_init__."""
-    object.__setattr__(initializer, name, value)

@@ -1,0 +1,65 @@
+"""Euclidean norms that neither overflow nor underflow on the way."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from bptt.checks import Array
+
+# Sums of squares in this range lost nothing: no square overflowed, and what underflowed was 1e-20 of the rest.
+_SAFE = (1e-280, 1e280)
+
+
+def norm(array: Array) -> float:
+    """Return the Euclidean norm of all entries of one array; see `global_norm`."""
+    return global_norm({"": array})
+
+
+def norms(arrays: Mapping[str, Array]) -> dict[str, float]:
+    """Return the norm of each array by name."""
+    return {name: norm(array) for name, array in arrays.items()}
+
+
+def global_norm(arrays: Mapping[str, Array]) -> float:
+    """Return the Euclidean norm of all entries of all arrays together.
+
+    Parameters
+    ----------
+    arrays : dict of str to ndarray
+        Gradients, say; any shapes and dtypes.
+
+    Returns
+    -------
+    float
+        0 where there is nothing. NaN where an entry is, else inf where an entry is: never hidden.
+
+    Notes
+    -----
+    sqrt(sum a^2) in float64; where the sum leaves the safe range, m sqrt(sum (a/m)^2) with m the largest magnitude.
+    So a float32 gradient with entries of 1e22, whose squares overflow float32, has the norm that it has. The
+    result is inf only where the norm itself is beyond 1.8e308.
+    """
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        total = sum(_squares(array, 1.0) for array in arrays.values())
+        if _SAFE[0] < total < _SAFE[1]:
+            return math.sqrt(total)
+        largest = largest_magnitude(arrays)
+        if largest == 0 or not math.isfinite(largest):
+            return largest
+        return largest * math.sqrt(sum(_squares(array, largest) for array in arrays.values()))
+
+
+def largest_magnitude(arrays: Mapping[str, Array]) -> float:
+    """Return the largest absolute value of all entries; 0 where there is none, NaN where an entry is NaN."""
+    found = [np.max(np.abs(array)) for array in arrays.values() if array.size]
+    return float(np.max(found)) if found else 0.0
+
+
+def _squares(array: Array, unit: float) -> float:
+    """Return the sum of the squared magnitudes in `unit`, in float64."""
+    size = np.abs(array) if np.iscomplexobj(array) else array
+    scaled = size if unit == 1 else np.divide(size, unit, dtype=np.float64)
+    return float(np.sum(np.square(scaled, dtype=np.float64)))
