@@ -19,8 +19,8 @@ def test_constant():
 def test_inverse_time():
     schedule = InverseTime(0.3, 0.25)
     assert schedule(0) == 0.3
-    assert schedule(4) == pytest.approx(0.15, rel=TIGHT)
-    assert schedule(12) == pytest.approx(0.3 / 4, rel=TIGHT)
+    assert schedule(4) == pytest.approx(0.15, rel=TIGHT, abs=0)
+    assert schedule(12) == pytest.approx(0.3 / 4, rel=TIGHT, abs=0)
 
 
 def test_step_decay_falls_at_each_multiple():
@@ -31,17 +31,17 @@ def test_step_decay_falls_at_each_multiple():
 def test_cosine_without_warm_up():
     schedule = Cosine(0.4, total_steps=100, final_fraction=0.1)
     assert schedule(0) == 0.4
-    assert schedule(50) == pytest.approx(0.22, rel=TIGHT)
-    assert schedule(25) == pytest.approx(0.4 * (0.1 + 0.9 * (1 + math.sqrt(0.5)) / 2), rel=TIGHT)
+    assert schedule(50) == pytest.approx(0.22, rel=TIGHT, abs=0)
+    assert schedule(25) == pytest.approx(0.4 * (0.1 + 0.9 * (1 + math.sqrt(0.5)) / 2), rel=TIGHT, abs=0)
     assert schedule(99) > schedule(100)
-    assert [schedule(step) for step in (100, 101, 10**6)] == pytest.approx([0.04] * 3, rel=TIGHT)
+    assert [schedule(step) for step in (100, 101, 10**6)] == pytest.approx([0.04] * 3, rel=TIGHT, abs=0)
 
 
 def test_cosine_warms_up_to_the_full_rate_and_never_starts_at_zero():
     schedule = Cosine(0.5, total_steps=24, warmup_steps=4)
-    assert [schedule(step) for step in range(5)] == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.5], rel=TIGHT)
+    assert [schedule(step) for step in range(5)] == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.5], rel=TIGHT, abs=0)
     assert schedule(5) < schedule(4)
-    assert schedule(14) == pytest.approx(0.25, rel=TIGHT)
+    assert schedule(14) == pytest.approx(0.25, rel=TIGHT, abs=0)
     assert schedule(23) > 0
     assert schedule(24) == pytest.approx(0, abs=1e-16)
 
