@@ -11,7 +11,9 @@ import pytest
 from bptt.errors import BpttError, FileMissing, InvalidInput
 from bptt.files.atomic import write_atomic
 
-posix_only = pytest.mark.skipif(sys.platform == "win32", reason="permissions, links and devices as POSIX has them")
+posix_only = pytest.mark.skipif(
+    sys.platform == "win32", reason="permissions, links and devices as POSIX has them"
+)
 
 
 def test_writes_every_byte_as_given(tmp_path):
@@ -159,7 +161,7 @@ def test_a_file_in_the_place_of_the_folder(tmp_path):
 
 
 def test_a_folder_as_the_file(tmp_path):
-    with pytest.raises(InvalidInput, match="must name a file.*that is a folder"):
+    with pytest.raises(InvalidInput, match=r"must name a file.*that is a folder"):
         write_atomic(tmp_path, b"x")
 
 
@@ -167,13 +169,13 @@ def test_a_folder_as_the_file(tmp_path):
 def test_a_device_is_never_replaced(tmp_path):
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    with pytest.raises(InvalidInput, match="must name an ordinary file.*a device or a pipe"):
+    with pytest.raises(InvalidInput, match=r"must name an ordinary file.*a device or a pipe"):
         write_atomic(pipe, b"x")
     assert stat.S_ISFIFO(pipe.stat().st_mode)
 
 
 def test_a_name_with_a_null_character(tmp_path):
-    with pytest.raises(InvalidInput, match="must be writable.*null"):
+    with pytest.raises(InvalidInput, match=r"must be writable.*null"):
         write_atomic(f"{tmp_path}/a\0b", b"x")
 
 
@@ -187,7 +189,7 @@ def test_a_folder_without_permission(tmp_path, monkeypatch):
         return real_open(path, flags, *args, **kwargs)
 
     monkeypatch.setattr(os, "open", refuse)
-    with pytest.raises(InvalidInput, match="must be writable.*Permission denied") as caught:
+    with pytest.raises(InvalidInput, match=r"must be writable.*Permission denied") as caught:
         write_atomic(tmp_path / "file.txt", b"x")
     assert isinstance(caught.value, BpttError)
     assert "\n" not in str(caught.value)

@@ -1,0 +1,26 @@
+"""Pictures of records: arrays in, matplotlib axes out. matplotlib is loaded by the first picture."""
+
+from bptt.plots.error_by_hour import error_by_hour, errors_by_hour
+from bptt.plots.forecast_week import forecast_week
+from bptt.plots.learning_curve import learning_curve, running_mean
+from bptt.plots.method_bars import method_bars
+from bptt.plots.save import png_bytes, save_png
+from bptt.plots.scatter import scatter
+from bptt.plots.smooth import smooth_curve
+from bptt.plots.style import DARK, LIGHT, Theme
+
+__all__ = [
+    "DARK",
+    "LIGHT",
+    "Theme",
+    "error_by_hour",
+    "errors_by_hour",
+    "forecast_week",
+    "learning_curve",
+    "method_bars",
+    "png_bytes",
+    "running_mean",
+    "save_png",
+    "scatter",
+    "smooth_curve",
+]
