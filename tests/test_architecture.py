@@ -1,0 +1,121 @@
+"""The one direction of imports: the levels as a list, and what may be loaded late."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+import pytest
+
+import bptt
+from tests.import_order import Rules, Where, find_modules, find_violations, read_edges
+
+PACKAGE = Path(bptt.__file__).parent
+
+# A module imports only from its own level (its own package) and from the levels above its own.
+LEVELS = (
+    "errors",
+    "checks",
+    "configs",
+    "activations",
+    "formulas",
+    "losses",
+    "initializers",
+    "cells",
+    "engine",
+    "network",
+    "optim",
+    "verify",
+    "data",
+    "files",
+    "training",
+    "learning",
+    "plots",
+    "diagnostics",
+    "forecast",
+    "models",
+    "interop",
+    "sklearn",
+    "torch",
+    "report",
+    "labs",
+    "cli",
+    "__main__",
+)
+
+
+# Slow to load, so loaded where it is first needed. A library that is not named here is imported at the top, anywhere.
+HEAVY = {
+    "matplotlib": Where(inside=("bptt.plots",)),
+    "narwhals": Where(inside=("bptt.data",)),
+    "numba": Where(top=("bptt.engine.compiled",)),
+    "pandas": Where(),
+    "polars": Where(),
+    "pyarrow": Where(inside=("bptt.data",)),
+    "rich": Where(top=("bptt.cli",), inside=("bptt.cli", "bptt.labs", "bptt.training")),
+    "safetensors": Where(inside=("bptt.files",)),
+    "sklearn": Where(top=("bptt.sklearn",)),
+    "threadpoolctl": Where(inside=("bptt.engine",)),
+    "torch": Where(top=("bptt.torch",), inside=("bptt.interop",)),
+    "typer": Where(top=("bptt.cli",)),
+}
+
+# Light enough for the top of a file elsewhere; inside a function only here.
+LAZY_STANDARD = {
+    "http": ("bptt.data.download",),  # nothing but a download needs them
+    "urllib": ("bptt.data.download",),
+    "numpy": ("bptt.report.versions",),  # `bptt --version` names it without waiting for it
+}
+
+# Our own modules that may be imported inside functions: (who, what).
+LAZY_OWN = (
+    ("bptt.cli", "bptt"),  # a command loads what it needs, so that `bptt --help` answers at once
+    ("bptt.engine.choice", "bptt.engine"),  # an engine is loaded when it is chosen
+)
+
+# Who may import a module whose name is computed.
+DYNAMIC = ("bptt", "bptt.engine.choice")
+
+# In the cells' package these hold no equations. A file of equations imports no other cell.
+CELL_SUPPORT = ("bptt.cells", "bptt.cells.plan", "bptt.cells.protocol", "bptt.cells.registry")
+
+
+RULES = Rules(LEVELS, HEAVY, LAZY_STANDARD, LAZY_OWN, DYNAMIC, CELL_SUPPORT)
+
+
+def test_the_package_keeps_the_import_order() -> None:
+    found = find_violations(PACKAGE, RULES)
+    assert not found, "\n".join(["", *found])
+
+
+def test_every_module_was_read() -> None:
+    # A checker that finds no files finds no faults.
+    modules = find_modules(PACKAGE)
+    assert {"bptt", "bptt.errors", "bptt.cells", "bptt.cells.elman", "bptt.cli.main"} <= set(modules)
+    edges, _ = read_edges("bptt.cells.elman", modules["bptt.cells.elman"], modules, "bptt", DYNAMIC)
+    assert "bptt.cells.protocol" in {edge.target for edge in edges}
+
+
+def test_no_file_is_a_drawer_for_everything() -> None:
+    names = {name.split(".")[-1] for name in find_modules(PACKAGE)}
+    assert not names & {"utils", "util", "helpers", "common", "misc", "core"}
+
+
+def public_order(name: str) -> tuple[int, str]:
+    """Return the key that ruff sorts `__all__` by: CONSTANTS, Classes, everything else."""
+    return (0 if name.isupper() else 1 if name[0].isupper() else 2), name
+
+
+@pytest.mark.parametrize(
+    "name", sorted(name for name, path in find_modules(PACKAGE).items() if path.name == "__init__.py")
+)
+def test_the_public_names_of_a_package_are_sorted_and_resolve(name: str) -> None:
+    package = importlib.import_module(name)
+    names = list(getattr(package, "__all__", ()))
+    assert names == sorted(set(names), key=public_order)
+    assert [public for public in names if getattr(package, public, None) is None] == []
+
+
+def test_the_root_lists_its_public_names() -> None:
+    assert bptt.__all__
+    assert set(bptt.__all__) <= set(dir(bptt))
