@@ -59,7 +59,13 @@ def test_truth_in_ink_baselines_in_grey_models_in_colour(data):
     lines = by_label(forecast_week(*data, baselines=("persistence",)))
     assert lines["truth"].get_color() == LIGHT.ink
     assert lines["persistence"].get_color() == LIGHT.baseline
+    assert lines["persistence"].get_linestyle() == "-"
     assert lines["default"].get_color() == LIGHT.colours[0]
+
+
+def test_two_baselines_differ_in_line_style(data):
+    lines = by_label(forecast_week(*data, baselines=("persistence", "default")))
+    assert lines["persistence"].get_linestyle() != lines["default"].get_linestyle()
 
 
 def test_times_run_along_the_axis_with_a_tick_each_midnight(data):

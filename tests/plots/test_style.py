@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from bptt.errors import InvalidInput, InvalidType
 from bptt.plots import error_by_hour, forecast_week, learning_curve, method_bars, png_bytes, scatter
-from bptt.plots.style import DARK, LIGHT, look_named, new_figure
+from bptt.plots.style import DARK, LIGHT, _balanced, look_named, new_figure
 
 # Machado, Oliveira and Fernandes (2009), table 1, severity 1: what is left of linear RGB.
 VISION = {
@@ -153,6 +153,32 @@ def test_legend_and_title_do_not_touch_each_other_or_the_axes(index, size):
         assert legend.y0 >= below
         below = legend.y1
     assert title.y0 >= below
+
+
+@pytest.mark.parametrize("size", ["wide", "narrow"])
+def test_a_long_legend_makes_the_figure_higher_not_the_axes_lower(size):
+    rng = np.random.default_rng(5)
+    few = learning_curve({"one method": rng.random(60), "two": rng.random(60)}, size=size)
+    many = learning_curve({f"a method with a long name {i}": rng.random(60) for i in range(9)}, size=size)
+    for ax in (few, many):
+        ax.figure.canvas.draw()
+    assert many.get_window_extent().height > 0.9 * few.get_window_extent().height
+    assert many.figure.get_size_inches()[1] > few.figure.get_size_inches()[1]
+
+
+def test_given_axes_keep_the_size_of_their_figure():
+    figure = Figure(figsize=(7, 5), layout="constrained")
+    runs = {f"a method with a long name {i}": np.ones(3) for i in range(9)}
+    learning_curve(runs, ax=figure.add_subplot(), title="long " * 40)
+    assert figure.get_size_inches().tolist() == [7, 5]
+
+
+def test_lines_of_a_title_are_equally_long():
+    assert _balanced("Training loss of every method tried on the data", 44) == [
+        "Training loss of every",
+        "method tried on the data",
+    ]
+    assert _balanced("short", 44) == ["short"]
 
 
 @EACH

@@ -61,6 +61,7 @@ def error_by_hour(
     grey = check_names("baselines", baselines, forecasts)
     look = look_named(theme, size)
     lines = {name: errors_by_hour(hours, truth, values, metric=metric) for name, values in forecasts.items()}
+    is_new = ax is None
     ax = axes_or_new(ax, look)
     models = greys = 0
     for name, values in lines.items():
@@ -88,6 +89,7 @@ def error_by_hour(
         title=title,
         x_label="hour of the day",
         y_label=f"{METRICS[metric]}, {unit}" if unit else METRICS[metric],
+        grow=is_new,
     )
     return ax
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from bptt.checks import check_whole
 from bptt.errors import InvalidInput, InvalidType
 from bptt.plots.records import check_forecasts, check_names, check_series
-from bptt.plots.style import Look, axes_or_new, dress, finish, look_named, new_figure
+from bptt.plots.style import LINE_STYLES, Look, axes_or_new, dress, finish, look_named, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -48,7 +48,7 @@ def forecast_week(
     start, steps : int
         First index and number of steps shown; 168 hours are a week.
     baselines : collection of str
-        Names among the forecasts that are drawn in grey.
+        Names among the forecasts that are drawn in grey, each with a line style of its own.
     quantity : str
         What is drawn, with its unit.
     title, theme, size, ax
@@ -89,10 +89,14 @@ def forecast_week(
         ax = axes_or_new(ax, look)
 
     ax.plot(x, series[0], color=look.theme.ink, linewidth=1.9, label="truth", zorder=3)
-    models = 0
+    models = greys = 0
     for (name, _), values in zip(forecasts.items(), series[1:], strict=True):
         if name in grey:
-            pen: dict[str, Any] = {"color": look.theme.baseline, "linestyle": "-", "zorder": 2.5}
+            pen: dict[str, Any] = {
+                "color": look.theme.baseline,
+                "linestyle": LINE_STYLES[greys % len(LINE_STYLES)],
+            }
+            greys += 1
         else:
             pen = {"color": look.colour(models), "linestyle": look.line_style(models), "zorder": 4}
             models += 1
@@ -106,7 +110,7 @@ def forecast_week(
     else:
         ax.tick_params(axis="x", labelbottom=False)
         strip.axhline(0, color=look.theme.ink, linewidth=0.8, zorder=2)
-        finish(ax, look, title=title, x_label="", y_label=quantity)
+        finish(ax, look, title=title, x_label="", y_label=quantity, grow=True)
         finish(strip, look, title=None, x_label=x_label, y_label="error", legend=False)
     return ax
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from bptt.checks import check_whole
 from bptt.errors import InvalidInput, InvalidType
 from bptt.plots.records import check_series
-from bptt.plots.style import Look, axes_or_new, finish, look_named
+from bptt.plots.style import LEVEL_STYLES, Look, axes_or_new, finish, look_named
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -75,6 +75,7 @@ def learning_curve(
         raise InvalidInput(
             "runs must hold a positive loss to be drawn on a logarithmic axis. Got none: pass log=False"
         )
+    is_new = ax is None
     ax = axes_or_new(ax, look)
     colours = {name: look.colour(index) for index, name in enumerate(checked)}
     for index, (name, many) in enumerate(checked.items()):
@@ -97,8 +98,9 @@ def learning_curve(
         title=title,
         x_label=f"training step\nthin: each step; bold: mean of the last {window}",
         y_label=loss_label,
-        # A single run needs no key: the axis says what it is.
-        legend=len(checked) > 1 or bool(validation),
+        # A single run alone needs no key: the axis says what it is.
+        legend=len(checked) > 1 or bool(validation) or bool(lines),
+        grow=is_new,
     )
     return ax
 
@@ -192,36 +194,19 @@ def _draw_validation(ax: Axes, name: str, steps: Array, losses: Array, colour: s
 
 
 def _draw_levels(ax: Axes, lines: Mapping[str, float], look: Look) -> None:
-    for name, level in lines.items():
+    for index, (name, level) in enumerate(lines.items()):
         if not np.isfinite(level) or (ax.get_yscale() == "log" and level <= 0):
             raise InvalidInput(
                 f"lines[{name!r}] must be a finite loss, positive on a logarithmic axis. Got {level}"
             )
-        ax.axhline(level, color=look.theme.ink, linewidth=1.0, linestyle=(0, (5, 3)), zorder=2.5)
-    ax.set_ylim(ax.get_ylim())  # the labels below are placed for these limits
-    heights = {name: float(ax.transData.transform((0, level))[1]) for name, level in lines.items()}
-    crowded = 1.8 * look.size.font * ax.figure.dpi / 72
-    for name, level in lines.items():
-        # Of two lines close together the lower one is named from below.
-        below = any(0 < other - heights[name] < crowded for other in heights.values())
-        ax.annotate(
-            f"{name} {level:g}",
-            xy=(1.0, level),
-            xycoords=ax.get_yaxis_transform(),
-            xytext=(-2, -3 if below else 3),
-            textcoords="offset points",
-            ha="right",
-            va="top" if below else "bottom",
-            fontsize=look.size.font - 0.5,
+        # Named in the legend, with its level: a name at the line would lie on the curves.
+        ax.axhline(
+            level,
             color=look.theme.ink,
-            # On paper of its own: it stays readable where the noise passes behind it.
-            bbox={
-                "boxstyle": "square,pad=0.15",
-                "facecolor": look.theme.background,
-                "edgecolor": "none",
-                "alpha": 0.8,
-            },
-            zorder=5,
+            linewidth=1.1,
+            linestyle=LEVEL_STYLES[index % len(LEVEL_STYLES)],
+            label=f"{name} {level:g}",
+            zorder=2.5,
         )
 
 

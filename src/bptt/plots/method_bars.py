@@ -63,6 +63,7 @@ def method_bars(
     best = min(grey, key=lambda name: means[name], default=None)
     look = look_named(theme, size)
     row_height = 0.56 if look.is_narrow else 0.42
+    is_new = ax is None
     ax = axes_or_new(ax, look, height=1.35 + row_height * len(values))
     ax.grid(False, axis="y")
     ax.grid(True, axis="x", color=look.theme.grid, linewidth=0.8)
@@ -95,7 +96,7 @@ def method_bars(
     several = any(many.size > 1 for many in values.values())
     in_unit = f", {unit}" if unit else ""
     note = "\nwhiskers: smallest and largest over seeds" if several else ""
-    finish(ax, look, title=title, x_label=f"{metric}{in_unit}{note}", y_label="")
+    finish(ax, look, title=title, x_label=f"{metric}{in_unit}{note}", y_label="", grow=is_new)
     # Text beside the bars may make the axes narrow: from the left edge the label has all the room.
     ax.xaxis.label.set_horizontalalignment("left")
     ax.xaxis.label.set_x(0.0)

@@ -60,6 +60,7 @@ def scatter(
     check_all_finite("prediction", prediction)
     look = look_named(theme, size)
     # Nearly square, so that equal scales leave no empty sides.
+    is_new = ax is None
     ax = axes_or_new(ax, look, width=None if look.is_narrow else 5.6, height=3.9 if look.is_narrow else 5.6)
     ax.grid(True, axis="x", color=look.theme.grid, linewidth=0.8)
     low = min(truth.min(), prediction.min())
@@ -96,7 +97,7 @@ def scatter(
     ax.set(xlim=limits, ylim=limits)
     ax.set_aspect("equal", adjustable="box")
     in_unit = f", {unit}" if unit else ""
-    finish(ax, look, title=title, x_label=f"truth{in_unit}", y_label=f"forecast{in_unit}")
+    finish(ax, look, title=title, x_label=f"truth{in_unit}", y_label=f"forecast{in_unit}", grow=is_new)
     return ax
 
 

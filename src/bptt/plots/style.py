@@ -79,6 +79,8 @@ THEMES = {"light": LIGHT, "dark": DARK}
 
 # Beyond the palette's end the colours start again with the next line style.
 LINE_STYLES = ("-", "--", ":", "-.")
+# Levels to compare with are thin and never solid.
+LEVEL_STYLES = ((0, (5, 3)), (0, (1.5, 2)), (0, (7, 2, 1.5, 2)), (0, (2.5, 1.5)))
 
 _LIFT = 5.0  # points between axes and legend
 
@@ -174,26 +176,56 @@ def dress(ax: Axes, look: Look) -> None:
 
 
 def finish(
-    ax: Axes, look: Look, *, title: str | None, x_label: str, y_label: str, legend: bool = True
+    ax: Axes,
+    look: Look,
+    *,
+    title: str | None,
+    x_label: str,
+    y_label: str,
+    legend: bool = True,
+    grow: bool = False,
 ) -> None:
-    """Write labels, and above the axes, where no data can lie under it, the legend and over it the title."""
+    """Write labels, and above the axes, where no data can lie under it, the legend and over it the title.
+
+    With `grow`, the figure is made higher by what the legend and the title take beyond two lines and one.
+    """
+    from matplotlib.figure import Figure
+
     ax.set_xlabel(x_label)
     ax.set_ylabel(y_label)
+    font = look.size.font
     used = _legend_above(ax, look) if legend else 0.0
+    extra = max(0.0, used - 3 * font)
     if title:
-        font = look.size.font + 1.5
-        room = ax.get_window_extent().width * 72 / ax.figure.dpi
-        # 0.6 em is the mean width of a bold letter.
-        text = "\n".join(textwrap.wrap(title, max(12, int(room / (0.6 * font)))))
+        lines = _balanced(title, int(_width(ax) / (0.6 * (font + 1.5))))  # 0.6 em: a bold letter's mean width
         ax.set_title(
-            text,
+            "\n".join(lines),
             loc="left",
             pad=used + 8,
-            fontsize=font,
+            fontsize=font + 1.5,
             fontweight="bold",
             color=look.theme.ink,
             linespacing=1.25,
         )
+        extra += 1.3 * font * (len(lines) - 1)
+    figure = ax.figure
+    if grow and extra and isinstance(figure, Figure):
+        width, height = figure.get_size_inches()
+        figure.set_size_inches(width, height + extra / 72)
+
+
+def _balanced(text: str, letters: int) -> list[str]:
+    """Break text into as few lines as fit, then make them equally long."""
+    letters = max(12, letters)
+    fewest = len(textwrap.wrap(text, letters))
+    while letters > 12 and len(textwrap.wrap(text, letters - 1)) == fewest:
+        letters -= 1
+    return textwrap.wrap(text, letters)
+
+
+def _width(ax: Axes) -> float:
+    """Return the width of the axes in points."""
+    return ax.get_window_extent().width * 72 / ax.figure.dpi
 
 
 def _legend_above(ax: Axes, look: Look) -> float:
@@ -216,7 +248,7 @@ def _legend_above(ax: Axes, look: Look) -> float:
             bbox_transform=ax.transAxes + lifted,
             borderaxespad=0.0,
             borderpad=0.0,
-            handlelength=1.6,
+            handlelength=2.0,
             handletextpad=0.6,
             columnspacing=1.6,
             frameon=False,
