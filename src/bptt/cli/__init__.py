@@ -1,0 +1,5 @@
+"""The `bptt` command."""
+
+from bptt.cli.main import main
+
+__all__ = ["main"]

@@ -1,0 +1,82 @@
+"""What a command shows a person: lines, one progress display and a table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+
+class Display:
+    """Writes for people, to stdout or stderr.
+
+    Parameters
+    ----------
+    quiet : bool
+        Show only what `always` writes.
+    to_stderr : bool
+        Keep stdout free for a result that a program reads.
+    """
+
+    def __init__(self, *, quiet: bool, to_stderr: bool) -> None:
+        from rich.console import Console
+
+        self.quiet = quiet
+        self.console = Console(stderr=to_stderr, highlight=False, soft_wrap=False)
+
+    def line(self, text: str) -> None:
+        """Write a line."""
+        if not self.quiet:
+            self.always(text)
+
+    def always(self, text: str) -> None:
+        """Write a line even when quiet; never wrapped, so that a path can be copied."""
+        self.console.print(text, markup=False, soft_wrap=True)
+
+    def table(self, headers: Sequence[str], rows: Sequence[Sequence[str]], *, caption: str) -> None:
+        """Write a table whose first column names the rows."""
+        if self.quiet:
+            return
+        from rich import box
+        from rich.table import Table
+
+        table = Table(box=box.SIMPLE_HEAD, caption=caption, caption_justify="left")
+        for k, header in enumerate(headers):
+            table.add_column(header, justify="left" if k == 0 else "right", overflow="fold")
+        for row in rows:
+            table.add_row(*row)
+        self.console.print(table)
+
+    @contextmanager
+    def progress(self) -> Iterator[Callable[[str, int, int], None]]:
+        """Yield what to call with (title, done, total): a bar a title on a terminal, a line when done elsewhere."""
+        if self.quiet:
+            yield lambda _title, _done, _total: None
+            return
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TaskID,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
+
+        bars: dict[str, TaskID] = {}
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+        )
+        with Progress(*columns, console=self.console, disable=not self.console.is_terminal) as bar:
+
+            def notify(title: str, done: int, total: int) -> None:
+                if title not in bars:
+                    bars[title] = bar.add_task(title, total=total)
+                bar.update(bars[title], completed=done)
+                if done == total and bar.disable:
+                    self.always(f"  {title}: {total:,} steps done")
+
+            yield notify

@@ -1,0 +1,1 @@
+"""The seeds' labs: each a short script over the public API."""

@@ -1,0 +1,277 @@
+"""The weather lab: the next hour's temperature from 24 hours of weather.
+
+Follows "Lab 9" (H. A. Guenduez, 2022): a many-to-one Elman network, every gradient by hand, plain SGD on random
+windows. Beside it stand the baselines that it must be judged by, and a model that beats them. Every trained method is
+run with several seeds; `run` returns records, `bptt.labs.weather_report` draws them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from bptt.checks import Array, check_whole
+from bptt.data import Scaler, WeatherData, Windows, split_days
+from bptt.forecast.baselines import least_squares, persistence, seasonal_naive
+from bptt.forecast.closed_form import predict_windows, silenced
+from bptt.forecast.default_models import (
+    CARRIED,
+    WINDOW,
+    WINDOW_ROWS,
+    Recipe,
+    choose_ridge,
+    fit,
+    updates_of_both,
+)
+from bptt.initializers import Normal
+from bptt.network import Network, Recurrent
+from bptt.optim import SGD
+from bptt.training import train
+
+# The lab's recipe, to the letter.
+LAB_HIDDEN, LAB_SD, LAB_BATCH, LAB_RATE, LAB_STEPS, LAB_BAR = 10, 0.001, 32, 0.01, 500, 0.05
+
+HOURS_A_DAY = 24
+
+TITLES = {
+    "persistence": "repeat the last hour",
+    "previous_day": "same hour of the day before",
+    "least_squares": "least squares on the window",
+    "lab_recipe": "the lab's recipe (Elman 10)",
+    "default": "default, 24 hours (GRU 32)",
+    "default_silenced": "default, recurrent part silenced",
+    "default_carried": "default, state carried on (GRU 32)",
+    "default_carried_silenced": "carried, recurrent part silenced",
+}
+BASELINES = ("persistence", "previous_day", "least_squares")
+TRAINED = ("lab_recipe", "default", "default_carried")
+
+# Called with what is being trained, updates made and updates to make.
+Notify = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Method:
+    """One row of the table; lists have one entry a seed, baselines have one entry.
+
+    Attributes
+    ----------
+    predictions : list of ndarray (N,)
+        Of the test windows, in the target's unit.
+    rmse, mse_scaled : list of float
+        In the target's unit; squared scaled units.
+    losses : list of ndarray (steps,)
+        Training losses, scaled; empty for baselines.
+    seconds : list of float
+        Of training.
+    """
+
+    name: str
+    predictions: list[Array] = field(default_factory=list)
+    rmse: list[float] = field(default_factory=list)
+    mse_scaled: list[float] = field(default_factory=list)
+    losses: list[Array] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+
+    @property
+    def title(self) -> str:
+        """What tables and pictures call it."""
+        return TITLES[self.name]
+
+    @property
+    def mean_rmse(self) -> float:
+        """Mean over the seeds."""
+        return float(np.mean(self.rmse))
+
+    @property
+    def last_25(self) -> list[float]:
+        """Mean of the last 25 training losses of each seed: what the lab asks to be below 0.05."""
+        return [float(np.mean(losses[-25:])) for losses in self.losses]
+
+
+@dataclass(frozen=True)
+class WeatherResult:
+    """What the lab found.
+
+    Attributes
+    ----------
+    data : WeatherData
+    seeds : tuple of int
+    methods : dict of name to Method
+        In the order of the table.
+    truth : ndarray (N,)
+        Test targets in the target's unit.
+    rows : ndarray (N,)
+        Row of each test target in the data.
+    train_rows : int
+    scaler : Scaler
+    ridges : dict of name to float
+        What was chosen for each default model on the last 20 % of the training part.
+    nets : dict of name to Network
+        The first seed's trained networks.
+    seconds : float
+        Of the whole run.
+    """
+
+    data: WeatherData
+    seeds: tuple[int, ...]
+    methods: dict[str, Method]
+    truth: Array
+    rows: Array
+    train_rows: int
+    scaler: Scaler
+    ridges: dict[str, float]
+    nets: dict[str, Network]
+    seconds: float
+
+
+def run(data: WeatherData, *, seed: int = 0, seeds: int = 3, notify: Notify | None = None) -> WeatherResult:
+    """Train and score everything.
+
+    Parameters
+    ----------
+    data : WeatherData
+        From `bptt.data.load_weather`.
+    seed, seeds : int
+        First seed and their number; each trained method runs with seed, seed + 1, ...
+    notify : callable, optional
+        Told of progress.
+
+    Raises
+    ------
+    DataError
+        Too few rows; a column that is constant in the training part.
+    """
+    began = time.perf_counter()
+    all_seeds = tuple(check_whole("seed", seed, least=0) + k for k in range(check_whole("seeds", seeds)))
+    split = split_days(len(data.values))
+    scaler = Scaler.fit(data.values[split.train], data.columns, constant="keep")
+    scaled = scaler.transform(data.values)
+    training = scaled[split.train]
+    target = data.target_index
+    # The test windows lie wholly in the test part, as in the lab; the series before them is there for a carried state.
+    first = split.train.stop
+    starts = np.arange(first, split.test.stop - WINDOW_ROWS)
+    test = Windows(scaled[: split.test.stop], targets=[target], length=WINDOW_ROWS, starts=starts)
+    board = _Scores(data, scaler, test)
+
+    train_windows = Windows(training, targets=[target], length=WINDOW_ROWS)
+    board.add("persistence", persistence(test))
+    board.add("previous_day", seasonal_naive(test, HOURS_A_DAY))
+    board.add("least_squares", least_squares(train_windows, test))
+
+    tell = notify or (lambda *_: None)
+    nets: dict[str, Network] = {}
+    for k in all_seeds:
+        net, losses, seconds = lab_recipe(train_windows, seed=k, notify=tell)
+        board.add("lab_recipe", predict_windows(net, test), losses, seconds)
+        nets.setdefault("lab_recipe", net)
+    ridges = {}
+    for name, recipe in (("default", WINDOW), ("default_carried", CARRIED)):
+        ridges[name] = _choose(training, target, recipe, all_seeds[0], name, tell)
+        for number, k in enumerate(all_seeds, start=1):
+            clock = time.perf_counter()
+            ticks = _Ticks(
+                tell, f"{TITLES[name]}, seed {number} of {seeds}", updates_of_both(len(training), recipe)[1]
+            )
+            fitted = fit(training, target, recipe, seed=k, ridge_state=ridges[name], callbacks=(ticks,))
+            seconds = time.perf_counter() - clock
+            board.add(name, predict_windows(fitted.net, test), fitted.history.losses, seconds)
+            mute = silenced(
+                fitted.net, Windows(training, targets=[target], length=WINDOW_ROWS, dtype=recipe.dtype)
+            )
+            board.add(f"{name}_silenced", predict_windows(fitted.net, test, mute))
+            nets.setdefault(name, fitted.net)
+    return WeatherResult(
+        data=data,
+        seeds=all_seeds,
+        methods={name: board.methods[name] for name in TITLES},
+        truth=board.truth,
+        rows=test.target_rows,
+        train_rows=len(training),
+        scaler=scaler,
+        ridges=ridges,
+        nets=nets,
+        seconds=time.perf_counter() - began,
+    )
+
+
+def lab_recipe(windows: Windows, *, seed: int, notify: Notify | None = None) -> tuple[Network, Array, float]:
+    """Train the lab's network as the lab does; return it, its losses and the seconds.
+
+    Hidden size 10, weights normal with deviation 0.001, biases 0, mini-batches of 32 windows drawn with replacement,
+    SGD at 0.01, 500 steps, mean squared error, float64.
+    """
+    stack = Recurrent(
+        "elman",
+        input_size=len(windows.inputs),
+        hidden_size=LAB_HIDDEN,
+        initializers={"W_xh": Normal(LAB_SD), "W_hh": Normal(LAB_SD)},
+        seed=seed,
+    )
+    net = Network(stack, readout_initializer=Normal(LAB_SD), loss="mse", seed=seed)
+    ticks = _Ticks(notify or (lambda *_: None), f"{TITLES['lab_recipe']}, seed {seed}", LAB_STEPS)
+    history = train(
+        net,
+        windows,
+        optimizer=SGD(LAB_RATE),
+        steps=LAB_STEPS,
+        batch_size=LAB_BATCH,
+        sampling="random",
+        seed=seed,
+        callbacks=(ticks,),
+        progress=False,
+    )
+    return net, history.losses, history.seconds
+
+
+class _Ticks:
+    """A training callback that passes the number of updates on, a hundred times at most."""
+
+    def __init__(self, notify: Notify, title: str, total: int) -> None:
+        self.notify, self.title, self.total = notify, title, total
+        self.every = max(1, total // 100)
+        notify(title, 0, total)
+
+    def __call__(self, event: object) -> None:
+        done = int(getattr(event, "step", 0)) + 1
+        if done % self.every == 0 or done == self.total:
+            self.notify(self.title, done, self.total)
+
+
+class _Scores:
+    """Collects predictions (scaled) and scores them."""
+
+    def __init__(self, data: WeatherData, scaler: Scaler, test: Windows) -> None:
+        self.column, self.scaler = data.target, scaler
+        self.scaled_truth = test.y[:, 0]
+        self.truth = scaler.inverse_column(data.target, self.scaled_truth)
+        self.methods: dict[str, Method] = {}
+
+    def add(
+        self, name: str, predicted: Array, losses: Array | None = None, seconds: float | None = None
+    ) -> None:
+        method = self.methods.setdefault(name, Method(name))
+        scaled = np.asarray(predicted, np.float64).reshape(-1)
+        in_unit = self.scaler.inverse_column(self.column, scaled)
+        method.predictions.append(in_unit)
+        method.rmse.append(float(np.sqrt(np.mean((in_unit - self.truth) ** 2))))
+        method.mse_scaled.append(float(np.mean((scaled - self.scaled_truth) ** 2)))
+        if losses is not None:
+            method.losses.append(losses)
+        if seconds is not None:
+            method.seconds.append(seconds)
+
+
+def _choose(training: Array, target: int, recipe: Recipe, seed: int, name: str, tell: Notify) -> float:
+    total, _ = updates_of_both(len(training), recipe)
+    ticks = _Ticks(tell, f"{TITLES[name]}, choosing on validation", total)
+    return choose_ridge(training, target, recipe, seed=seed, callbacks=(ticks,))[0]
+
+
+def methods_by_rmse(result: WeatherResult) -> Iterator[Method]:
+    """Yield the methods, the best first."""
+    yield from sorted(result.methods.values(), key=lambda m: m.mean_rmse)

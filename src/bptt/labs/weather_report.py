@@ -1,0 +1,265 @@
+"""Pictures, tables, report and result file of the weather lab."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bptt.checks import Array
+from bptt.errors import InvalidInput
+from bptt.files.atomic import write_atomic
+from bptt.labs.weather import BASELINES, HOURS_A_DAY, LAB_BAR, TRAINED, Method, WeatherResult, methods_by_rmse
+from bptt.models import save
+from bptt.plots import error_by_hour, forecast_week, learning_curve, method_bars, png_bytes, scatter
+from bptt.report import Code, Picture, Section, TableBlock, Text, write_report
+from bptt.report.versions import describe, versions
+
+HEADERS = ("method", "RMSE", "spread", "MSE, scaled", "last 25 losses", "seconds")
+
+
+def table_rows(result: WeatherResult) -> list[tuple[str, ...]]:
+    """Return the table's cells, a row a method, the best last."""
+    return [_cells(method) for method in sorted(result.methods.values(), key=lambda m: -m.mean_rmse)]
+
+
+def verdicts(result: WeatherResult) -> list[str]:
+    """Return what the table means, in sentences that hold for these numbers."""
+    methods, unit = result.methods, result.data.unit
+    best_baseline = min((methods[name] for name in BASELINES), key=lambda m: m.mean_rmse)
+    lines = []
+    worst = max(methods["lab_recipe"].last_25)
+    lab = methods["lab_recipe"].mean_rmse
+    persistence = methods["persistence"].mean_rmse
+    lines.append(
+        f"The lab asks for a mean of the last 25 losses below {LAB_BAR}; "
+        f"the worst of {len(result.seeds)} seeds ends at {worst:.4f}: {'passed' if worst < LAB_BAR else 'missed'}."
+    )
+    lines.append(
+        f"Its recipe has an error of {lab:.3f} {unit} on the test part, "
+        f"{lab / persistence:.1f} times that of repeating the last hour ({persistence:.3f})."
+    )
+    for name in ("default", "default_carried"):
+        model, mute = methods[name], methods[f"{name}_silenced"]
+        ratio = model.mean_rmse / best_baseline.mean_rmse
+        lines.append(
+            f"{model.title}: {model.mean_rmse:.3f} {unit}, {'beats' if ratio < 1 else 'loses to'} the best baseline, "
+            f"{best_baseline.title} ({best_baseline.mean_rmse:.3f}), ratio {ratio:.3f}. "
+            f"With its recurrent part silenced: {mute.mean_rmse:.3f}."
+        )
+    return lines
+
+
+def write_folder(result: WeatherResult, out: Path, command: str) -> Path:
+    """Write result.json, pictures, models and report.html into `out`; return the report's path.
+
+    Raises
+    ------
+    InvalidInput
+        The folder cannot be made.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidInput(f"out must be a folder that can be made. Got {out}: {error.strerror}") from None
+    write_atomic(out / "result.json", (json.dumps(as_json(result), indent=2) + "\n").encode())
+    stored = {
+        "scaler": result.scaler.to_dict(),
+        "target": result.data.target,
+        "data_sha256": result.data.sha256,
+    }
+    for name, net in result.nets.items():
+        save(net, out / f"{name}.bptt", extra=stored)
+    pictures = {
+        name: _draw(draw, out / f"{name}.png", alt) for name, (draw, alt) in _pictures(result).items()
+    }
+    path = out / "report.html"
+    write_report(
+        path,
+        title=f"Weather lab: the next hour's {result.data.target}",
+        lead=" ".join(verdicts(result)),
+        sections=_sections(result, pictures, command),
+        footer=f"{result.data.source}. sha256 {result.data.sha256}. Seeds {list(result.seeds)}. {describe()}.",
+    )
+    return path
+
+
+def as_json(result: WeatherResult) -> dict[str, Any]:
+    """Return the numbers as plain JSON values; keys are stable, lists have one entry a seed."""
+    data = result.data
+    return {
+        "lab": "weather",
+        "data": {
+            "name": data.name,
+            "title": data.title,
+            "chosen_because": data.chosen_because,
+            "sha256": data.sha256,
+            "source": data.source,
+            "rows": len(data.values),
+            "columns": list(data.columns),
+            "target": data.target,
+            "unit": data.unit,
+            "notes": list(data.notes),
+            "train_rows": result.train_rows,
+            "test_windows": len(result.truth),
+        },
+        "seed": result.seeds[0],
+        "seeds": list(result.seeds),
+        "ridge": result.ridges,
+        "methods": {name: _method_json(method, data.unit) for name, method in result.methods.items()},
+        "seconds": result.seconds,
+        "versions": versions(),
+    }
+
+
+def _method_json(method: Method, unit: str) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "title": method.title,
+        "test_rmse": method.mean_rmse,
+        "test_rmse_seeds": method.rmse,
+        "test_mse_scaled": float(np.mean(method.mse_scaled)),
+        "test_mse_scaled_seeds": method.mse_scaled,
+    }
+    if unit == "deg C":
+        found["test_rmse_celsius"] = method.mean_rmse
+    if method.losses:
+        found["last_25_losses_mean"] = float(np.mean(method.last_25))
+        found["last_25_losses_mean_seeds"] = method.last_25
+        found["seconds"] = float(np.mean(method.seconds))
+        found["seconds_seeds"] = method.seconds
+    return found
+
+
+def _cells(method: Method) -> tuple[str, ...]:
+    several = len(method.rmse) > 1
+    return (
+        method.title,
+        f"{method.mean_rmse:.3f}",
+        f"{min(method.rmse):.3f}-{max(method.rmse):.3f}" if several else "",
+        f"{np.mean(method.mse_scaled):.5f}",
+        f"{np.mean(method.last_25):.4f}" if method.losses else "",
+        f"{np.mean(method.seconds):.1f}" if method.seconds else "",
+    )
+
+
+def _sections(result: WeatherResult, pictures: dict[str, Picture], command: str) -> list[Section]:
+    data = result.data
+    order = sorted(result.methods.values(), key=lambda m: -m.mean_rmse)
+    best = min(result.methods[name].mean_rmse for name in BASELINES)
+    table = TableBlock(
+        headers=HEADERS,
+        rows=tuple(_cells(method) for method in order),
+        highlight=(len(order) - 1,),
+        losing=tuple(k for k, m in enumerate(order) if m.name not in BASELINES and m.mean_rmse > best),
+        caption=f"Test part, {len(result.truth):,} windows. RMSE in {data.unit}, MSE in squared scaled units; means "
+        f"over {len(result.seeds)} seeds, spread from the smallest to the largest. Coloured rows lose to the best "
+        "baseline.",
+    )
+    data_lines = [
+        f"{data.title}: {len(data.values):,} hourly rows, inputs {', '.join(data.columns)}, target {data.target} "
+        f"in {data.unit}. Used {data.chosen_because}. The first {result.train_rows:,} rows train, the last 20 % of "
+        "whole days test; means and deviations come from the training rows alone.",
+        *data.notes,
+    ]
+    how = (
+        "The lab's recipe is an Elman network of 10 units with weights of deviation 0.001, 500 steps of plain SGD at "
+        "0.01 on 32 random windows. The default models are GRUs of 32 units that predict the change from the last "
+        "value, trained with Adam, with a linear path over the window beside them; readout and linear path are solved "
+        "together by ridge regression at the end. One sees 24 hours from a zero state, the other carries its state. "
+        "Silenced rows hold the recurrent part at its training mean: what is left is the linear path."
+    )
+    return [
+        Section("Result", (table, pictures["methods"], Text("\n\n".join(verdicts(result))))),
+        Section("Forecast", (pictures["week"], pictures["scatter"], pictures["error_by_hour"])),
+        Section("Training", (pictures["learning_curve"], Text(how))),
+        Section("Data", (Text("\n\n".join(data_lines)),)),
+        Section("Do it again", (Code(command),)),
+    ]
+
+
+def _pictures(result: WeatherResult) -> dict[str, tuple[Callable[..., Any], str]]:
+    """Return for each picture what draws it and what it shows."""
+    data, methods = result.data, result.methods
+    best = next(m for m in methods_by_rmse(result) if m.name in TRAINED)
+    shown = ("least_squares", "lab_recipe", "default", "default_carried")
+    titles = {methods[name].title: methods[name].predictions[0] for name in shown}
+    grey = (methods["least_squares"].title,)
+    hours, clock = _hours(result)
+    quantity = f"{data.target}, {data.unit}" if data.unit else data.target
+    times = None if data.times is None else data.times[result.rows]
+
+    def curve(**look: Any) -> Any:
+        return learning_curve(
+            {methods[name].title: methods[name].losses for name in TRAINED},
+            lines={"the lab's bar": LAB_BAR, "repeat the last hour": methods["persistence"].mse_scaled[0]},
+            loss_label="mean squared error, scaled",
+            **look,
+        )
+
+    def points(**look: Any) -> Any:
+        return scatter(result.truth, best.predictions[0], unit=data.unit, title=best.title, **look)
+
+    def week(**look: Any) -> Any:
+        return forecast_week(
+            result.truth,
+            titles,
+            times=times,
+            start=_middle_week(result),
+            baselines=grey,
+            quantity=quantity,
+            **look,
+        )
+
+    def by_hour(**look: Any) -> Any:
+        return error_by_hour(hours, result.truth, titles, baselines=grey, unit=data.unit, title=clock, **look)
+
+    def bars(**look: Any) -> Any:
+        return method_bars(
+            {m.title: m.rmse for m in methods.values()},
+            baselines=tuple(methods[name].title for name in BASELINES),
+            unit=data.unit,
+            **look,
+        )
+
+    return {
+        "learning_curve": (curve, "Training loss against the step, for each trained method and seed."),
+        "scatter": (points, f"Forecast against truth on the test part, with a smooth curve: {best.title}."),
+        "week": (week, "A week of the test part: truth and forecasts, and the errors below."),
+        "error_by_hour": (by_hour, "Root mean squared error by hour of the day."),
+        "methods": (bars, "Root mean squared error of every method on the test part."),
+    }
+
+
+def _draw(draw: Callable[..., Any], path: Path, alt: str) -> Picture:
+    drawn = {
+        (theme, size): png_bytes(draw(theme=theme, size=size))
+        for theme in ("light", "dark")
+        for size in ("wide", "narrow")
+    }
+    write_atomic(path, drawn["light", "wide"])
+    return Picture(
+        light=drawn["light", "wide"],
+        dark=drawn["dark", "wide"],
+        narrow_light=drawn["light", "narrow"],
+        narrow_dark=drawn["dark", "narrow"],
+        alt=alt,
+        caption=alt,
+    )
+
+
+def _hours(result: WeatherResult) -> tuple[Array, str]:
+    """Hour of the day of each test target, and by which clock."""
+    if result.data.times is None:
+        return result.rows % HOURS_A_DAY, "hour counted from the first row"
+    times = np.asarray(result.data.times[result.rows], "datetime64[h]")
+    return times.astype(np.int64) % HOURS_A_DAY, result.data.clock
+
+
+def _middle_week(result: WeatherResult) -> int:
+    """First test target of the week shown: the middle one, from its midnight; none is picked by its looks."""
+    hours, _ = _hours(result)
+    middle = max(0, len(hours) // 2 - 84)
+    return middle + int(-hours[middle] % HOURS_A_DAY) if len(hours) > 168 + HOURS_A_DAY else 0
