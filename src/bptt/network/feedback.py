@@ -51,7 +51,7 @@ def forward(
     for t in range(T):
         fed = np.concatenate([x[t], y_prev], axis=1)
         # A key a step: one mask for all steps would silence the same units throughout.
-        key = None if dropout_key is None else (dropout_key[0], dropout_key[1] * T + t)
+        key = None if dropout_key is None else (dropout_key[0], dropout_key[1] << 32 | t)
         h, state, stack_tape = stack.run(fed[None], state, None, parameters=own, dropout_key=key)
         y_prev, readout_tape = read(net, parameters, cast(Array, h)[0], None, fed)
         outputs.append(y_prev)
@@ -62,7 +62,7 @@ def forward(
 
 
 def backward(net: Network, record: Pass, dy_hat: Array, dstate: State | None, want_x: bool) -> Gradients:
-    """Sweep back through the loop; dL/dy_start is not returned."""
+    """Sweep back through the loop; dL/dy_start is what is still on its way to the step before the first."""
     tape: FeedbackTape = record.tape
     parameters, T, D = tape.parameters, len(tape.stacks), net.input_size
     total = {name: np.zeros_like(p, dtype=dy_hat.dtype) for name, p in parameters.items()}
@@ -83,4 +83,4 @@ def backward(net: Network, record: Pass, dy_hat: Array, dstate: State | None, wa
     if net.learned_initial_state and not tape.state_given:
         for name, d in cast(State, dstate).items():
             total[f"initial.{name}"] = d.sum(axis=1)
-    return Gradients(total, np.stack(dx[::-1], axis=1) if want_x else None, dstate)
+    return Gradients(total, np.stack(dx[::-1], axis=1) if want_x else None, dstate, cast(Array, dfed_back))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from bptt.checks import check_array
+from bptt.engine.blas import one_blas_thread
 from bptt.errors import InvalidInput
+from bptt.network.linear import linear_last
+from bptt.network.readout import read
 
 if TYPE_CHECKING:
     from bptt.network.network import Network
@@ -36,21 +39,35 @@ def generate(net: Network, x0: npt.ArrayLike, steps: int) -> Array:
     if net.recurrent.direction != "forward":
         raise InvalidInput(f"generate must run forward in time. Got a {net.recurrent.direction} network")
     window = check_array("x0", x0, [("B", None), ("T", None), ("D", D)], dtype=net.dtype)
+    return _sliding(net, window, steps) if net.readout == "last" else _carried(net, window, steps)
+
+
+def _sliding(net: Network, window: Array, steps: int) -> Array:
+    """Predict from a window (B, T, D) that moves on by one step a time, each time from the starting state."""
     produced = []
-    if net.readout == "last" or net.linear_lags:
-        for _ in range(steps):
-            y_hat = net.forward(window, tape=False).y_hat
-            newest = y_hat if net.readout == "last" else y_hat[:, -1]
-            produced.append(newest)
-            window = np.concatenate([window[:, 1:], newest[:, None]], axis=1)
-        return np.stack(produced, axis=1)
-    now = net.forward(window, tape=False)
-    newest = now.y_hat[:, -1]
-    produced.append(newest)
-    for _ in range(steps - 1):
-        now = net.forward(newest[:, None], now.state, tape=False)
-        newest = now.y_hat[:, -1]
+    for _ in range(steps):
+        newest = net.forward(window, tape=False).y_hat
         produced.append(newest)
+        window = np.concatenate([window[:, 1:], newest[:, None]], axis=1)
+    return np.stack(produced, axis=1)
+
+
+def _carried(net: Network, history: Array, steps: int) -> Array:
+    """Predict from the history (B, T, D) once, then step by step from the carried state."""
+    now = net.forward(history, tape=False)
+    newest, state = now.y_hat[:, -1], now.state
+    produced = [newest]
+    W_xy = net.parameters.get("linear.W_xy")
+    tail = history.transpose(1, 0, 2)  # the linear path sees further back than the one new row
+    with one_blas_thread():
+        for _ in range(steps - 1):
+            h, state, _ = net.recurrent.run(newest[None], state, None, tape=False)
+            linear = None
+            if W_xy is not None:
+                tail = np.concatenate([tail, newest[None]])[-net.linear_lags :]
+                linear = linear_last(tail, np.full(len(newest), len(tail) - 1), W_xy)
+            newest, _ = read(net, net.parameters, cast(Array, h)[0], linear, newest)
+            produced.append(newest)
     return np.stack(produced, axis=1)
 
 

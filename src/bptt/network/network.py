@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,8 +17,9 @@ from bptt.losses import Loss, get_loss
 from bptt.network import feedback, windowed
 from bptt.network.generate import generate
 from bptt.network.records import Gradients, LossGradients, Pass, State
-from bptt.network.recurrent import Recurrent
+from bptt.network.recurrent import Recurrent, check_filled
 from bptt.network.summary import summarise
+from bptt.network.weights import step_weights
 
 READOUTS = ("last", "every")
 
@@ -97,7 +98,7 @@ class Network:
         self.output_activation = check_choice("output_activation", output_activation, ACTIVATIONS)
         self.bias = bool(bias)
         self.linear_lags = check_whole("linear_lags", linear_lags, least=0)
-        self.change_of = None if change_of is None else tuple(int(c) for c in change_of)
+        self.change_of = None if change_of is None else _columns(change_of)
         self.change_scale = check_number("change_scale", change_scale, above=0.0)
         self.feedback = bool(feedback)
         self.learned_initial_state = bool(learned_initial_state)
@@ -196,7 +197,10 @@ class Network:
         -------
         Gradients
         """
-        shape = [(symbol, size) for symbol, size in zip("BTK", record.y_hat.shape, strict=False)]
+        if record.tape is None:
+            raise InvalidInput("record must come from a forward pass with tape=True. Got one without a tape")
+        axes = "BTK" if record.y_hat.ndim == 3 else "BK"
+        shape = list(zip(axes, record.y_hat.shape, strict=True))
         if dy_hat is None:
             checked = np.zeros_like(record.y_hat)
         else:
@@ -241,7 +245,7 @@ class Network:
         found = self.forward(
             x, state, lengths, y_start=y_start, parameters=parameters, dropout_key=dropout_key
         )
-        counted = self._weights(weights, lengths, found.y_hat.shape)
+        counted = step_weights(weights, lengths, found.y_hat.shape)
         loss, dy_hat = self.loss.value_and_gradient(found.y_hat, self._targets(y), counted)
         return LossGradients(loss, self.backward(found, dy_hat, want_x=want_x), found.y_hat, found.state)
 
@@ -262,7 +266,7 @@ class Network:
             x, state, lengths, y_start=y_start, parameters=parameters, dropout_key=dropout_key, tape=False
         )
         return self.loss.value(
-            found.y_hat, self._targets(y), self._weights(weights, lengths, found.y_hat.shape)
+            found.y_hat, self._targets(y), step_weights(weights, lengths, found.y_hat.shape)
         )
 
     def predict(
@@ -274,20 +278,20 @@ class Network:
         batch_size: int = 1024,
     ) -> Array:
         """Return predictions (B, K), or (B, T, K) with readout "every", a batch at a time."""
-        rows = np.shape(x)[0] if np.ndim(x) else 0
         size = check_whole("batch_size", batch_size)
-        if rows <= size:
-            return self.forward(x, state, lengths, tape=False).y_hat
-        array = np.asarray(x)
-        return np.concatenate([
+        # Checked whole: a slice of what is too long would fit.
+        x_t, state0, ends = self._check_inputs(x, state, lengths)
+        rows = x_t.shape[1]
+        parts = [
             self.forward(
-                array[i : i + size],
-                None if state is None else {k: np.asarray(s)[:, i : i + size] for k, s in state.items()},
-                None if lengths is None else np.asarray(lengths)[i : i + size],
+                x_t[:, i : i + size].transpose(1, 0, 2),
+                None if state0 is None else {key: s[:, i : i + size] for key, s in state0.items()},
+                None if ends is None else ends[i : i + size],
                 tape=False,
             ).y_hat
             for i in range(0, rows, size)
-        ])  # fmt: skip
+        ]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def generate(self, x0: npt.ArrayLike, steps: int) -> Array:
         """Run freely: feed each prediction back as the next input.
@@ -361,8 +365,10 @@ class Network:
                     "change_of needs a stack that ends at the last value. Got direction 'reverse'"
                 )
         if self.loss.class_targets and (self.change_of is not None or self.output_activation != "identity"):
+            change = None if self.change_of is None else list(self.change_of)
             raise InvalidInput(
-                "the cross-entropy takes plain scores: leave out change_of and output_activation"
+                f"change_of and output_activation must be left out with {self.loss.kind}, which takes plain scores. "
+                f"Got {change} and {self.output_activation!r}"
             )
 
     def _start(self, initializer: str | Initializer | None, seed: int) -> None:
@@ -393,11 +399,9 @@ class Network:
         array = check_array(
             "x", x, [("B", None), ("T", None), ("D", self.input_size)], dtype=self.dtype, reason=reason
         )
-        return (
-            array.transpose(1, 0, 2),
-            self.recurrent._check_state("state", state, array.shape[0], self.dtype),
-            None,
-        )
+        check_filled(array)
+        checked = self.recurrent._check_state("state", state, array.shape[0], self.dtype)
+        return array.transpose(1, 0, 2), checked, None
 
     def _targets(self, y: npt.ArrayLike) -> npt.ArrayLike:
         array = np.asarray(y)
@@ -405,14 +409,8 @@ class Network:
             return array
         return array.astype(self.dtype, copy=False)
 
-    def _weights(
-        self, weights: npt.ArrayLike | None, lengths: npt.ArrayLike | None, shape: tuple[int, ...]
-    ) -> npt.ArrayLike | None:
-        """Return the weights with the steps past each row's length at 0."""
-        if lengths is None or self.readout == "last":
-            return weights
-        inside = np.arange(shape[1]) < np.asarray(lengths)[:, None]
-        if weights is None:
-            return inside.astype(np.float64)
-        array = np.asarray(weights, np.float64)
-        return np.where(inside, array[:, None] if array.ndim == 1 else array, 0.0)
+
+def _columns(change_of: object) -> tuple[int, ...]:
+    if isinstance(change_of, str) or not isinstance(change_of, Iterable):
+        raise InvalidType(f"change_of must be a sequence of column numbers, such as [0]. Got {change_of!r}")
+    return tuple(check_whole("change_of", column, least=0) for column in change_of)

@@ -26,11 +26,14 @@ class Gradients:
         None where it was not wanted.
     state : state name -> ndarray (L * directions, B, H), or None
         With respect to the initial state.
+    y_start : ndarray (B, K) or None
+        With respect to what the first step was fed; None without feedback.
     """
 
     parameters: dict[str, Array]
     x: Array | None
     state: State | None
+    y_start: Array | None = None
 
 
 @dataclass(frozen=True)

@@ -225,9 +225,8 @@ class Recurrent:
         array = check_array(
             "x", x, [("B", None), ("T", None), ("D", self.input_size)], dtype=self.dtype, reason=reason
         )
+        check_filled(array)
         batch, steps = array.shape[:2]
-        if batch < 1 or steps < 1:
-            raise InvalidInput(f"x must hold at least one row and one step. Got shape {array.shape}")
         checked = check_lengths(lengths, batch, steps)
         return array.transpose(1, 0, 2), self._check_state("state", state, batch, self.dtype), checked
 
@@ -414,6 +413,12 @@ class Recurrent:
         return {
             key: check_array(f"{name}[{key!r}]", value, shape, dtype=dtype) for key, value in state.items()
         }
+
+
+def check_filled(x: Array) -> None:
+    """Raise unless x (B, T, D) holds a row and a step."""
+    if 0 in x.shape[:2]:
+        raise InvalidInput(f"x must hold at least one row and one step. Got shape {x.shape}")
 
 
 def _reversal(lengths: npt.NDArray[np.int64] | None, steps: int) -> npt.NDArray[np.int64] | None:
