@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from bptt.cli.main import app
+from bptt.cli.apps import app
 from bptt.cli.weather import Data, Json, Out, Quiet, Seed, Seeds, run_weather
 
 

@@ -6,6 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 
+FILE_WIDTH = 140
+
+
 class Display:
     """Writes for people, to stdout or stderr.
 
@@ -21,7 +24,10 @@ class Display:
         from rich.console import Console
 
         self.quiet = quiet
-        self.console = Console(stderr=to_stderr, highlight=False, soft_wrap=False)
+        self.console = Console(stderr=to_stderr, highlight=False)
+        if not self.console.is_terminal:
+            # A file or a pipe has no width; the 80 that rich assumes would fold the tables.
+            self.console = Console(stderr=to_stderr, highlight=False, width=FILE_WIDTH)
 
     def line(self, text: str) -> None:
         """Write a line."""
@@ -47,8 +53,8 @@ class Display:
         self.console.print(table)
 
     @contextmanager
-    def progress(self) -> Iterator[Callable[[str, int, int], None]]:
-        """Yield what to call with (title, done, total): a bar a title on a terminal, a line when done elsewhere."""
+    def progress(self, *, lines: bool = True) -> Iterator[Callable[[str, int, int], None]]:
+        """Yield what to call with (title, done, total): on a terminal a bar a title, elsewhere a line a title done."""
         if self.quiet:
             yield lambda _title, _done, _total: None
             return
@@ -76,7 +82,7 @@ class Display:
                 if title not in bars:
                     bars[title] = bar.add_task(title, total=total)
                 bar.update(bars[title], completed=done)
-                if done == total and bar.disable:
+                if done == total and bar.disable and lines:
                     self.always(f"  {title}: {total:,} steps done")
 
             yield notify

@@ -1,4 +1,4 @@
-"""Entry point: the commands, and how an error reaches its reader (one line, and an exit status)."""
+"""Entry point: how an error reaches its reader (one line, and an exit status)."""
 
 from __future__ import annotations
 
@@ -8,20 +8,10 @@ from typing import Annotated
 
 import typer
 
+# Imported for the registration of their commands, in the order of the help page.
+from bptt.cli import demo, gradcheck, weather  # noqa: F401
+from bptt.cli.apps import app
 from bptt.errors import BpttError, DivergedError, GradientError
-
-app = typer.Typer(
-    name="bptt",
-    help="Recurrent networks by backpropagation through time: equations by hand, checked by machine.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    add_completion=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-lab = typer.Typer(
-    help="Reproduce a lab on real data: progress, a table, pictures, one report.", no_args_is_help=True
-)
-app.add_typer(lab, name="lab")
 
 # What went wrong in the input: 2, as for a wrong option. What went wrong in the work: 1. Ctrl-C: 130, as shells do.
 _INPUT, _WORK, _INTERRUPTED = 2, 1, 130
@@ -29,7 +19,6 @@ _INPUT, _WORK, _INTERRUPTED = 2, 1, 130
 
 def main() -> None:
     """Run the command line; never show a traceback for a mistake in the input."""
-    _load_commands()
     try:
         app()
     except BpttError as error:
@@ -51,13 +40,6 @@ def _options(
 
         typer.echo(describe())
         raise typer.Exit
-
-
-def _load_commands() -> None:
-    """Register the commands; each module adds its own to `app` or `lab`."""
-    import bptt.cli.demo
-    import bptt.cli.gradcheck
-    import bptt.cli.weather  # noqa: F401  # imported for the registration
 
 
 def _refuse(message: str, status: int) -> int:

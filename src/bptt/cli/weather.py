@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from bptt.cli.main import lab
+from bptt.cli.apps import lab
 
 Data = Annotated[
     str,
@@ -54,12 +54,13 @@ def run_weather(
     from bptt.data import load_weather
     from bptt.files.atomic import write_atomic
     from bptt.labs.weather import run
-    from bptt.labs.weather_report import HEADERS, as_json, table_rows, verdicts, write_folder
+    from bptt.labs.weather_report import HEADERS, as_json, make_folder, table_rows, verdicts, write_folder
 
     # With JSON on stdout, everything for people goes to stderr.
     display = Display(quiet=quiet, to_stderr=str(json_to) == "-")
     chosen = load_weather(data, target)
     display.line(f"data: {chosen.title}, {len(chosen.values):,} rows, {chosen.chosen_because}")
+    make_folder(out)
     with display.progress() as notify:
         result = run(chosen, seed=seed, seeds=seeds, notify=notify)
     display.table(

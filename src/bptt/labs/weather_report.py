@@ -53,18 +53,23 @@ def verdicts(result: WeatherResult) -> list[str]:
     return lines
 
 
-def write_folder(result: WeatherResult, out: Path, command: str) -> Path:
-    """Write result.json, pictures, models and report.html into `out`; return the report's path.
+def make_folder(out: Path) -> None:
+    """Make the folder for the results, before any work that would be lost without it.
 
     Raises
     ------
     InvalidInput
-        The folder cannot be made.
+        It cannot be made.
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InvalidInput(f"out must be a folder that can be made. Got {out}: {error.strerror}") from None
+
+
+def write_folder(result: WeatherResult, out: Path, command: str) -> Path:
+    """Write result.json, pictures, models and report.html into `out`; return the report's path."""
+    make_folder(out)
     write_atomic(out / "result.json", (json.dumps(as_json(result), indent=2) + "\n").encode())
     stored = {
         "scaler": result.scaler.to_dict(),

@@ -1,0 +1,156 @@
+"""The weather lab on a small table: what it promises, not how well it forecasts."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import bptt
+from bptt.data import Scaler, Windows, load_weather, split_days
+from bptt.errors import DataError
+from bptt.labs.weather import BASELINES, LAB_STEPS, TITLES, TRAINED, WeatherResult, lab_recipe, run
+from bptt.labs.weather_report import as_json, table_rows, verdicts, write_folder
+from tests.labs.small import DAYS, write_small_table
+
+PICTURES = ("learning_curve", "scatter", "week", "error_by_hour", "methods")
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory: pytest.TempPathFactory) -> WeatherResult:
+    table = write_small_table(tmp_path_factory.mktemp("weather") / "small.csv")
+    return run(load_weather(table), seed=3, seeds=2)
+
+
+def test_every_method_is_scored_on_the_same_rows(result: WeatherResult) -> None:
+    assert list(result.methods) == list(TITLES)
+    rows = 24 * DAYS
+    train = 24 * int(0.8 * DAYS)
+    assert result.train_rows == train
+    np.testing.assert_array_equal(result.rows, np.arange(train + 24, rows))
+    np.testing.assert_array_equal(result.truth, result.data.values[result.rows, result.data.target_index])
+    for name, method in result.methods.items():
+        runs = 1 if name in BASELINES else 2
+        assert len(method.predictions) == len(method.rmse) == runs
+        for predicted, rmse in zip(method.predictions, method.rmse, strict=True):
+            assert predicted.shape == result.truth.shape
+            assert rmse == pytest.approx(float(np.sqrt(np.mean((predicted - result.truth) ** 2))), rel=1e-12)
+
+
+def test_baselines_are_what_their_names_say(result: WeatherResult) -> None:
+    series = result.data.values[:, result.data.target_index]
+    np.testing.assert_allclose(
+        result.methods["persistence"].predictions[0], series[result.rows - 1], rtol=1e-12, atol=1e-12
+    )
+    np.testing.assert_allclose(
+        result.methods["previous_day"].predictions[0], series[result.rows - 24], rtol=1e-12, atol=1e-12
+    )
+
+
+def test_seeds_give_different_networks_and_the_same_seed_the_same_bits(result: WeatherResult) -> None:
+    again = run(result.data, seed=4, seeds=1)
+    for name in TRAINED:
+        first, second = result.methods[name].predictions
+        assert not np.array_equal(first, second)
+    np.testing.assert_array_equal(
+        again.methods["lab_recipe"].predictions[0], result.methods["lab_recipe"].predictions[1]
+    )
+
+
+def test_the_lab_recipe_is_the_labs(result: WeatherResult) -> None:
+    net = result.nets["lab_recipe"]
+    assert {name: p.shape for name, p in net.parameters.items()} == {
+        "layers.0.W_xh": (6, 10),
+        "layers.0.W_hh": (10, 10),
+        "layers.0.b_h": (10,),
+        "readout.W_hy": (10, 1),
+        "readout.b_y": (1,),
+    }
+    assert net.dtype == np.float64
+    assert all(losses.shape == (LAB_STEPS,) for losses in result.methods["lab_recipe"].losses)
+    # The first loss is that of a network which predicts nearly 0: the mean square of 32 scaled temperatures.
+    scaled = result.scaler.transform(result.data.values)[: result.train_rows, result.data.target_index]
+    assert result.methods["lab_recipe"].losses[0][0] < np.max(scaled**2)
+
+
+def test_silenced_networks_do_not_use_their_state(result: WeatherResult) -> None:
+    for name in ("default", "default_carried"):
+        loud = result.methods[name].predictions[0]
+        mute = result.methods[f"{name}_silenced"].predictions[0]
+        assert not np.array_equal(loud, mute)
+
+
+def test_no_forecast_sees_the_future(result: WeatherResult) -> None:
+    # Change every row from the last test day on: no forecast for an earlier row may move.
+    changed = result.data.values.copy()
+    cut = len(changed) - 24
+    changed[cut:] += 50.0
+    other = run(replace(result.data, values=changed), seed=3, seeds=1)
+    before = result.rows < cut
+    # The scaler and the training rows end before the test part, so these are the same bits.
+    for name in TITLES:
+        np.testing.assert_array_equal(
+            result.methods[name].predictions[0][before],
+            other.methods[name].predictions[0][before],
+            err_msg=name,
+        )
+
+
+def test_folder_holds_report_pictures_models_and_result(result: WeatherResult, tmp_path: Path) -> None:
+    report = write_folder(result, tmp_path / "out", "bptt lab weather --data small.csv")
+    assert report == tmp_path / "out" / "report.html"
+    page = report.read_text()
+    assert "bptt lab weather --data small.csv" in page
+    assert "http" not in page.replace("http://www.w3.org", "")
+    for name in PICTURES:
+        assert (tmp_path / "out" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+    stored = json.loads((tmp_path / "out" / "result.json").read_text())
+    assert stored == json.loads(json.dumps(as_json(result)))
+    scaler = result.scaler
+    for name in TRAINED:
+        net = bptt.load(tmp_path / "out" / f"{name}.bptt")
+        train = Windows(scaler.transform(result.data.values), targets=[result.data.target_index], length=24)
+        batch = train.batch([0, 5])
+        np.testing.assert_array_equal(net.predict(batch.x), result.nets[name].predict(batch.x))
+
+
+def test_result_json_has_the_promised_keys(result: WeatherResult) -> None:
+    found = as_json(result)
+    assert found["seed"] == 3
+    assert found["seeds"] == [3, 4]
+    assert found["data"]["sha256"] == result.data.sha256
+    assert {"bptt", "python", "numpy"} <= set(found["versions"])
+    for name in ("persistence", "previous_day", "least_squares", "lab_recipe", "default"):
+        method = found["methods"][name]
+        assert method["test_rmse_celsius"] > 0
+        assert method["test_mse_scaled"] > 0
+        assert ("last_25_losses_mean" in method) == ("seconds" in method) == (name in TRAINED)
+
+
+def test_table_is_sorted_and_a_losing_model_is_said_to_lose(result: WeatherResult) -> None:
+    errors = [float(row[1]) for row in table_rows(result)]
+    assert errors == sorted(errors, reverse=True)
+    worse = dict(result.methods)
+    worse["default"] = replace(worse["default"], rmse=[99.0, 99.0])
+    text = " ".join(verdicts(replace(result, methods=worse)))
+    assert "loses to the best baseline" in text
+
+
+def test_too_few_rows_are_named(tmp_path: Path) -> None:
+    table = write_small_table(tmp_path / "tiny.csv", days=4)
+    with pytest.raises(DataError, match="needs more than"):
+        run(load_weather(table), seeds=1)
+
+
+@pytest.mark.slow
+def test_the_lab_bar_is_met_by_ten_seeds_on_beijing(data_file) -> None:  # type: ignore[no-untyped-def]
+    data = load_weather(data_file("beijing_pm25.csv"))
+    split = split_days(len(data.values))
+    scaled = Scaler.fit(data.values[split.train], data.columns).transform(data.values[split.train])
+    windows = Windows(scaled, targets=[data.target_index], length=24)
+    for seed in range(10):
+        _, losses, _ = lab_recipe(windows, seed=seed)
+        assert np.mean(losses[-25:]) < 0.05
