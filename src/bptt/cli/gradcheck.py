@@ -17,19 +17,7 @@ if TYPE_CHECKING:
     from bptt.verify import ConfigurationCheck
 
 BOTH = (False, True)
-HEADERS = (
-    "cell",
-    "layers",
-    "direction",
-    "ragged",
-    "state",
-    "feedback",
-    "bias",
-    "tensors",
-    "complex",
-    "central",
-    "",
-)
+HEADERS = ("cell", "layers", "direction", "with", "tensors", "complex", "central", "")
 
 
 @app.command("gradcheck")
@@ -110,7 +98,7 @@ def gradcheck(
         raise GradientError(
             f"gradcheck must pass in all {len(rows)} configurations. Got {len(failed)} wrong{detail}"
         )
-    display.line(f"all {len(rows)} configurations pass")
+    display.line("the configuration passes" if len(rows) == 1 else f"all {len(rows)} configurations pass")
 
 
 def _cells(names: list[str] | None, file: Path | None) -> list[str | type[Cell]] | None:

@@ -202,6 +202,9 @@ def _train(
         callbacks=callbacks,
         progress=False,
     )
+    if history.stopped_because == "interrupted":
+        # Half a schedule is no default model, and whoever pressed Ctrl-C wants the whole command to end.
+        raise KeyboardInterrupt
     return net, history
 
 

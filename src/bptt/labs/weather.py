@@ -225,6 +225,8 @@ def lab_recipe(windows: Windows, *, seed: int, notify: Notify | None = None) -> 
         callbacks=(ticks,),
         progress=False,
     )
+    if history.stopped_because == "interrupted":
+        raise KeyboardInterrupt
     return net, history.losses, history.seconds
 
 
