@@ -95,7 +95,7 @@ def sqrt(a: Any) -> Any:
 def step(a: Any) -> Any:
     """1 where the real part of a is above 0, else 0; its derivative is 0."""
     kind = np.asarray(a).dtype
-    return (np.real(a) > 0).astype(kind if kind.kind in "fc" else np.float64)
+    return np.greater(np.real(a), 0).astype(kind if kind.kind in "fc" else np.float64)
 
 
 def spike(a: Any) -> Any:

@@ -72,7 +72,10 @@ def check_lengths(lengths: object, batch: int, steps: int) -> npt.NDArray[np.int
     """Return ragged lengths as int64 (B,), or None when every row has all `steps` steps."""
     if lengths is None:
         return None
-    array = np.asarray(lengths)
+    try:
+        array = np.asarray(lengths)
+    except ValueError:
+        raise InvalidType("lengths must be a flat sequence of whole numbers. Got nested sequences") from None
     if array.dtype.kind not in "iu":
         raise InvalidType(f"lengths must be whole numbers. Got dtype {array.dtype}")
     if array.shape != (batch,):
@@ -91,6 +94,7 @@ def check_lengths(lengths: object, batch: int, steps: int) -> npt.NDArray[np.int
 
 def check_dtype(dtype: object) -> np.dtype[Any]:
     """Return a floating dtype that the engines work in."""
+    found: np.dtype[Any]
     try:
         found = np.dtype(dtype)  # type: ignore[call-overload]  # any object is tried, that is the check
     except TypeError:

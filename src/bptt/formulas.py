@@ -57,12 +57,11 @@ class Formula:
             raise InvalidType(f"{where or 'formula'} must be a plain function. Got {function!r}")
         self.function = function
         self.where = where or function.__qualname__
-        self.source = _source(function, self.where)
+        self.source, dropped = _source(function, self.where)
         self.digest = hashlib.sha256(self.source.encode()).hexdigest()
         tree = ast.parse(self.source).body[0]
-        if not isinstance(tree, ast.FunctionDef):
-            raise InvalidInput(f"{self.where} must be written with def. Got {type(tree).__name__}")
-        self._first_line = function.__code__.co_firstlineno
+        assert isinstance(tree, ast.FunctionDef)
+        self._first_line = function.__code__.co_firstlineno + dropped
         self.arguments = _arguments(tree, self)
         self.called: set[str] = set()
         self.results = self._check(tree, callables)
@@ -101,6 +100,10 @@ class Formula:
                     "no if, loop, augmented or multiple assignment (select with relu or step)",
                 )
             self._check_expression(statement.value, known, callables)
+            if statement.targets[0].id in callables:
+                raise self.refuse(
+                    statement, f"`{statement.targets[0].id}` is a function: assign to another name"
+                )
             known.add(statement.targets[0].id)
         return self._check_return(body[-1], known)
 
@@ -140,8 +143,8 @@ class Formula:
                 if name not in callables:
                     self._check_function(node, name)
                 self.called.add(name)
-                for value in values:
-                    self._check_expression(value, known, callables)
+                for argument in values:
+                    self._check_expression(argument, known, callables)
             case _:
                 raise self.refuse(
                     node,
@@ -158,7 +161,8 @@ class Formula:
             raise self.refuse(node, f"`{name}` here is not bptt.activations.{name}: import it from there")
 
 
-def _source(function: Callable[..., Any], where: str) -> str:
+def _source(function: Callable[..., Any], where: str) -> tuple[str, int]:
+    """Return the text from `def` on, and how many lines of decorators stand above it."""
     try:
         text = textwrap.dedent(inspect.getsource(function))
     except (OSError, TypeError):
@@ -168,9 +172,10 @@ def _source(function: Callable[..., Any], where: str) -> str:
         ) from None
     # Decorators (staticmethod) are not part of the formula.
     lines = text.splitlines()
-    while lines and not lines[0].lstrip().startswith("def "):
-        lines.pop(0)
-    return "\n".join(lines) + "\n"
+    above = next((k for k, line in enumerate(lines) if line.startswith("def ")), None)
+    if above is None:
+        raise InvalidInput(f"{where} must be written with def. Got `{lines[0].strip()}`")
+    return "\n".join(lines[above:]) + "\n", above
 
 
 def _arguments(tree: ast.FunctionDef, formula: Formula) -> tuple[str, ...]:

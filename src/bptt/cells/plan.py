@@ -78,6 +78,8 @@ def make_plan(cell: Cell) -> CellPlan:
         A name that means nothing, or two things; a gradient or a state that is never returned.
     """
     title = type(cell).__name__
+    if not isinstance(getattr(cell, "name", None), str):
+        raise InvalidInput(f"{title}.name must be a string: model files and messages use it. Got none")
     states = cell.states
     if not states or states[0] != "h":
         raise InvalidInput(f"{title}.states must start with 'h', the output. Got {states}")
@@ -94,6 +96,13 @@ def make_plan(cell: Cell) -> CellPlan:
     unused = [v for v in cell.vectors if v not in resolver.used]
     if unused:
         raise InvalidInput(f"{title}.vectors must all be used in forward. Got unused {', '.join(unused)}")
+    if not resolver.weights:
+        raise InvalidInput(f"{title} must have at least one gate with a product, such as W_xh. Got none")
+    taken = [v for v in cell.vectors if v in resolver.weights or v == "b_h"]
+    if taken:
+        raise InvalidInput(
+            f"{title}.vectors must not use the name of a weight or of the gates' bias b_h. Got {taken[0]!r}: rename it"
+        )
     digest = "-".join(f.digest[:16] for s in stages for f in (s.forward, s.backward) if f is not None)
     return CellPlan(
         states=states,

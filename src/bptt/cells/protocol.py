@@ -92,8 +92,9 @@ class Cell(Stage):
         allowed = {**self.constants, **self.functions}
         for key in options:
             if key not in allowed:
+                title = getattr(self, "name", type(self).__name__)
                 raise InvalidInput(
-                    f"option of the {self.name} cell must be one of {', '.join(allowed) or '(it takes none)'}. "
+                    f"option of the {title} cell must be one of {', '.join(allowed) or '(it takes none)'}. "
                     f"Got {key!r}"
                 )
         self.options: dict[str, Any] = {**allowed, **options}

@@ -33,7 +33,8 @@ def pull_back(stage: StagePlan, arguments: list[Any], gradients: Mapping[str, Ar
         dL/d(result); results without an entry have gradient 0.
     """
     found: dict[str, Array] = {}
-    shape = np.broadcast_shapes(*(np.shape(a) for a in arguments if not callable(a)))
+    given = [a for a in arguments if not callable(a)] + list(gradients.values())
+    shape = np.broadcast_shapes(*(np.shape(a) for a in given))
     for source in stage.differentiable:
         k = stage.inputs.index(source)
         shifted = list(arguments)
