@@ -109,7 +109,7 @@ def load_weather(
     if columns is not None:
         columns = check_names("columns", columns)
     if choice == "nyc":
-        return _nyc("asked for", target, columns)
+        return _nyc("as asked for", target, columns)
     if choice == "beijing":
         return _beijing(find_beijing(), target, columns)
     if choice == "auto":
@@ -121,7 +121,7 @@ def load_weather(
         )
     raw = read_file(choice)
     if hashlib.sha256(raw).hexdigest() == BEIJING_SHA256:
-        return _beijing(Found(raw, f"{choice}, known by its checksum"), target, columns)
+        return _beijing(Found(raw, f"from {choice}, known by its checksum"), target, columns)
     return _own(raw, Path(choice), target, columns)
 
 
@@ -134,7 +134,7 @@ def _beijing(found: Found, target: str | None, columns: Sequence[str] | None) ->
         title="Beijing 2010-2014",
         units={"DEWP": "deg C", "TEMP": "deg C", "PRES": "hPa", "Iws": "m/s", "Is": "h", "Ir": "h"},
         clock="local time",
-        chosen_because=f"Beijing, the lab's data: {found.where}",
+        chosen_because=f"the lab's Beijing data, {found.where}",
         notes=("the first 43,000 hours in whole days, as in the lab",),
     )
 
@@ -150,7 +150,7 @@ def _nyc(why: str, target: str | None, columns: Sequence[str] | None) -> Weather
         title="New York LaGuardia 2013",
         units={"DEWP": "deg C", "TEMP": "deg C", "PRES": "hPa", "HUMID": "%", "WIND": "m/s", "PRECIP": "mm"},
         clock="Eastern standard time",
-        chosen_because=f"New York, the embedded data: {why}",
+        chosen_because=f"the embedded New York data, {why}",
         notes=(
             f"{repaired.hours_added} missing hours and missing values ({filled}) filled with the last ones known",
         ),
@@ -184,7 +184,7 @@ def _own(raw: bytes, path: Path, target: str | None, columns: Sequence[str] | No
         title=path.name,
         units={},
         clock="as in the file",
-        chosen_because=f"{path}: asked for",
+        chosen_because=f"the file {path}, as asked for",
         notes=tuple(notes),
     )
 
