@@ -8,16 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
+from bptt.network.design import Design
 from bptt.network.readout import ReadoutTape, add_change_backward, read, read_backward
 from bptt.network.records import Gradients, Pass, StackTape, State
-
-if TYPE_CHECKING:
-    from bptt.network.network import Network
 
 Array = npt.NDArray[Any]
 
@@ -33,7 +31,7 @@ class FeedbackTape:
 
 
 def forward(
-    net: Network,
+    net: Design,
     parameters: Mapping[str, Array],
     x: Array,
     state0: State | None,
@@ -61,7 +59,7 @@ def forward(
     return Pass(y_hat, state, FeedbackTape(parameters, tuple(stacks), tuple(readouts), state_given))
 
 
-def backward(net: Network, record: Pass, dy_hat: Array, dstate: State | None, want_x: bool) -> Gradients:
+def backward(net: Design, record: Pass, dy_hat: Array, dstate: State | None, want_x: bool) -> Gradients:
     """Sweep back through the loop; dL/dy_start is what is still on its way to the step before the first."""
     tape: FeedbackTape = record.tape
     parameters, T, D = tape.parameters, len(tape.stacks), net.input_size

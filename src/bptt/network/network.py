@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from bptt.activations import ACTIVATIONS
-from bptt.checks import Array, check_array, check_choice, check_number, check_whole
+from bptt.checks import Array, check_array, check_whole
 from bptt.engine.blas import one_blas_thread
-from bptt.errors import InvalidInput, InvalidType
+from bptt.errors import InvalidInput
 from bptt.initializers import Glorot, Initializer, get_initializer
-from bptt.losses import Loss, get_loss
+from bptt.losses import Loss
 from bptt.network import feedback, windowed
+from bptt.network.design import Design
 from bptt.network.generate import generate
 from bptt.network.records import Gradients, LossGradients, Pass, State
 from bptt.network.recurrent import Recurrent, check_filled
 from bptt.network.summary import summarise
 from bptt.network.weights import step_weights
 
-READOUTS = ("last", "every")
 
-
-class Network:
+class Network(Design):
     """A recurrent stack, a readout, and the loss it is trained with.
 
     The prediction of one step is ``y_hat = output_activation(h W_hy + b_y)``, plus, where asked for, a linear path
@@ -89,32 +87,21 @@ class Network:
         readout_initializer: str | Initializer | None = None,
         seed: int = 0,
     ) -> None:
-        if not isinstance(recurrent, Recurrent):
-            raise InvalidType(f"recurrent must be a Recurrent stack. Got {type(recurrent).__name__}")
-        self.recurrent = recurrent
-        self.output_size = check_whole("output_size", output_size)
-        self.readout = check_choice("readout", readout, READOUTS)
-        self.loss = get_loss(loss)
-        self.output_activation = check_choice("output_activation", output_activation, ACTIVATIONS)
-        self.bias = bool(bias)
-        self.linear_lags = check_whole("linear_lags", linear_lags, least=0)
-        self.change_of = None if change_of is None else _columns(change_of)
-        self.change_scale = check_number("change_scale", change_scale, above=0.0)
-        self.feedback = bool(feedback)
-        self.learned_initial_state = bool(learned_initial_state)
-        self._check_settings()
+        super().__init__(
+            recurrent,
+            output_size,
+            readout=readout,
+            loss=loss,
+            output_activation=output_activation,
+            bias=bias,
+            linear_lags=linear_lags,
+            change_of=change_of,
+            change_scale=change_scale,
+            feedback=feedback,
+            learned_initial_state=learned_initial_state,
+        )
         self.parameters: dict[str, Array] = dict(recurrent.parameters)
         self._start(readout_initializer, check_whole("seed", seed, least=0))
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The dtype of parameters and predictions."""
-        return self.recurrent.dtype
-
-    @property
-    def input_size(self) -> int:
-        """Columns of x: the stack's, less the K fed back."""
-        return self.recurrent.input_size - (self.output_size if self.feedback else 0)
 
     # ---------------------------------------------------------------- passes
 
@@ -309,27 +296,11 @@ class Network:
         ndarray (B, steps, K)
             With readout "every" the state is carried on; with "last" the window slides on, as it was trained.
         """
-        return generate(self, x0, check_whole("steps", steps))
+        return generate(self, self.parameters, self.forward, x0, check_whole("steps", steps))
 
     def summary(self) -> str:
         """Return a table of the parameters and the path of a number through the network."""
-        return summarise(self)
-
-    def config(self) -> dict[str, Any]:
-        """Return what a model file keeps beside the arrays."""
-        return {
-            "recurrent": self.recurrent.config(),
-            "output_size": self.output_size,
-            "readout": self.readout,
-            "loss": self.loss.to_config(),
-            "output_activation": self.output_activation,
-            "bias": self.bias,
-            "linear_lags": self.linear_lags,
-            "change_of": None if self.change_of is None else list(self.change_of),
-            "change_scale": self.change_scale,
-            "feedback": self.feedback,
-            "learned_initial_state": self.learned_initial_state,
-        }
+        return summarise(self, self.parameters)
 
     def __repr__(self) -> str:
         return (
@@ -338,38 +309,6 @@ class Network:
         )
 
     # ---------------------------------------------------------------- inside
-
-    def _check_settings(self) -> None:
-        D, K = self.input_size, self.output_size
-        if self.feedback and D < 0:
-            raise InvalidInput(
-                "feedback: the stack's input_size must be the columns of x plus K = output_size. "
-                f"Got input_size {self.recurrent.input_size} with K = {K}"
-            )
-        if self.feedback and self.recurrent.direction != "forward":
-            raise InvalidInput(
-                f"feedback must run forward in time: an output can only be fed on. Got {self.recurrent.direction!r}"
-            )
-        if self.feedback and self.linear_lags:
-            raise InvalidInput(
-                "linear_lags must be 0 with feedback: there is no window. Got " + str(self.linear_lags)
-            )
-        if self.change_of is not None:
-            size = self.recurrent.input_size
-            if len(self.change_of) != K or not all(0 <= c < size for c in self.change_of):
-                raise InvalidInput(
-                    f"change_of must name K = {K} columns of 0..{size - 1}. Got {list(self.change_of)}"
-                )
-            if self.recurrent.direction == "reverse":
-                raise InvalidInput(
-                    "change_of needs a stack that ends at the last value. Got direction 'reverse'"
-                )
-        if self.loss.class_targets and (self.change_of is not None or self.output_activation != "identity"):
-            change = None if self.change_of is None else list(self.change_of)
-            raise InvalidInput(
-                f"change_of and output_activation must be left out with {self.loss.kind}, which takes plain scores. "
-                f"Got {change} and {self.output_activation!r}"
-            )
 
     def _start(self, initializer: str | Initializer | None, seed: int) -> None:
         made = Glorot() if initializer is None else get_initializer(initializer)
@@ -408,9 +347,3 @@ class Network:
         if self.loss.class_targets or array.dtype.kind not in "fiub":
             return array
         return array.astype(self.dtype, copy=False)
-
-
-def _columns(change_of: object) -> tuple[int, ...]:
-    if isinstance(change_of, str) or not isinstance(change_of, Iterable):
-        raise InvalidType(f"change_of must be a sequence of column numbers, such as [0]. Got {change_of!r}")
-    return tuple(check_whole("change_of", column, least=0) for column in change_of)

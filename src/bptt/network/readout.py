@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy.typing as npt
 
 from bptt.activations import FUNCTIONS
-
-if TYPE_CHECKING:
-    from bptt.network.network import Network
+from bptt.network.design import Design
 
 Array = npt.NDArray[Any]
 
@@ -25,7 +23,7 @@ class ReadoutTape:
 
 
 def read(
-    net: Network, parameters: Mapping[str, Array], features: Array, linear: Array | None, last_x: Array
+    net: Design, parameters: Mapping[str, Array], features: Array, linear: Array | None, last_x: Array
 ) -> tuple[Array, ReadoutTape]:
     """Return y_hat (..., K) from features (..., H), the linear path's output and the newest inputs (..., D)."""
     a_y = features @ parameters["readout.W_hy"]
@@ -41,7 +39,7 @@ def read(
 
 
 def read_backward(
-    net: Network, parameters: Mapping[str, Array], tape: ReadoutTape, dy_hat: Array
+    net: Design, parameters: Mapping[str, Array], tape: ReadoutTape, dy_hat: Array
 ) -> tuple[dict[str, Array], Array, Array]:
     """Return the readout's gradients, dL/dfeatures (..., H) and dL/da_y (..., K), which the linear path shares."""
     dactivated = dy_hat if net.change_of is None else dy_hat * _scale(net, dy_hat)
@@ -53,12 +51,12 @@ def read_backward(
     return gradients, da_y @ parameters["readout.W_hy"].T, da_y
 
 
-def add_change_backward(net: Network, dx: Array, dy_hat: Array) -> None:
+def add_change_backward(net: Design, dx: Array, dy_hat: Array) -> None:
     """Add to dx (..., D) what reaches the columns whose change is predicted."""
     if net.change_of is not None:
         for k, column in enumerate(net.change_of):  # one by one: two outputs may share a column
             dx[..., column] += dy_hat[..., k]
 
 
-def _scale(net: Network, like: Array) -> Any:
+def _scale(net: Design, like: Array) -> Any:
     return like.real.dtype.type(net.change_scale)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
-if TYPE_CHECKING:
-    from bptt.network.network import Network
+from bptt.checks import Array
+from bptt.network.design import Design
 
 
-def summarise(net: Network) -> str:
+def summarise(net: Design, parameters: Mapping[str, Array]) -> str:
     """Return a table of parameters and a line a part."""
     stack = net.recurrent
     lines = [
@@ -23,12 +23,12 @@ def summarise(net: Network) -> str:
             f"change      added to the last value of columns {list(net.change_of)}, x {net.change_scale:g}"
         )
     lines.append(f"loss        {net.loss!r}")
-    width = max(len(name) for name in net.parameters)
+    width = max(len(name) for name in parameters)
     lines.append("")
     lines.append(f"{'parameter':<{width}}  {'shape':>14}  {'numbers':>9}")
-    for name, p in net.parameters.items():
+    for name, p in parameters.items():
         lines.append(f"{name:<{width}}  {p.shape!s:>14}  {p.size:>9,}")
-    total = sum(p.size for p in net.parameters.values())
-    size = sum(p.nbytes for p in net.parameters.values())
+    total = sum(p.size for p in parameters.values())
+    size = sum(p.nbytes for p in parameters.values())
     lines.append(f"{'total':<{width}}  {net.dtype.name:>14}  {total:>9,}   {size / 1024:.1f} KiB")
     return "\n".join(lines)

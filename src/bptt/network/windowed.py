@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
+from bptt.network.design import Design
 from bptt.network.linear import linear_every, linear_every_backward, linear_last, linear_last_backward
 from bptt.network.readout import ReadoutTape, add_change_backward, read, read_backward
 from bptt.network.records import Gradients, Pass, StackTape, State
-
-if TYPE_CHECKING:
-    from bptt.network.network import Network
 
 Array = npt.NDArray[Any]
 Lengths = npt.NDArray[np.int64] | None
@@ -34,7 +32,7 @@ class WindowTape:
 
 
 def forward(
-    net: Network,
+    net: Design,
     parameters: Mapping[str, Array],
     x: Array,
     state0: State | None,
@@ -71,7 +69,7 @@ def forward(
     return Pass(y_hat.transpose(1, 0, 2) if every else y_hat, state, record)
 
 
-def backward(net: Network, record: Pass, dy_hat: Array, dstate: State | None, want_x: bool) -> Gradients:
+def backward(net: Design, record: Pass, dy_hat: Array, dstate: State | None, want_x: bool) -> Gradients:
     """Sweep back; dy_hat has y_hat's shape."""
     tape: WindowTape = record.tape
     every = net.readout == "every"
@@ -108,7 +106,7 @@ def backward(net: Network, record: Pass, dy_hat: Array, dstate: State | None, wa
     return Gradients(ordered, None if dx is None else dx.transpose(1, 0, 2), stack.state)
 
 
-def _stack_part(net: Network, parameters: Mapping[str, Array]) -> dict[str, Array]:
+def _stack_part(net: Design, parameters: Mapping[str, Array]) -> dict[str, Array]:
     return {name: parameters[name] for name in net.recurrent.parameters}
 
 
@@ -118,13 +116,13 @@ def _without_padding(x: Array, lengths: Lengths) -> Array:
     return np.where((np.arange(len(x))[:, None] < lengths)[:, :, None], x, np.zeros((), x.dtype))
 
 
-def _final_features(net: Network, state: State) -> Array:
+def _final_features(net: Design, state: State) -> Array:
     """Return the final outputs of the top layer, both directions side by side (B, H * directions)."""
     top = state["h"][-len(net.recurrent.directions) :]
     return np.concatenate(list(top), axis=1)
 
 
-def _with_features(net: Network, dstate: State | None, dfeatures: Array) -> State:
+def _with_features(net: Design, dstate: State | None, dfeatures: Array) -> State:
     """Return dL/d(final state) with the readout's part added to the top layer's output."""
     stack = net.recurrent
     shape = stack.state_shape(len(dfeatures))
