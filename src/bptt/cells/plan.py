@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
+from bptt.cells.declaration import Declaration, Stage
 from bptt.errors import InvalidInput
 from bptt.formulas import Formula
-
-if TYPE_CHECKING:
-    from bptt.cells.protocol import Cell, Stage
 
 # column: a pre-activation; previous: a state before the step; value: a result of this or an earlier stage (a new
 # state among them); vector, constant, function: as declared on the cell; gradient: of a result.
@@ -69,7 +67,7 @@ class CellPlan:
     digest: str
 
 
-def make_plan(cell: Cell) -> CellPlan:
+def make_plan(cell: Declaration) -> CellPlan:
     """Check a cell's declaration and resolve every name.
 
     Raises
@@ -118,7 +116,7 @@ def make_plan(cell: Cell) -> CellPlan:
 class _Resolver:
     """Walks the stages in order and keeps what has been named so far."""
 
-    def __init__(self, cell: Cell, title: str) -> None:
+    def __init__(self, cell: Declaration, title: str) -> None:
         self.cell, self.title = cell, title
         self.functions = cell.bound_functions
         self.values: set[str] = set()
