@@ -28,6 +28,10 @@ TOLERANCES = {"complex": 1e-12, "central": 1e-7}
 
 Reals = npt.NDArray[np.float64]
 
+# The terms of a gradient may cancel, those of a bias under an absolute loss to the last bit. What is left is rounding,
+# and no tensor is judged against less than this part of the largest gradient; at 1e-12 that is 1e-16 of the latter.
+CANCELLED = 1e-4
+
 # Entry (None: a direction), claimed number, reference, error.
 _Row = tuple[tuple[int, ...] | None, float, float, float]
 
@@ -148,6 +152,7 @@ def compare(
     limits = dict(max_entries) if isinstance(max_entries, Mapping) else dict.fromkeys(methods, max_entries)
     for limit in limits.values():
         check_whole("max_entries", limit)
+    floor = CANCELLED * _largest(problem, gradients)
     rows = []
     for position, (name, gradient) in enumerate(gradients.items()):
         if not gradient.size:
@@ -155,7 +160,7 @@ def compare(
         for method in methods:
             # A stream of its own for each tensor: the entries do not depend on what else is checked.
             rng = np.random.default_rng([check_whole("seed", seed, least=0), position])
-            task = _Tensor((problems or {}).get(method, problem), name, gradient, method)
+            task = _Tensor((problems or {}).get(method, problem), name, gradient, method, floor)
             rows.append(task.check(allowed[method], limits[method], rng, method not in shown_only))
     return tuple(rows)
 
@@ -163,8 +168,9 @@ def compare(
 class _Tensor:
     """One tensor under one method."""
 
-    def __init__(self, problem: Problem, name: str, gradient: Array, method: str) -> None:
+    def __init__(self, problem: Problem, name: str, gradient: Array, method: str, floor: float) -> None:
         self.problem, self.name, self.method = problem, name, method
+        self.floor = 0.0 if name in problem.slices else floor
         self.gradient = np.asarray(gradient, np.float64)
         axis = problem.slices.get(name)
         index = np.arange(gradient.size)
@@ -181,7 +187,8 @@ class _Tensor:
         reference, rounding = self._derivatives([single(int(k)) for k in entries], self.slices[entries])
         claimed = self.gradient.reshape(-1)[entries]
         scale = self._scales(entries, reference)
-        errors = _errors(claimed, reference, scale[self.slices[entries]], rounding / tolerance)
+        floors = np.maximum(rounding / tolerance, self.floor)
+        errors = _errors(claimed, reference, scale[self.slices[entries]], floors)
         worst = int(np.argmax(np.where(np.isnan(errors), np.inf, errors)))
         place = tuple(int(i) for i in np.unravel_index(entries[worst], self.gradient.shape))
         row: _Row = (place, float(claimed[worst]), float(reference[worst]), float(errors[worst]))
@@ -226,7 +233,8 @@ class _Tensor:
         """Return the error, relative to the tensor's largest entry, and both numbers."""
         wanted, rounding = self._derivatives([direction], np.zeros(1, np.intp))
         found = direction.along(self.gradient)
-        error = _errors(np.array([found]), wanted, np.array([largest]), rounding / tolerance)
+        floors = np.maximum(rounding / tolerance, self.floor)
+        error = _errors(np.array([found]), wanted, np.array([largest]), floors)
         return float(error[0]), found, float(wanted[0])
 
     def _search(self, direction: Direction, row: _Row, largest: float, tolerance: float) -> _Row:
@@ -240,6 +248,12 @@ class _Tensor:
         sign = direction.signs[0]
         place = tuple(int(i) for i in np.unravel_index(direction.where[0], self.gradient.shape))
         return place, float(found * sign), float(wanted * sign), error
+
+
+def _largest(problem: Problem, gradients: Mapping[str, Array]) -> float:
+    """Return the largest finite entry among the gradients that are judged as a whole."""
+    whole = [np.abs(g) for name, g in gradients.items() if name not in problem.slices]
+    return max((float(np.max(g, initial=0.0, where=np.isfinite(g))) for g in whole), default=0.0)
 
 
 def _nan_last(error: float) -> float:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bptt.cells import Cell
-from bptt.checks import check_whole
+from bptt.checks import check_array, check_whole
 from bptt.errors import InvalidInput, InvalidType
 from bptt.network import Gradients, Network, Recurrent
 from bptt.verify.differences import Array, Problem
@@ -54,7 +54,7 @@ def gradient_check(
     y : array_like, optional
         Targets of a `Network`; random if absent.
     lengths, state, weights, y_start, dropout_key
-        As for `Network.loss_and_gradients`.
+        As for `Network.loss_and_gradients`. With feedback the gradient of `y_start` is checked too.
     parameters : mapping, optional
         Used in place of the model's own. A fresh model's biases are zero, which can hide mistakes:
         `random_parameters` moves them.
@@ -62,7 +62,8 @@ def gradient_check(
         The complex step runs the forward pass of the reference engine, central differences that of the model's engine.
     rtol : float or mapping of method to float, optional
         Largest error of a tensor over its largest entry (of x and states, slice by slice: a step; a layer and
-        direction). 1e-12 for the complex step, 1e-7 for central differences.
+        direction). 1e-12 for the complex step, 1e-7 for central differences. A tensor whose terms all cancel is
+        judged against 1e-4 of the largest gradient of any parameter: what is left of it is rounding.
     max_entries : int or mapping of method to int
         How many entries of a tensor are taken one by one; one random direction through all of them holds the rest.
     seed : int
@@ -144,11 +145,10 @@ def _given(
             raise InvalidType(f"x must hold real numbers. Got dtype {array.dtype}")
         array = array.astype(np.float64)
     # Whoever hands in something wrong hears it from the model itself, as in training.
-    check = twin._check_inputs if isinstance(twin, Network) else twin.check_inputs
-    _, state0, _ = check(array, state, checked)
+    twin.forward(array, state, checked)
     tensors = {**twin.parameters, "x": array}
     if not learned:
-        full = {**stack.zero_state(len(array)), **(state0 or {})}
+        full = {**stack.zero_state(len(array)), **(state or {})}
         tensors.update({f"state.{name}": np.array(value, np.float64) for name, value in full.items()})
     return _Given(twin, tensors, checked)
 
@@ -278,14 +278,21 @@ class _NetworkCase(_Case):
         rng: np.random.Generator,
     ) -> None:
         super().__init__(given, dropout_key)
+        net: Network = given.model
         self.options: dict[str, Any] = {
             "weights": weights,
             "lengths": given.lengths,
-            "y_start": None if y_start is None else np.asarray(y_start, np.float64),
             "dropout_key": dropout_key,
         }
+        if net.feedback:
+            shape = (len(given.tensors["x"]), net.output_size)
+            start = np.zeros(shape) if y_start is None else y_start
+            given.tensors["y_start"] = check_array(
+                "y_start", start, [("B", shape[0]), ("K", shape[1])]
+            ).astype(float)
+        elif y_start is not None:
+            raise InvalidInput("y_start must be left out of a network without feedback. Got one")
         if y is None:
-            net: Network = given.model
             batch, steps, _ = given.tensors["x"].shape
             rows = (batch, steps) if net.readout == "every" else (batch,)
             y = random_targets(net, (*rows, net.output_size), rng)
@@ -295,7 +302,12 @@ class _NetworkCase(_Case):
         net: Network = self.given.model
         arrays = self.given.tensors
         found = net.loss_and_gradients(
-            arrays["x"], self.y, state=self.state(arrays), want_x=True, **self.options
+            arrays["x"],
+            self.y,
+            state=self.state(arrays),
+            y_start=arrays.get("y_start"),
+            want_x=True,
+            **self.options,
         )
         return found.gradients
 
@@ -307,6 +319,7 @@ class _NetworkCase(_Case):
                 arrays["x"],
                 self.y,
                 state=self.state(arrays),
+                y_start=arrays.get("y_start"),
                 parameters=self.parameters(arrays),
                 **self.options,
             )
@@ -331,6 +344,8 @@ def _check(
     claimed = {name: found.parameters[name] for name in case.given.parameter_names}
     if found.x is not None:
         claimed["x"] = found.x
+    if found.y_start is not None:
+        claimed["y_start"] = found.y_start
     for name in case.given.states:
         claimed[name] = (found.state or {})[name.removeprefix("state.")]
     problems = {"complex": case.problem(COMPLEX_ENGINE)} if "complex" in methods else {}
