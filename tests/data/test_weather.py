@@ -79,9 +79,15 @@ def test_beijing_is_an_error_where_it_cannot_be_had(nowhere):
     assert said(DataError, "beijing").endswith("or use the embedded data (nyc)")
 
 
+@pytest.fixture
+def beijing_file(data_file):
+    """Return the path of the lab's file; to be asked for before `nowhere` hides it."""
+    return data_file("beijing_pm25.csv")
+
+
 @pytest.mark.parametrize("choice", ["auto", "beijing", "path"])
-def test_beijing_where_it_is_at_hand(nowhere, data_file, monkeypatch, choice):
-    path = data_file("beijing_pm25.csv")
+def test_beijing_where_it_is_at_hand(beijing_file, nowhere, monkeypatch, choice):
+    path = beijing_file
     if choice != "path":
         monkeypatch.setenv("BPTT_DATA_DIR", str(path.parent))
     data = load_weather(path if choice == "path" else choice)
