@@ -25,7 +25,7 @@ def loaded_by(program: str) -> set[str]:
     """Return the top-level names of the modules that a new interpreter holds after `program`."""
     report = 'print("LOADED", *sorted({name.split(".")[0] for name in sys.modules}))'
     run = subprocess.run(
-        [sys.executable, "-W", "error", "-c", f"import sys\n{program}\n{report}"],
+        [sys.executable, "-c", f"import sys\n{program}\n{report}"],
         capture_output=True,
         text=True,
         timeout=120,
