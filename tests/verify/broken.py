@@ -1,7 +1,7 @@
 """Backward passes with one mistake each, of the kinds that people publish. The check must catch every one."""
 
-# A cell declares plain class attributes and names what it returns.
-# ruff: noqa: RUF012, RET504
+# A formula names what it returns.
+# ruff: noqa: RET504
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def wrong(report: GradientReport) -> set[str]:
 
 
 @pytest.mark.parametrize("methods", METHODS, ids=lambda m: m[0])
-@pytest.mark.parametrize("cell", [*{parent for kind in BROKEN_CELLS for parent in kind.__bases__}])
+@pytest.mark.parametrize("cell", dict.fromkeys(kind.__bases__[0] for kind in BROKEN_CELLS))
 def test_unbroken_cells_pass(cell: type[Cell], methods: tuple[str, ...]) -> None:
     assert gradient_check(layer(cell), methods=methods).passed
 
