@@ -1,0 +1,25 @@
+"""Training: the loop, its record, and what watches it."""
+
+from bptt.training.callbacks import Callback, Event
+from bptt.training.csv_log import CSVLog
+from bptt.training.divergence import TrainingDivergedError
+from bptt.training.early_stopping import EarlyStopping
+from bptt.training.evaluate import evaluate, predict_source
+from bptt.training.history import History
+from bptt.training.loop import train
+from bptt.training.progress import ProgressBar
+from bptt.training.tensorboard import TensorBoard
+
+__all__ = [
+    "CSVLog",
+    "Callback",
+    "EarlyStopping",
+    "Event",
+    "History",
+    "ProgressBar",
+    "TensorBoard",
+    "TrainingDivergedError",
+    "evaluate",
+    "predict_source",
+    "train",
+]

@@ -1,0 +1,69 @@
+"""A log that a spreadsheet opens: one line a step."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TextIO
+
+from bptt.errors import FileMissing, InvalidInput
+from bptt.training.callbacks import Event
+from bptt.training.history import History
+
+COLUMNS = ("step", "loss", "gradient_norm", "learning_rate", "validation_loss")
+
+
+class CSVLog:
+    """A callback that writes a line a step to a CSV file.
+
+    Parameters
+    ----------
+    path : str or path
+        In a folder that exists. Each run starts the file anew.
+
+    Raises
+    ------
+    FileMissing
+        No such folder.
+    InvalidInput
+        At the first step: the file cannot be written.
+
+    Notes
+    -----
+    Columns: step (the update, counted from 0), loss, gradient_norm, learning_rate, validation_loss (empty where the
+    step was not evaluated). Numbers are written in full and read back to the same bits. Every line is on its way to
+    the disk before the next step begins.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        if not self.path.parent.is_dir():
+            raise FileMissing(
+                f"path must lie in a folder that exists. Got {os.fspath(path)!r}: "
+                f"make the folder {str(self.path.parent)!r} first"
+            )
+        self._file: TextIO | None = None
+
+    def __call__(self, event: Event) -> None:
+        """Write one line."""
+        file = self._file or self._start()
+        validation = "" if event.validation_loss is None else repr(event.validation_loss)
+        numbers = (event.loss, event.gradient_norm, event.learning_rate)
+        file.write(",".join([str(event.step), *map(repr, numbers), validation]) + "\n")
+        file.flush()
+
+    def finish(self, history: History) -> None:  # noqa: ARG002  # every step is in the file already
+        """Close the file."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _start(self) -> TextIO:
+        try:
+            self._file = self.path.open("w", encoding="ascii", newline="")
+        except OSError as error:
+            raise InvalidInput(
+                f"path must be writable. Got {str(self.path)!r}: {error.strerror or error}"
+            ) from error
+        self._file.write(",".join(COLUMNS) + "\n")
+        return self._file
