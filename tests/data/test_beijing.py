@@ -8,7 +8,7 @@ import pytest
 
 from bptt.data import beijing, cache_folder, find_beijing, load_beijing
 from bptt.data.cache import keep
-from bptt.errors import DataError, FileMissing
+from bptt.errors import DataError, FileMissing, InvalidInput
 
 BODY = b"No,year,month,day,hour,DEWP,TEMP,PRES,Iws,Is,Ir\n1,2010,1,1,0,-21,-11,1021,1.79,0,0\n"
 REFUSED = (
@@ -107,7 +107,7 @@ def test_a_download_that_cannot_be_kept_is_used(places, monkeypatch):
 
     monkeypatch.setattr(beijing, "keep", full)
     found = find_beijing()
-    assert (found.raw, found.where) == (BODY, "downloaded, but not kept (No space left on device)")
+    assert (found.raw, found.where) == (BODY, "downloaded, but not kept ([Errno 28] No space left on device)")
 
 
 def test_a_download_that_fails_says_why(places, monkeypatch):
@@ -129,11 +129,12 @@ def test_a_download_that_fails_says_why(places, monkeypatch):
 def test_a_failed_write_leaves_nothing_in_the_cache(places, monkeypatch):
     _, cache = places
 
-    def fail(self, target):
+    def fail(source, target):
         raise OSError(5, "Input/output error")
 
+    monkeypatch.setattr("os.replace", fail)
     monkeypatch.setattr("pathlib.Path.replace", fail)
-    with pytest.raises(OSError, match="Input/output error"):
+    with pytest.raises(InvalidInput, match="Input/output error"):
         keep("beijing_pm25.csv", BODY)
     assert list(cache.iterdir()) == []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +20,9 @@ Data = Annotated[
 Target = Annotated[
     str | None, typer.Option("--target", help="Column to forecast in a file of your own [TEMP].")
 ]
+Unit = Annotated[
+    str | None, typer.Option("--unit", help="Unit of the target, for tables and pictures [deg C for TEMP].")
+]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="First of the seeds.")]
 Seeds = Annotated[int, typer.Option("--seeds", min=1, help="How many seeds each trained method runs with.")]
 Out = Annotated[Path, typer.Option("--out", help="Folder for the report, the pictures and the models.")]
@@ -32,6 +36,7 @@ Quiet = Annotated[
 def weather(
     data: Data = "auto",
     target: Target = None,
+    unit: Unit = None,
     seed: Seed = 0,
     seeds: Seeds = 3,
     out: Out = Path("bptt-weather"),
@@ -43,11 +48,18 @@ def weather(
     Follows "Lab 9" (24 hours of weather into an Elman network, every gradient by hand). Ends with a table of test
     errors, and writes report.html, pictures, result.json and the trained models into a folder.
     """
-    run_weather(data, target, seed, seeds, out, json_to, quiet)
+    run_weather(data, target, unit, seed, seeds, out, json_to, quiet)
 
 
 def run_weather(
-    data: str, target: str | None, seed: int, seeds: int, out: Path, json_to: Path | None, quiet: bool
+    data: str,
+    target: str | None,
+    unit: str | None,
+    seed: int,
+    seeds: int,
+    out: Path,
+    json_to: Path | None,
+    quiet: bool,
 ) -> Path:
     """Do the work of the command; return the report's path."""
     from bptt.cli.display import Display
@@ -59,6 +71,8 @@ def run_weather(
     # With JSON on stdout, everything for people goes to stderr.
     display = Display(quiet=quiet, to_stderr=str(json_to) == "-")
     chosen = load_weather(data, target)
+    if unit is not None:
+        chosen = replace(chosen, unit=unit)
     display.line(f"data: {chosen.title}, {len(chosen.values):,} rows, {chosen.chosen_because}")
     make_folder(out)
     with display.progress() as notify:

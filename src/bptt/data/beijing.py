@@ -17,7 +17,7 @@ from bptt.data.download import check_sha256, download, offline
 from bptt.data.parsing import Array
 from bptt.data.reading import assemble, open_columns, read_file
 from bptt.data.table import Table
-from bptt.errors import DataError, FileMissing
+from bptt.errors import DataError, FileMissing, InvalidInput
 
 SHA256 = "892e9559205d16d32623135c127a3951c12e46ea1e0b3093e107ce89a9fd60e2"
 ADDRESS = "https://raw.githubusercontent.com/jbrownlee/Datasets/master/pollution.csv"
@@ -93,8 +93,8 @@ def look_for_beijing() -> Found | str:
         return f"{absent}, and its download failed: {error}"
     try:
         return Found(raw, f"downloaded to {keep(NAMES[0], raw)}")
-    except OSError as error:
-        return Found(raw, f"downloaded, but not kept ({error.strerror or error})")
+    except (OSError, InvalidInput) as error:
+        return Found(raw, f"downloaded, but not kept ({error})")
 
 
 def load_beijing(path: str | os.PathLike[str] | None = None) -> Table:

@@ -1,11 +1,12 @@
-"""The folder where downloaded data are kept, and writing into it so that no reader sees half a file."""
+"""The folder where downloaded data are kept."""
 
 from __future__ import annotations
 
 import os
 import sys
-import tempfile
 from pathlib import Path
+
+from bptt.files.atomic import write_atomic
 
 
 def cache_folder() -> Path:
@@ -21,15 +22,8 @@ def cache_folder() -> Path:
 
 
 def keep(name: str, data: bytes) -> Path:
-    """Write `data` under `name` in the cache folder, whole or not at all; OSError if it cannot be written."""
+    """Write `data` under `name` in the cache folder, whole or not at all; OSError or BpttError if that fails."""
     folder = cache_folder()
     folder.mkdir(parents=True, exist_ok=True)
-    handle, part = tempfile.mkstemp(dir=folder, prefix=f".{name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        Path(part).replace(folder / name)
-    except BaseException:
-        Path(part).unlink(missing_ok=True)
-        raise
+    write_atomic(folder / name, data)
     return folder / name

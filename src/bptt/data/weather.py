@@ -182,7 +182,7 @@ def _own(raw: bytes, path: Path, target: str | None, columns: Sequence[str] | No
         columns,
         name=path.name.partition(".")[0],
         title=path.name,
-        units={},
+        units={TARGET: "deg C"},  # the lab's name for it; other columns have no known unit
         clock="as in the file",
         chosen_because=f"the file {path}, as asked for",
         notes=tuple(notes),

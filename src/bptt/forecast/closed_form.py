@@ -98,8 +98,9 @@ def predict_windows(net: Network, windows: Windows, parameters: dict[str, Array]
     """
     if net.readout == "every":
         row = np.asarray(windows.values[None, : -windows.horizon, windows.inputs], net.dtype)
-        y_hat = net.forward(row, parameters=parameters, tape=False).y_hat[0]
-        return y_hat[windows.starts + windows.length - 1]
+        y_hat: Array = net.forward(row, parameters=parameters, tape=False).y_hat[0]
+        chosen: Array = y_hat[windows.starts + windows.length - 1]
+        return chosen
     return np.concatenate([
         net.forward(windows.batch(chunk).x, parameters=parameters, tape=False).y_hat for chunk in _chunks(len(windows))
     ])  # fmt: skip

@@ -15,6 +15,7 @@ import numpy as np
 
 from bptt.checks import Array, check_whole
 from bptt.data import Scaler, WeatherData, Windows, split_days
+from bptt.errors import DataError
 from bptt.forecast.baselines import least_squares, persistence, seasonal_naive
 from bptt.forecast.closed_form import predict_windows, silenced
 from bptt.forecast.default_models import (
@@ -41,9 +42,9 @@ TITLES = {
     "previous_day": "same hour of the day before",
     "least_squares": "least squares on the window",
     "lab_recipe": "the lab's recipe (Elman 10)",
-    "default": "default, 24 hours (GRU 32)",
-    "default_silenced": "default, recurrent part silenced",
-    "default_carried": "default, state carried on (GRU 32)",
+    "default": "default model, 24 hours",
+    "default_silenced": "24 hours, recurrent part silenced",
+    "default_carried": "default model, state carried",
     "default_carried_silenced": "carried, recurrent part silenced",
 }
 BASELINES = ("persistence", "previous_day", "least_squares")
@@ -148,6 +149,11 @@ def run(data: WeatherData, *, seed: int = 0, seeds: int = 3, notify: Notify | No
     began = time.perf_counter()
     all_seeds = tuple(check_whole("seed", seed, least=0) + k for k in range(check_whole("seeds", seeds)))
     split = split_days(len(data.values))
+    if split.test.stop - split.test.start <= WINDOW_ROWS:
+        raise DataError(
+            f"the test part, the last 20 % of whole days, must have more than {WINDOW_ROWS} rows. "
+            f"Got {split.test.stop - split.test.start} of {len(data.values)}: use at least 10 days"
+        )
     scaler = Scaler.fit(data.values[split.train], data.columns, constant="keep")
     scaled = scaler.transform(data.values)
     training = scaled[split.train]
@@ -250,7 +256,7 @@ class _Scores:
     def __init__(self, data: WeatherData, scaler: Scaler, test: Windows) -> None:
         self.column, self.scaler = data.target, scaler
         self.scaled_truth = test.y[:, 0]
-        self.truth = scaler.inverse_column(data.target, self.scaled_truth)
+        self.truth = data.values[test.target_rows, data.target_index]
         self.methods: dict[str, Method] = {}
 
     def add(

@@ -46,8 +46,8 @@ def verdicts(result: WeatherResult) -> list[str]:
         model, mute = methods[name], methods[f"{name}_silenced"]
         ratio = model.mean_rmse / best_baseline.mean_rmse
         lines.append(
-            f"{model.title}: {model.mean_rmse:.3f} {unit}, {'beats' if ratio < 1 else 'loses to'} the best baseline, "
-            f"{best_baseline.title} ({best_baseline.mean_rmse:.3f}), ratio {ratio:.3f}. "
+            f"The {model.title}: {model.mean_rmse:.3f} {unit}, {'beats' if ratio < 1 else 'loses to'} "
+            f"the best baseline, {best_baseline.title} ({best_baseline.mean_rmse:.3f}), ratio {ratio:.3f}. "
             f"With its recurrent part silenced: {mute.mean_rmse:.3f}."
         )
     return lines
@@ -85,7 +85,7 @@ def write_folder(result: WeatherResult, out: Path, command: str) -> Path:
     write_report(
         path,
         title=f"Weather lab: the next hour's {result.data.target}",
-        lead=" ".join(verdicts(result)),
+        lead=_lead(result),
         sections=_sections(result, pictures, command),
         footer=f"{result.data.source}. sha256 {result.data.sha256}. Seeds {list(result.seeds)}. {describe()}.",
     )
@@ -150,6 +150,17 @@ def _cells(method: Method) -> tuple[str, ...]:
     )
 
 
+def _lead(result: WeatherResult) -> str:
+    best, *_ = methods_by_rmse(result)
+    baseline = min((result.methods[name] for name in BASELINES), key=lambda m: m.mean_rmse)
+    if best.name in BASELINES:
+        return f"No trained method beats {best.title} here: {best.mean_rmse:.3f} {result.data.unit}."
+    return (
+        f"Best on the test part: {best.title}, with an error (RMSE) of {best.mean_rmse:.3f} {result.data.unit}, "
+        f"{best.mean_rmse / baseline.mean_rmse:.3f} times that of the best baseline, {baseline.title}."
+    )
+
+
 def _sections(result: WeatherResult, pictures: dict[str, Picture], command: str) -> list[Section]:
     data = result.data
     order = sorted(result.methods.values(), key=lambda m: -m.mean_rmse)
@@ -178,7 +189,15 @@ def _sections(result: WeatherResult, pictures: dict[str, Picture], command: str)
     )
     return [
         Section("Result", (table, pictures["methods"], Text("\n\n".join(verdicts(result))))),
-        Section("Forecast", (pictures["week"], pictures["scatter"], pictures["error_by_hour"])),
+        Section(
+            "Forecast",
+            (
+                pictures["week"],
+                pictures["scatter"],
+                pictures["scatter_lab_recipe"],
+                pictures["error_by_hour"],
+            ),
+        ),
         Section("Training", (pictures["learning_curve"], Text(how))),
         Section("Data", (Text("\n\n".join(data_lines)),)),
         Section("Do it again", (Code(command),)),
@@ -195,17 +214,23 @@ def _pictures(result: WeatherResult) -> dict[str, tuple[Callable[..., Any], str]
     hours, clock = _hours(result)
     quantity = f"{data.target}, {data.unit}" if data.unit else data.target
     times = None if data.times is None else data.times[result.rows]
+    persistence = methods["persistence"].mse_scaled[0]
+    # Models first and in one order, so that each has its colour in every picture. The previous day's error is several
+    # times the others' and would squeeze their bars: the table has it.
+    bars_shown = (*TRAINED, "default_silenced", "default_carried_silenced", "persistence", "least_squares")
 
     def curve(**look: Any) -> Any:
         return learning_curve(
             {methods[name].title: methods[name].losses for name in TRAINED},
-            lines={"the lab's bar": LAB_BAR, "repeat the last hour": methods["persistence"].mse_scaled[0]},
+            lines={"the lab's bar": LAB_BAR, "repeat the last hour": float(f"{persistence:.3g}")},
             loss_label="mean squared error, scaled",
             **look,
         )
 
-    def points(**look: Any) -> Any:
-        return scatter(result.truth, best.predictions[0], unit=data.unit, title=best.title, **look)
+    def points(method: Method) -> Callable[..., Any]:
+        return lambda **look: scatter(
+            result.truth, method.predictions[0], unit=data.unit, title=method.title, **look
+        )
 
     def week(**look: Any) -> Any:
         return forecast_week(
@@ -223,18 +248,28 @@ def _pictures(result: WeatherResult) -> dict[str, tuple[Callable[..., Any], str]
 
     def bars(**look: Any) -> Any:
         return method_bars(
-            {m.title: m.rmse for m in methods.values()},
-            baselines=tuple(methods[name].title for name in BASELINES),
+            {methods[name].title: methods[name].rmse for name in bars_shown},
+            baselines=tuple(methods[name].title for name in BASELINES if name in bars_shown),
             unit=data.unit,
             **look,
         )
 
     return {
         "learning_curve": (curve, "Training loss against the step, for each trained method and seed."),
-        "scatter": (points, f"Forecast against truth on the test part, with a smooth curve: {best.title}."),
+        "scatter": (
+            points(best),
+            f"Forecast against truth on the test part, with a smooth curve: {best.title}.",
+        ),
+        "scatter_lab_recipe": (
+            points(methods["lab_recipe"]),
+            "The same for the lab's recipe, as the lab draws it.",
+        ),
         "week": (week, "A week of the test part: truth and forecasts, and the errors below."),
         "error_by_hour": (by_hour, "Root mean squared error by hour of the day."),
-        "methods": (bars, "Root mean squared error of every method on the test part."),
+        "methods": (
+            bars,
+            "Root mean squared error on the test part. The day before is left out: see the table.",
+        ),
     }
 
 
