@@ -1,8 +1,5 @@
 """Four cells that are not ours: the protocol must carry what other people come up with."""
 
-# A cell declares plain class attributes.
-# ruff: noqa: RUF012
-
 from __future__ import annotations
 
 from typing import Any

@@ -1,0 +1,81 @@
+"""Engines by name, and BLAS held to one thread."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import types
+
+import pytest
+from threadpoolctl import threadpool_info
+
+from bptt.engine import ENGINES, get_engine, reference
+from bptt.engine.blas import one_blas_thread
+from bptt.errors import InvalidInput
+
+
+def test_engines_by_name() -> None:
+    assert get_engine("numpy") is reference
+    assert get_engine("numpy").NAME == "numpy"
+    assert "auto" in ENGINES
+    for name in ENGINES:
+        engine = get_engine(name)
+        assert callable(engine.forward)
+        assert callable(engine.backward)
+
+
+def test_an_engine_is_loaded_when_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = types.ModuleType("an_engine")
+    monkeypatch.setitem(sys.modules, "an_engine", made)
+    monkeypatch.setitem(ENGINES, "mine", "an_engine")
+    assert get_engine("mine") is made
+
+
+def test_unknown_engine() -> None:
+    with pytest.raises(InvalidInput) as caught:
+        get_engine("cuda")
+    assert str(caught.value) == f"engine must be one of {', '.join(ENGINES)}. Got 'cuda'"
+
+
+def blas_threads() -> set[int]:
+    return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+
+
+def test_blas_is_held_to_one_thread_and_let_go() -> None:
+    before = blas_threads()
+    with one_blas_thread():
+        assert blas_threads() <= {1}
+        with one_blas_thread():
+            assert blas_threads() <= {1}
+        assert blas_threads() <= {1}
+    assert blas_threads() == before
+
+
+def test_blas_is_let_go_after_an_error() -> None:
+    before = blas_threads()
+    with pytest.raises(ZeroDivisionError), one_blas_thread():
+        _ = 1 / 0
+    assert blas_threads() == before
+    with one_blas_thread():
+        assert blas_threads() <= {1}
+
+
+def test_it_is_held_until_the_last_thread_has_left() -> None:
+    before, seen = blas_threads(), []
+    inside, go_on = threading.Event(), threading.Event()
+
+    def other() -> None:
+        with one_blas_thread():
+            inside.set()
+            go_on.wait(10)
+            seen.append(blas_threads())
+
+    thread = threading.Thread(target=other)
+    with one_blas_thread():
+        thread.start()
+        assert inside.wait(10)
+    go_on.set()
+    thread.join()
+    assert len(seen) == 1
+    assert seen[0] <= {1}
+    assert blas_threads() == before
