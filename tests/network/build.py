@@ -24,10 +24,12 @@ STEP = 1e-20
 
 
 def randomise(net: Network | Recurrent, rng: np.random.Generator, gain: float = 0.8) -> Any:
-    """Give every parameter random numbers; `gain` is that of the recurrent weights, sd times sqrt(H)."""
-    H = net.recurrent.hidden_size if isinstance(net, Network) else net.hidden_size
-    for name, p in net.parameters.items():
-        p[...] = rng.standard_normal(p.shape) * (gain / np.sqrt(H) if name.endswith("W_hh") else 0.5)
+    """Give every parameter random numbers, weights with sd * sqrt(rows) = `gain`.
+
+    More would saturate outputs, and where 1 - y has lost its digits so has every gradient behind it.
+    """
+    for p in net.parameters.values():
+        p[...] = rng.standard_normal(p.shape) * (gain / np.sqrt(len(p)) if p.ndim == 2 else 0.5)
     return net
 
 
@@ -82,14 +84,16 @@ def slope_errors(
         fed = lambda v: net.loss_value(x, y, **{**given, "y_start": v})  # noqa: E731  # beside its data
         tasks.append(("y_start", start, found.y_start, fed))
     errors = {}
+    # Where the terms of a gradient cancel (the signs of an absolute loss may) or an output is saturated, what is left
+    # is rounding of what arrived: a hundredth of that is the least a gradient is measured by.
+    arrived = np.abs(net.loss.value_and_gradient(swept.y_hat, y)[1]).max()
     for name, at, gradient, value in tasks:
         assert gradient.shape == at.shape, name
         if not at.size:
             continue
         chosen = directions(at)
         apart = whole_slope(value, at, chosen) - (chosen * gradient).reshape(len(chosen), -1).sum(axis=1)
-        largest = np.abs(gradient).max()
-        errors[name] = float(np.abs(apart).max() / (largest if largest > 0 else 1.0))
+        errors[name] = float(np.abs(apart).max() / max(np.abs(gradient).max(), 0.01 * arrived))
     return errors
 
 

@@ -151,6 +151,20 @@ def test_class_numbers_past_a_rows_end_are_not_read(rng: np.random.Generator) ->
     np.testing.assert_array_equal(found.gradients.x, clean.gradients.x)
 
 
+def test_gradients_of_predictions_past_a_rows_end_are_not_read(rng: np.random.Generator) -> None:
+    stack = Recurrent("gru", D, H, direction="bidirectional")
+    net = randomise(Network(stack, K, readout="every", linear_lags=4, change_of=(1, 2)), rng)
+    record = net.forward(rng.standard_normal((B, T, D)), None, LENGTHS)
+    inside = (np.arange(T) < LENGTHS[:, None])[:, :, None]
+    dy_hat = rng.standard_normal((B, T, K))
+    clean = net.backward(record, np.where(inside, dy_hat, 0.0))
+    found = net.backward(record, np.where(inside, dy_hat, np.nan))
+    np.testing.assert_array_equal(found.x, clean.x)
+    assert not found.x[~inside[:, :, 0]].any()
+    for name, gradient in clean.parameters.items():
+        np.testing.assert_array_equal(found.parameters[name], gradient)
+
+
 @pytest.mark.parametrize("readout", ["last", "every"])
 def test_nan_in_padding_reaches_no_number(readout: str, rng: np.random.Generator) -> None:
     stack = Recurrent("gru", D, H, direction="bidirectional")

@@ -1,4 +1,7 @@
-"""Dropout masks from a counter: the same for every engine, batch order and number of threads."""
+"""Dropout masks from a counter: the same for every engine and any number of threads.
+
+Elements are counted over (T, B, H): a row's mask depends on its place in the batch, not on what the others hold.
+"""
 
 from __future__ import annotations
 
