@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import numpy as np
 import pytest
 
 from bptt.activations import FUNCTIONS
-from bptt.cells import Cell, Elman
+from bptt.cells import Elman
 from bptt.network import Recurrent
 from tests.cells.contract import SAME, CellContract
 
 
 class TestElmanTanh(CellContract):
-    cell: ClassVar[Cell] = Elman()
+    cell = Elman()
 
 
 class TestElmanRelu(CellContract):
-    cell: ClassVar[Cell] = Elman(activation="relu")
+    cell = Elman(activation="relu")
 
 
 class TestElmanSigmoid(CellContract):
-    cell: ClassVar[Cell] = Elman(activation="sigmoid")
+    cell = Elman(activation="sigmoid")
 
 
 class TestElmanIdentity(CellContract):
-    cell: ClassVar[Cell] = Elman(activation="identity")
+    cell = Elman(activation="identity")
 
 
 @pytest.mark.parametrize("activation", ["tanh", "relu", "sigmoid", "identity", "softplus"])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import numpy as np
 import pytest
 
@@ -15,35 +13,35 @@ from tests.cells.foreign import CoupledOscillator, LeakyUnit, MinimalGatedUnit, 
 
 
 class TestLeakyUnit(CellContract):
-    cell: ClassVar[Cell] = LeakyUnit()
+    cell = LeakyUnit()
 
 
 class TestLeakyUnitForwardOnly(CellContract):
-    cell: ClassVar[Cell] = without_backward(LeakyUnit())
+    cell = without_backward(LeakyUnit())
 
 
 class TestMinimalGatedUnit(CellContract):
-    cell: ClassVar[Cell] = MinimalGatedUnit()
+    cell = MinimalGatedUnit()
 
 
 class TestMinimalGatedUnitForwardOnly(CellContract):
-    cell: ClassVar[Cell] = without_backward(MinimalGatedUnit())
+    cell = without_backward(MinimalGatedUnit())
 
 
 class TestCoupledOscillator(CellContract):
-    cell: ClassVar[Cell] = CoupledOscillator(dt=0.3)
+    cell = CoupledOscillator(dt=0.3)
 
 
 class TestCoupledOscillatorForwardOnly(CellContract):
-    cell: ClassVar[Cell] = without_backward(CoupledOscillator())
+    cell = without_backward(CoupledOscillator())
 
 
 class TestSpikingUnit(CellContract):
-    cell: ClassVar[Cell] = SpikingUnit()
+    cell = SpikingUnit()
 
 
 class TestSpikingUnitForwardOnly(CellContract):
-    cell: ClassVar[Cell] = without_backward(SpikingUnit())
+    cell = without_backward(SpikingUnit())
 
 
 def test_leaky_unit_is_its_equations(rng: np.random.Generator) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import numpy as np
 import pytest
 
@@ -14,11 +12,11 @@ from tests.cells.contract import SAME, CellContract, made
 
 
 class TestGRU(CellContract):
-    cell: ClassVar[Cell] = GRU()
+    cell = GRU()
 
 
 class TestGRUResetBefore(CellContract):
-    cell: ClassVar[Cell] = GRUResetBefore()
+    cell = GRUResetBefore()
 
 
 @pytest.mark.parametrize("cell", [GRU(), GRUResetBefore()], ids=lambda cell: cell.name)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import numpy as np
 import pytest
 
@@ -14,11 +12,11 @@ from tests.cells.contract import SAME, CellContract, made
 
 
 class TestLSTM(CellContract):
-    cell: ClassVar[Cell] = LSTM()
+    cell = LSTM()
 
 
 class TestPeepholeLSTM(CellContract):
-    cell: ClassVar[Cell] = PeepholeLSTM()
+    cell = PeepholeLSTM()
 
 
 @pytest.mark.parametrize("cell", [LSTM(), PeepholeLSTM()], ids=lambda cell: cell.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from bptt.errors import GradientError, InvalidInput, InvalidType
 from bptt.verify import check_gradients
+from bptt.verify import gradients as documented
 
 Array = npt.NDArray[Any]
 
@@ -205,3 +207,9 @@ def test_messages(change: dict[str, Any], error: type[Exception], message: str) 
     }
     with pytest.raises(error, match=message):
         check_gradients(given.pop("loss_function"), given.pop("parameters"), given.pop("gradients"), **given)
+
+
+def test_the_example_in_the_documentation_runs() -> None:
+    found = doctest.testmod(documented)
+    assert found.attempted
+    assert not found.failed
