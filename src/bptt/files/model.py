@@ -1,4 +1,4 @@
-"""The model container: named arrays and one JSON string, in a safetensors file. It knows no class.
+"""The model container: named arrays and one JSON description, in a safetensors file. It knows no class.
 
 The header is read and checked by itself before any array is: a file that lies about its sizes, or that does not fit
 what it is loaded into, is refused while it costs a few kilobytes. The arrays are read by the safetensors library.
@@ -7,6 +7,7 @@ what it is loaded into, is refused while it costs a few kilobytes. The arrays ar
 from __future__ import annotations
 
 import json
+import math
 import os
 import stat
 import struct
@@ -18,16 +19,17 @@ from typing import Any
 import numpy as np
 
 from bptt.checks import Array
-from bptt.errors import FileFormatError, FileMissing
+from bptt.errors import FileFormatError, FileMissing, InvalidInput, InvalidType
 from bptt.files.atomic import write_atomic
 
-# The one metadata entry of ours; its value is JSON.
+# The one metadata entry of ours; its value is JSON. One, because safetensors writes several in a random order, and
+# the same model should give the same bytes.
 ENTRY = "bptt"
 
-# A network of a thousand arrays has a header of 100 kB.
-LARGEST_HEADER = 4 * 2**20
+# A network of a thousand arrays has a header of 100 kB; what takes room is a mask of recurrent connections.
+LARGEST_HEADER = 16 * 2**20
 
-_DTYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("float32"), "F64": np.dtype("float64")}
+DTYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("float32"), "F64": np.dtype("float64")}
 
 
 @dataclass(frozen=True)
@@ -39,21 +41,46 @@ class Header:
     description : dict
         Our JSON.
     arrays : dict of name to (dtype, shape)
+    raw : bytes
+        As it stands in the file, with its length before it.
     """
 
     description: dict[str, Any]
     arrays: dict[str, tuple[np.dtype[Any], tuple[int, ...]]]
+    raw: bytes
 
 
 def write_model(
     path: str | os.PathLike[str], arrays: Mapping[str, Array], description: Mapping[str, Any]
 ) -> Path:
-    """Write arrays (float32 or float64) and their description, whole or not at all."""
+    """Write arrays (float32 or float64) and their description, whole or not at all.
+
+    Raises
+    ------
+    FileMissing, InvalidInput
+        The folder is missing, the file cannot be written, or the description is larger than `read_header` takes.
+    InvalidType
+        The description does not consist of plain JSON values.
+    """
     from safetensors.numpy import save
 
-    packed = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    write_atomic(path, save(packed, {ENTRY: json.dumps(description, sort_keys=True)}))
-    return Path(path)
+    name = _path(path)
+    try:
+        text = json.dumps(description, sort_keys=True, allow_nan=False, separators=(",", ":"))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidType(
+            f"description of a model must hold plain JSON values, finite numbers among them. Got: {error}"
+        ) from None
+    packed = {key: np.ascontiguousarray(array) for key, array in arrays.items()}
+    data = save(packed, {ENTRY: text})
+    (length,) = struct.unpack("<Q", data[:8])
+    if length > LARGEST_HEADER:
+        raise InvalidInput(
+            f"description of a model must take at most {LARGEST_HEADER} bytes. Got {length}: "
+            "a mask of fewer units, or less in extra"
+        )
+    write_atomic(name, data)
+    return Path(name)
 
 
 def read_header(path: str | os.PathLike[str]) -> Header:
@@ -66,17 +93,18 @@ def read_header(path: str | os.PathLike[str]) -> Header:
     FileFormatError
         Not a model file of ours, or a damaged one; the message says in what way.
     """
-    raw, size = _raw_header(path)
-    entries = _json(path, raw)
+    name = _path(path)
+    raw, size = _raw_header(name)
+    entries = _json(name, raw[8:])
     metadata = entries.pop("__metadata__", None)
     if not isinstance(metadata, dict) or not isinstance(metadata.get(ENTRY), str):
         raise FileFormatError(
-            f"{path} must be a model that bptt.save wrote. Got a safetensors file of something else"
+            f"{name} must be a model that bptt.save wrote. Got a safetensors file of something else"
         )
-    description = _json(path, metadata[ENTRY].encode())
-    arrays = {name: _array(path, name, entry) for name, entry in entries.items()}
-    _check_places(path, entries, arrays, size - 8 - len(raw))
-    return Header(description, arrays)
+    description = _json(name, metadata[ENTRY].encode())
+    arrays = {key: _array(name, key, entry) for key, entry in entries.items()}
+    _check_places(name, entries, arrays, size - len(raw))
+    return Header(description, arrays, raw)
 
 
 def read_arrays(path: str | os.PathLike[str], header: Header) -> dict[str, Array]:
@@ -88,88 +116,121 @@ def read_arrays(path: str | os.PathLike[str], header: Header) -> dict[str, Array
         A number that is not finite, or a file that changed meanwhile.
     """
     from safetensors import SafetensorError
-    from safetensors.numpy import load_file
+    from safetensors.numpy import load
 
+    name = _path(path)
     try:
-        found = load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise FileFormatError(f"{path} must be readable as safetensors. Got: {error}") from None
-    for name, (dtype, shape) in header.arrays.items():
-        array = found.get(name)
-        if array is None or array.dtype != dtype or array.shape != shape:
-            raise FileFormatError(f"{path} must not change while it is read. Got another {name}")
-        if not np.isfinite(array).all():
-            raise FileFormatError(f"{path}: every number of {name} must be finite. Got NaN or infinity")
+        data = Path(name).read_bytes()
+    except OSError as error:
+        raise FileFormatError(f"{name} must be readable. Got: {error.strerror}") from None
+    if not data.startswith(header.raw):
+        raise FileFormatError(f"{name} must not change while it is read. Got another header")
+    try:
+        found: dict[str, Array] = load(data)
+    except (SafetensorError, ValueError) as error:
+        raise FileFormatError(f"{name} must be readable as safetensors. Got: {error}") from None
+    for key, array in found.items():
+        wrong = np.argwhere(~np.isfinite(array))
+        if len(wrong):
+            place = tuple(int(k) for k in wrong[0])
+            raise FileFormatError(
+                f"{name}: every number of {key} must be finite. Got {array[place]} at {list(place)}"
+            )
     return found
 
 
-def _raw_header(path: str | os.PathLike[str]) -> tuple[bytes, int]:
+def _path(path: object) -> str:
+    if not isinstance(path, (str, os.PathLike)):
+        raise InvalidType(f"path must be text or a path. Got {path!r}")
+    return os.fsdecode(path)
+
+
+def _raw_header(name: str) -> tuple[bytes, int]:
+    """Return the header with its length before it, and the size of the file."""
     try:
-        with Path(path).open("rb") as file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise FileFormatError(f"{path} must be an ordinary file. Got a device or a pipe")
-            start = file.read(8)
-            length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
-            if not 2 <= length <= min(LARGEST_HEADER, status.st_size - 8):
-                raise FileFormatError(f"{path} must be a safetensors model. Got a file without its header")
-            return file.read(length), status.st_size
+        # Looked at before it is opened: opening a pipe waits for somebody to write to it.
+        status = Path(name).stat()
+        if not stat.S_ISREG(status.st_mode):
+            what = "a folder" if stat.S_ISDIR(status.st_mode) else "a device or a pipe"
+            raise FileFormatError(f"{name} must be an ordinary file. Got {what}")
+        with Path(name).open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            start = file.read(9)
+            if len(start) < 9 or start[8:] != b"{":
+                raise FileFormatError(f"{name} must be a model that bptt.save wrote. Got no safetensors file")
+            (length,) = struct.unpack("<Q", start[:8])
+            if length > LARGEST_HEADER:
+                raise FileFormatError(
+                    f"{name} must have a header of at most {LARGEST_HEADER} bytes. Got {length}"
+                )
+            if length > size - 8:
+                raise FileFormatError(
+                    f"{name} must have a header of {length} bytes. Got {size - 8}: was the file cut off?"
+                )
+            return start + file.read(length - 1), size
     except FileNotFoundError:
-        raise FileMissing(f"model file must exist. Got {path}") from None
-    except OSError as error:
-        raise FileFormatError(f"{path} must be readable. Got: {error.strerror}") from None
+        raise FileMissing(f"model file must exist. Got {name}") from None
+    except (OSError, ValueError) as error:  # ValueError: a null character in the name
+        if isinstance(error, FileFormatError):
+            raise
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise FileFormatError(f"{name} must be readable. Got: {reason}") from None
 
 
-def _json(path: str | os.PathLike[str], raw: bytes) -> dict[str, Any]:
+def _json(name: str, raw: bytes) -> dict[str, Any]:
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) != len(pairs):
-            raise FileFormatError(f"{path}: each name in the header must stand once. Got one twice")
+        found: dict[str, Any] = {}
+        for key, value in pairs:
+            if key in found:
+                raise FileFormatError(f"{name}: each name in the header must stand once. Got {key!r} twice")
+            found[key] = value
         return found
 
-    def no_constant(name: str) -> Any:
-        raise FileFormatError(f"{path}: numbers in the header must be finite. Got {name}")
+    def no_constant(constant: str) -> Any:
+        raise FileFormatError(f"{name}: numbers in the header must be finite. Got {constant}")
 
     try:
         value = json.loads(raw.decode(), object_pairs_hook=once, parse_constant=no_constant)
-    except (ValueError, RecursionError) as error:
-        if isinstance(error, FileFormatError):
-            raise
+    except FileFormatError:
+        raise
+    except (ValueError, RecursionError):
         raise FileFormatError(
-            f"{path} must have a header in JSON. Got something else: is it damaged?"
+            f"{name} must have a header in JSON. Got something else: is it damaged?"
         ) from None
     if not isinstance(value, dict):
-        raise FileFormatError(f"{path} must have a header of names and values. Got a {type(value).__name__}")
+        raise FileFormatError(f"{name} must have a header of names and values. Got a {type(value).__name__}")
     return value
 
 
-def _array(path: str | os.PathLike[str], name: str, entry: Any) -> tuple[np.dtype[Any], tuple[int, ...]]:
+def _array(name: str, key: str, entry: Any) -> tuple[np.dtype[Any], tuple[int, ...]]:
     fields = entry if isinstance(entry, dict) else {}
-    dtype = _DTYPES.get(str(fields.get("dtype")))
+    dtype = DTYPES.get(str(fields.get("dtype")))
     if dtype is None:
-        raise FileFormatError(f"{path}: {name} must be of float32 or float64. Got {fields.get('dtype')!r}")
-    for title in ("shape", "data_offsets"):
+        raise FileFormatError(f"{name}: {key} must be of dtype F32 or F64. Got {fields.get('dtype')!r}")
+    for title, axes in (("shape", None), ("data_offsets", 2)):
         numbers = fields.get(title)
-        if not isinstance(numbers, list) or not all(type(n) is int and 0 <= n < 2**48 for n in numbers):
-            raise FileFormatError(f"{path}: {title} of {name} must be whole numbers. Got {numbers!r}")
-    return dtype, tuple(int(n) for n in fields["shape"])
+        if (
+            not isinstance(numbers, list)
+            or len(numbers) != (axes or len(numbers))
+            or not all(type(n) is int and 0 <= n < 2**48 for n in numbers)
+        ):
+            raise FileFormatError(f"{name}: {title} of {key} must be whole numbers. Got {numbers!r}")
+    return dtype, tuple(fields["shape"])
 
 
 def _check_places(
-    path: str | os.PathLike[str], entries: dict[str, Any], arrays: dict[str, Any], room: int
+    name: str, entries: dict[str, Any], arrays: dict[str, tuple[np.dtype[Any], tuple[int, ...]]], room: int
 ) -> None:
     """Arrays must fill the rest of the file: no hole, no overlap, no byte missing."""
     place = 0
-    for name, entry in sorted(entries.items(), key=lambda item: item[1]["data_offsets"]):
-        dtype, shape = arrays[name]
-        count = 1
-        for n in shape:
-            count *= n
-        if entry["data_offsets"] != [place, place + count * dtype.itemsize]:
+    for key, entry in sorted(entries.items(), key=lambda item: item[1]["data_offsets"]):
+        dtype, shape = arrays[key]
+        end = place + math.prod(shape) * dtype.itemsize
+        if entry["data_offsets"] != [place, end]:
             raise FileFormatError(
-                f"{path}: {name} must take bytes {place} to {place + count * dtype.itemsize}. "
-                f"Got {entry['data_offsets']}: the file is damaged"
+                f"{name}: {key} must take bytes {place} to {end}. Got {entry['data_offsets']}: the file is damaged"
             )
-        place += count * dtype.itemsize
+        place = end
     if place != room:
-        raise FileFormatError(f"{path} must hold {place} bytes of arrays. Got {room}: was it cut off?")
+        remedy = "was the file cut off?" if room < place else "something follows the model"
+        raise FileFormatError(f"{name} must hold {place} bytes of arrays. Got {room}: {remedy}")
