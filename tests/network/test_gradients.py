@@ -165,3 +165,19 @@ def test_gradients_of_the_learned_state_are_zero_where_a_state_is_given(rng: np.
         for name in ("initial.h", "initial.c"):
             assert np.abs(free[name]).max() > 0
             assert not given[name].any()
+
+
+def test_a_given_state_stands_beside_the_learned_others(rng: np.random.Generator) -> None:
+    for feedback in (False, True):
+        stack = Recurrent("lstm", D + (K if feedback else 0), H)
+        net = randomise(Network(stack, K, feedback=feedback, learned_initial_state=True), rng)
+        x, y = rng.standard_normal((B, T, D)), rng.standard_normal((B, K))
+        c = rng.standard_normal((1, B, H))
+        learned = np.repeat(net.parameters["initial.h"][:, None], B, axis=1)
+        one, both = (net.loss_and_gradients(x, y, state=s) for s in ({"c": c}, {"h": learned, "c": c}))
+        np.testing.assert_array_equal(one.y_hat, both.y_hat)
+        np.testing.assert_array_equal(one.gradients.parameters["initial.c"], np.zeros((1, H)))
+        np.testing.assert_array_equal(
+            one.gradients.parameters["initial.h"], both.gradients.state["h"].sum(axis=1)
+        )
+        assert np.abs(one.gradients.parameters["initial.h"]).max() > 0

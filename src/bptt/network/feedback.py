@@ -27,7 +27,7 @@ class FeedbackTape:
     parameters: Mapping[str, Array]
     stacks: tuple[StackTape, ...]
     readouts: tuple[ReadoutTape, ...]
-    state_given: bool
+    state_given: frozenset[str]
 
 
 def forward(
@@ -36,7 +36,7 @@ def forward(
     x: Array,
     state0: State | None,
     y_start: Array | None,
-    state_given: bool,
+    state_given: frozenset[str],
     dropout_key: tuple[int, int] | None,
 ) -> Pass:
     """Predict from x (T, B, D) and what is fed back."""
@@ -78,7 +78,9 @@ def backward(net: Design, record: Pass, dy_hat: Array, dstate: State | None, wan
         dx.append(dfed[:, :D])
         dfed_back = dfed[:, D:]
         dstate = cast(State, step.state)
-    if net.learned_initial_state and not tape.state_given:
+    if net.learned_initial_state:
         for name, d in cast(State, dstate).items():
+            if name in tape.state_given:
+                continue
             total[f"initial.{name}"] = d.sum(axis=1)
     return Gradients(total, np.stack(dx[::-1], axis=1) if want_x else None, dstate, cast(Array, dfed_back))

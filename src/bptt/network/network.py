@@ -145,12 +145,13 @@ class Network(Design):
         batch = x_t.shape[1]
         if y_start is not None and not self.feedback:
             raise InvalidInput("y_start must be left out of a network without feedback. Got one")
-        given = state0 is not None
-        if state0 is None and self.learned_initial_state:
-            state0 = {
+        given = frozenset(state0 or ())
+        if self.learned_initial_state:
+            learned = {
                 name: np.repeat(used[f"initial.{name}"][:, None, :], batch, axis=1)
                 for name in self.recurrent.states
             }
+            state0 = {**learned, **(state0 or {})}
         with one_blas_thread():
             if self.feedback:
                 start = None

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from bptt.cells.protocol import Cell
-from bptt.initializers import Initializer
+from bptt.errors import InvalidInput
+from bptt.initializers import Glorot, Initializer, Orthogonal, get_initializer
 
 Array = npt.NDArray[Any]
 
@@ -37,6 +38,21 @@ def cell_shapes(cell: Cell, inputs: int, H: int, bias: bool) -> Iterator[tuple[s
     for name in plan.vectors:
         if bias or not name.startswith("b_"):
             yield name, (H,)
+
+
+def choose_initializers(cell: Cell, given: Mapping[str, Initializer | str] | None) -> dict[str, Initializer]:
+    """Return an initialiser for each weight: Glorot uniform for the input's, orthogonal for the others, or as given."""
+    chosen: dict[str, Initializer] = {
+        name: Glorot() if rows == "x" else Orthogonal() for name, (rows, _) in cell.plan.weights.items()
+    }
+    known = {*cell.plan.weights, *cell.plan.vectors, "b_h"}
+    for name, initializer in (given or {}).items():
+        if name not in known:
+            raise InvalidInput(
+                f"initializers must name parameters of the {cell.name} cell: {', '.join(sorted(known))}. Got {name!r}"
+            )
+        chosen[name] = get_initializer(initializer)
+    return chosen
 
 
 def start_cell(

@@ -23,11 +23,12 @@ from bptt.engine.blas import one_blas_thread
 from bptt.engine.choice import ENGINES
 from bptt.engine.tape import WANT, Tape
 from bptt.errors import InvalidInput
-from bptt.initializers import Glorot, Initializer, Orthogonal, get_initializer
+from bptt.initializers import Initializer
 from bptt.network.constraints import RecurrentConstraint
 from bptt.network.dropout import dropout_mask
-from bptt.network.parameters import prefixes, start_cell
+from bptt.network.parameters import choose_initializers, prefixes, start_cell
 from bptt.network.records import Gradients, StackTape, State
+from bptt.network.reversal import reversal, reverse
 
 DIRECTIONS = {"forward": ("forward",), "reverse": ("reverse",), "bidirectional": ("forward", "reverse")}
 
@@ -105,6 +106,11 @@ class Recurrent:
         if dropout and num_layers == 1:
             raise InvalidInput("dropout acts between layers and needs num_layers >= 2. Got num_layers = 1")
         self.constraint = RecurrentConstraint.make(mask, signs, self.hidden_size)
+        if self.constraint is not None and "W_hh" not in self.cell.plan.weights:
+            raise InvalidInput(
+                "mask and signs act on W_hh and must be left out for a cell without it. "
+                f"Got a cell with {', '.join(self.cell.plan.weights)}"
+            )
         self.prefixes = prefixes(self.num_layers, self.directions)
         self.parameters = self._start(initializers)
 
@@ -245,7 +251,7 @@ class Recurrent:
         engine = get_engine(self.engine)
         used = self.parameters if parameters is None else parameters
         steps = len(x)
-        order = _reversal(lengths, steps)
+        order = reversal(lengths, steps)
         inputs, top = x, self.num_layers - 1
         finals: list[dict[str, Array]] = []
         tapes: list[Tape] = []
@@ -260,13 +266,13 @@ class Recurrent:
                 h_k, final, tape_k = engine.forward(
                     self.cell,
                     self._of_layer(used, self.prefixes[k]),
-                    _reverse(inputs, order) if backwards else inputs,
+                    reverse(inputs, order) if backwards else inputs,
                     None if state0 is None else {name: s[k] for name, s in state0.items()},
                     lengths,
                     outputs=wanted,
                     tape=tape,
                 )
-                found.append(_reverse(h_k, order) if backwards and h_k is not None else h_k)
+                found.append(reverse(h_k, order) if backwards and h_k is not None else h_k)
                 finals.append(final)
                 if tape_k is not None:
                     tapes.append(tape_k)
@@ -298,7 +304,7 @@ class Recurrent:
         """Sweep back with dh (T, B, H * directions), without checks; x's gradient comes time first."""
         engine = get_engine(self.engine)
         H, n = self.hidden_size, len(self.directions)
-        order = _reversal(tape.lengths, tape.steps)
+        order = reversal(tape.lengths, tape.steps)
         parameters: dict[str, Array] = {}
         states: list[dict[str, Array]] = [{} for _ in self.prefixes]
         for layer in range(self.num_layers - 1, -1, -1):
@@ -314,12 +320,12 @@ class Recurrent:
                 dh_k = None if dh is None else dh[:, :, d * H : (d + 1) * H]
                 found = engine.backward(
                     tape.tapes[k],
-                    _reverse(dh_k, order) if backwards and dh_k is not None else dh_k,
+                    reverse(dh_k, order) if backwards and dh_k is not None else dh_k,
                     None if dstate is None else {name: s[k] for name, s in dstate.items()},
                     want=wanted,
                 )
                 if found.x is not None:
-                    dx = _reverse(found.x, order) if backwards else found.x
+                    dx = reverse(found.x, order) if backwards else found.x
                     below = dx if below is None else below + dx
                 for name, gradient in (found.parameters or {}).items():
                     parameters[self.prefixes[k] + name] = self._pull_back(
@@ -356,17 +362,7 @@ class Recurrent:
         )
 
     def _start(self, initializers: Mapping[str, Initializer | str] | None) -> dict[str, Array]:
-        chosen: dict[str, Initializer] = {}
-        known = {*self.cell.plan.weights, *self.cell.plan.vectors, "b_h"}
-        for name, (rows, _) in self.cell.plan.weights.items():
-            chosen[name] = Glorot() if rows == "x" else Orthogonal()
-        for name, initializer in (initializers or {}).items():
-            if name not in known:
-                raise InvalidInput(
-                    f"initializers must name parameters of the {self.cell.name} cell: "
-                    f"{', '.join(sorted(known))}. Got {name!r}"
-                )
-            chosen[name] = get_initializer(initializer)
+        chosen = choose_initializers(self.cell, initializers)
         rng = np.random.default_rng(self.seed)
         parameters: dict[str, Array] = {}
         for k, prefix in enumerate(self.prefixes):
@@ -419,17 +415,3 @@ def check_filled(x: Array) -> None:
     """Raise unless x (B, T, D) holds a row and a step."""
     if 0 in x.shape[:2]:
         raise InvalidInput(f"x must hold at least one row and one step. Got shape {x.shape}")
-
-
-def _reversal(lengths: npt.NDArray[np.int64] | None, steps: int) -> npt.NDArray[np.int64] | None:
-    """Step order (T, B) that turns each row around within its own length; None for all of one length."""
-    if lengths is None:
-        return None
-    t = np.arange(steps)[:, None]
-    return np.where(t < lengths, lengths - 1 - t, t)
-
-
-def _reverse(array: Array, order: npt.NDArray[np.int64] | None) -> Array:
-    if order is None:
-        return array[::-1]
-    return array[order, np.arange(array.shape[1])]

@@ -28,7 +28,7 @@ class WindowTape:
     active: npt.NDArray[np.bool_] | None
     stack: StackTape
     readout: ReadoutTape
-    state_given: bool
+    state_given: frozenset[str]
 
 
 def forward(
@@ -37,7 +37,7 @@ def forward(
     x: Array,
     state0: State | None,
     lengths: Lengths,
-    state_given: bool,
+    state_given: frozenset[str],
     dropout_key: tuple[int, int] | None,
     tape: bool,
 ) -> Pass:
@@ -101,7 +101,9 @@ def backward(net: Design, record: Pass, dy_hat: Array, dstate: State | None, wan
     if net.learned_initial_state:
         for name, d in cast(State, stack.state).items():
             # A state that was handed in took the learned one's place.
-            gradients[f"initial.{name}"] = np.zeros_like(d[:, 0]) if tape.state_given else d.sum(axis=1)
+            gradients[f"initial.{name}"] = (
+                np.zeros_like(d[:, 0]) if name in tape.state_given else d.sum(axis=1)
+            )
     ordered = {name: gradients[name] for name in parameters}
     return Gradients(ordered, None if dx is None else dx.transpose(1, 0, 2), stack.state)
 
