@@ -384,6 +384,26 @@ def test_a_huge_network_is_refused_before_it_is_built(saved: Path, monkeypatch: 
         edit(saved, put(*STACK, field, value={"input_size": D, "hidden_size": H, "num_layers": 1}[field]))
 
 
+class InputOnly(Cell):
+    """One array a layer, the fewest that there can be."""
+
+    name = "input_only"
+    gates = ("h",)
+    products = {"W_xh": "x"}
+
+    @staticmethod
+    def forward(a_h: Any) -> Any:
+        h = tanh(a_h)
+        return h  # noqa: RET504  # a formula returns names
+
+
+@pytest.mark.parametrize("layers", [2, 10**15])
+def test_layers_of_one_array_are_counted_too(tmp_path: Path, layers: int) -> None:
+    path = save(stack(InputOnly, bias=False), tmp_path / "m")
+    edit(path, put("config", "num_layers", value=layers))
+    assert refused(path, cells=[InputOnly]).endswith(f"Got no layers.1.W_xh (5, 5): {ABSENT}")
+
+
 def test_files_that_are_no_models(tmp_path: Path) -> None:
     assert refused(tmp_path / "m", FileMissing) == f"model file must exist. Got {tmp_path}/m"
     (tmp_path / "m").write_text("a,b\n1,2\n3,4\n")

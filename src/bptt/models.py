@@ -107,7 +107,7 @@ def save(model: Model, path: str | os.PathLike[str], *, extra: Mapping[str, Any]
     if type(cell) not in CELLS.values():
         # A cell of the user's own: its equations must be the same when it is loaded.
         description["cell_digest"] = cell_digest(cell)
-    _check_loadable(kind, model, cell)
+    _check_loadable(description, model, cell)
     return write_model(path, model.parameters, description)
 
 
@@ -325,10 +325,11 @@ def _check_arrays(
         )
 
 
-def _check_loadable(kind: str, model: Model, cell: Cell) -> None:
+def _check_loadable(description: Config, model: Model, cell: Cell) -> None:
     """Refuse now what `load` would refuse later."""
-    made = _KINDS[kind]
-    config = json.loads(json.dumps(model.config()))
+    made = _KINDS[description["kind"]]
+    config = json.loads(json.dumps(description["config"]))
+    made.cell(config, {cell.name: type(cell)}, description.get("cell_digest"))
     arrays: dict[str, Array] = model.parameters
     stored = {name: (array.dtype, array.shape) for name, array in arrays.items()}
     _check_arrays(stored, *made.expected(config, cell, len(stored)))
@@ -350,8 +351,6 @@ def _build_stack(config: Config, cell: Cell) -> Recurrent:
 
 def _build_network(config: Config, cell: Cell) -> Network:
     settings = {name: value for name, value in config.items() if name != "recurrent"}
-    for column in config["change_of"] or ():
-        check_whole("change_of", column, least=0)
     return Network(
         _build_stack(config["recurrent"], cell),
         **{**settings, "loss": get_loss(config["loss"])},

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from bptt.data.arrays import Arrays
 from bptt.errors import DataError, InvalidInput, InvalidType
@@ -174,6 +174,24 @@ def test_callbacks_are_told_every_step(rng: np.random.Generator) -> None:
     )
     with pytest.raises(AttributeError):
         seen[0].loss = 1.0  # type: ignore[misc]  # frozen
+
+
+def test_blas_is_held_to_one_thread(rng: np.random.Generator) -> None:
+    def threads() -> set[int]:
+        return {each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas"}
+
+    seen = []
+    with threadpool_limits(2, user_api="blas"):
+        outside = threads()
+        train(
+            make_net(),
+            make_data(rng),
+            steps=1,
+            callbacks=[lambda event: seen.append(threads())],
+            progress=False,
+        )
+        assert threads() == outside
+    assert seen == [{1}]
 
 
 def test_a_callback_that_raises_ends_the_run_with_whole_weights(rng: np.random.Generator) -> None:
