@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from bptt.cells import Cell
+from bptt.errors import InvalidInput
 from bptt.network import Recurrent
 from bptt.verify import check_cell
 from tests.cells.contract import SAME, CellContract, made, without_backward
@@ -82,6 +83,19 @@ def test_spiking_unit_fires_and_is_reported_as_a_surrogate(rng: np.random.Genera
     # Not judged, and rightly: the true step has another slope than the surrogate.
     assert any(row.error > 1e-2 for row in central)
     assert "shown, not judged" in str(report)
+
+
+def test_mask_and_signs_need_a_w_hh() -> None:
+    class FromVelocities(CoupledOscillator):
+        name = "from_velocities"
+        products = {"W_xh": "x", "W_vh": "v"}
+
+    for constraint in ({"mask": np.eye(3)}, {"signs": [1, -1, 1]}):
+        with pytest.raises(InvalidInput) as caught:
+            Recurrent(FromVelocities, 2, 3, **constraint)
+        assert str(caught.value) == (
+            "mask and signs act on W_hh and must be left out for a cell without it. Got a cell with W_xh, W_vh"
+        )
 
 
 @pytest.mark.parametrize("cell", [LeakyUnit, MinimalGatedUnit, CoupledOscillator])

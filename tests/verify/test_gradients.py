@@ -54,11 +54,11 @@ def test_one_wrong_entry_is_named_with_both_numbers(
     right = float(claimed["W"][2, 1])
     claimed["W"][2, 1] = right + 0.5
     with pytest.raises(GradientError) as caught:
-        check_gradients(loss, point, claimed, methods=methods)
+        check_gradients(loss, point, claimed, methods=methods, max_entries=64)
     message = str(caught.value)
     assert message.startswith("W[2, 1] must agree with ")
     assert f"Got {right + 0.5:+.9e} against " in message
-    report = check_gradients(loss, point, claimed, methods=methods, raise_on_failure=False)
+    report = check_gradients(loss, point, claimed, methods=methods, max_entries=64, raise_on_failure=False)
     (row,) = report.failures
     assert row.reference == pytest.approx(right, rel=1e-8)
     assert row.error == pytest.approx(0.5 / np.abs(gradients(point)["W"]).max(), rel=1e-6)
@@ -151,6 +151,15 @@ def test_entries_do_not_depend_on_what_else_is_checked(point: dict[str, Array]) 
     assert both != other
 
 
+def test_entries_by_method(point: dict[str, Array]) -> None:
+    both = ("complex", "central")
+    report = check_gradients(loss, point, gradients(point), methods=both, max_entries={"central": 2})
+    assert {row.compared for row in report.rows if row.method == "central"} == {2}
+    assert [row.compared for row in report.rows if row.method == "complex"] == [12, 4, 15]
+    report = check_gradients(loss, point, gradients(point), methods=both)
+    assert [row.compared for row in report.rows if row.method == "central"] == [8, 4, 8]
+
+
 def test_parameters_without_a_gradient_are_told(point: dict[str, Array]) -> None:
     report = check_gradients(loss, point, {"b": gradients(point)["b"]})
     assert [row.name for row in report.rows] == ["b"]
@@ -183,6 +192,8 @@ def test_tolerance_by_method(point: dict[str, Array]) -> None:
         ({"rtol": {"formula": 1.0}}, InvalidInput, r"^rtol must be one of complex, central\. Got 'formula'$"),
         ({"rtol": 0.0}, InvalidInput, r"^rtol must be above 0\. Got 0\.0$"),
         ({"max_entries": 0}, InvalidInput, r"^max_entries must be at least 1\. Got 0$"),
+        ({"max_entries": {"formula": 3}}, InvalidInput,
+         r"^max_entries must be one of complex, central\. Got 'formula'$"),
         ({"seed": -1}, InvalidInput, r"^seed must be at least 0\. Got -1$"),
         ({"loss_function": lambda p: p["w"]}, InvalidInput,
          r"^loss_function must return one number\. Got ndarray of shape \(3,\)$"),

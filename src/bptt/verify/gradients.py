@@ -26,6 +26,9 @@ from bptt.verify.report import GradientReport, TensorCheck
 # central differences leave 1e-12 to 1e-9.
 TOLERANCES = {"complex": 1e-12, "central": 1e-7}
 
+# Entries of a tensor that are taken one by one where the caller does not say.
+ENTRIES = {"complex": 32, "central": 8}
+
 Reals = npt.NDArray[np.float64]
 
 # The terms of a gradient may cancel, those of a bias under an absolute loss to the last bit. What is left is rounding,
@@ -43,7 +46,7 @@ def check_gradients(
     *,
     methods: Sequence[str] = ("central",),
     rtol: float | Mapping[str, float] | None = None,
-    max_entries: int = 64,
+    max_entries: int | Mapping[str, int] | None = None,
     seed: int = 0,
     raise_on_failure: bool = True,
 ) -> GradientReport:
@@ -61,9 +64,10 @@ def check_gradients(
         The complex step is exact, and needs a function that carries complex arrays through.
     rtol : float or mapping of method to float, optional
         Largest difference over a tensor's largest entry; 1e-7 for central differences and 1e-12 for the complex step.
-    max_entries : int
-        How many entries of a tensor are taken one by one. The rest is held by one random direction through all of
-        them, and where that fails a wrong entry is searched for.
+    max_entries : int or mapping of method to int, optional
+        How many entries of a tensor are taken one by one; 32 by the complex step and 8 by central differences, which
+        take four evaluations each. The rest is held by one random direction through all of them, and where that fails
+        a wrong entry is searched for.
     seed : int
         Of the choice of entries and of the direction.
     raise_on_failure : bool
@@ -133,7 +137,7 @@ def compare(
     *,
     methods: Sequence[str],
     rtol: float | Mapping[str, float] | None = None,
-    max_entries: int | Mapping[str, int] = 64,
+    max_entries: int | Mapping[str, int] | None = None,
     seed: int = 0,
     shown_only: frozenset[str] = frozenset(),
     problems: Mapping[str, Problem] | None = None,
@@ -142,16 +146,14 @@ def compare(
 
     Parameters
     ----------
-    max_entries : int or mapping of method to int
+    max_entries : int or mapping of method to int, optional
     shown_only : set of str
         Methods whose rows are not judged.
     problems : mapping of method to Problem, optional
         Where a method evaluates the loss another way.
     """
     allowed = tolerances(rtol)
-    limits = dict(max_entries) if isinstance(max_entries, Mapping) else dict.fromkeys(methods, max_entries)
-    for limit in limits.values():
-        check_whole("max_entries", limit)
+    limits = _limits(max_entries)
     floor = CANCELLED * _largest(problem, gradients)
     rows = []
     for position, (name, gradient) in enumerate(gradients.items()):
@@ -163,6 +165,17 @@ def compare(
             task = _Tensor((problems or {}).get(method, problem), name, gradient, method, floor)
             rows.append(task.check(allowed[method], limits[method], rng, method not in shown_only))
     return tuple(rows)
+
+
+def _limits(max_entries: int | Mapping[str, int] | None) -> dict[str, int]:
+    """Return how many entries each method takes one by one."""
+    if max_entries is None:
+        return dict(ENTRIES)
+    if not isinstance(max_entries, Mapping):
+        return dict.fromkeys(ENTRIES, check_whole("max_entries", max_entries))
+    for method in max_entries:
+        check_choice("max_entries", method, ENTRIES)
+    return {**ENTRIES, **{m: check_whole("max_entries", n) for m, n in max_entries.items()}}
 
 
 class _Tensor:
