@@ -99,6 +99,18 @@ def test_y_start_and_learned_state_can_be_given(rng: np.random.Generator) -> Non
     assert {row.found for row in report.rows if row.name == "initial.h"} == {0.0}
 
 
+def test_a_learned_state_fills_in_what_is_not_given(rng: np.random.Generator) -> None:
+    net = Network(Recurrent("lstm", 3, 5), learned_initial_state=True)
+    parameters = random_parameters(net, rng)
+    x, c = rng.standard_normal((2, 4, 3)), rng.standard_normal((1, 2, 5))
+    report = gradient_check(net, x, state={"c": c}, parameters=parameters)
+    found = {row.name: row.found for row in report.rows}
+    assert "state.h" not in found
+    assert found["state.c"] != 0
+    assert found["initial.h"] != 0
+    assert found["initial.c"] == 0
+
+
 def test_the_model_is_left_as_it_was() -> None:
     net = network(dtype="float32")
     arrays = dict(net.parameters)

@@ -134,8 +134,8 @@ def _given(
     twin = float64_copy(model, parameters)
     stack = stack_of(twin)
     checked = None if lengths is None else np.asarray(lengths)
-    # A network that learns its initial state has it among the parameters, unless one is handed in.
-    learned = isinstance(twin, Network) and twin.learned_initial_state and state is None
+    # A network that learns its initial state has among its parameters what is not handed in.
+    learned = isinstance(twin, Network) and twin.learned_initial_state
     if x is None:
         array = random_input(twin, rng, checked)
         if state is None and not learned:
@@ -148,9 +148,8 @@ def _given(
     # Whoever hands in something wrong hears it from the model itself, as in training.
     twin.forward(array, state, checked)
     tensors = {**twin.parameters, "x": array}
-    if not learned:
-        full = {**stack.zero_state(len(array)), **(state or {})}
-        tensors.update({f"state.{name}": np.array(value, np.float64) for name, value in full.items()})
+    full = {**({} if learned else stack.zero_state(len(array))), **(state or {})}
+    tensors.update({f"state.{name}": np.array(value, np.float64) for name, value in full.items()})
     return _Given(twin, tensors, checked)
 
 
