@@ -24,7 +24,11 @@ def test_examples_run(number: int, tmp_path: Path) -> None:
     text = BLOCKS[number] if number == 0 else "import bptt\n" + BLOCKS[number]
     (tmp_path / "example.py").write_text(text, encoding="utf-8")
     done = subprocess.run(
-        [sys.executable, "-W", "error", "example.py"], cwd=tmp_path, capture_output=True, text=True, check=False
+        [sys.executable, "-W", "error", "example.py"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
 

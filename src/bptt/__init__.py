@@ -6,7 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bptt import cells, data, optim, plots, verify
+    from bptt import cells, data, forecast, initializers, losses, optim, plots, training, verify
     from bptt.cells import Cell, Stage
     from bptt.errors import BpttError
     from bptt.models import load, save
@@ -25,11 +25,15 @@ __all__ = [
     "__version__",
     "cells",
     "data",
+    "forecast",
+    "initializers",
     "load",
+    "losses",
     "optim",
     "plots",
     "save",
     "train",
+    "training",
     "verify",
 ]
 
@@ -45,7 +49,7 @@ _HOMES = {
     "save": "bptt.models",
     "train": "bptt.training",
 }
-_MODULES = ("cells", "data", "optim", "plots", "verify")
+_MODULES = ("cells", "data", "forecast", "initializers", "losses", "optim", "plots", "training", "verify")
 
 
 def __getattr__(name: str) -> Any:

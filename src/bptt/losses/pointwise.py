@@ -79,7 +79,7 @@ class Pointwise(Loss):
     @property
     @abstractmethod
     def formula(self) -> Formula:
-        """(y_hat, y, *constants) -> (loss, dy_hat), for one prediction."""
+        """Takes ``(y_hat, y, *constants)``, gives ``(loss, dy_hat)``, for one prediction."""
 
     def constants(self) -> tuple[float, ...]:
         """Return what follows y_hat and y in the formula."""
@@ -109,7 +109,7 @@ class Squared(Pointwise):
 
     @property
     def formula(self) -> Formula:
-        """(y_hat, y) -> (loss, dy_hat)."""
+        """Takes ``(y_hat, y)``, gives ``(loss, dy_hat)``."""
         return squared
 
 
@@ -127,7 +127,7 @@ class HalfSquared(Pointwise):
 
     @property
     def formula(self) -> Formula:
-        """(y_hat, y) -> (loss, dy_hat)."""
+        """Takes ``(y_hat, y)``, gives ``(loss, dy_hat)``."""
         return half_squared
 
 
@@ -139,7 +139,7 @@ class Absolute(Pointwise):
 
     @property
     def formula(self) -> Formula:
-        """(y_hat, y) -> (loss, dy_hat)."""
+        """Takes ``(y_hat, y)``, gives ``(loss, dy_hat)``."""
         return absolute
 
 
@@ -171,7 +171,7 @@ class Huber(Pointwise):
 
     @property
     def formula(self) -> Formula:
-        """(y_hat, y, delta) -> (loss, dy_hat)."""
+        """Takes ``(y_hat, y, delta)``, gives ``(loss, dy_hat)``."""
         return huber
 
     def constants(self) -> tuple[float, ...]:
@@ -220,7 +220,7 @@ class Pinball(Pointwise):
 
     @property
     def formula(self) -> Formula:
-        """(y_hat, y, quantile) -> (loss, dy_hat)."""
+        """Takes ``(y_hat, y, quantile)``, gives ``(loss, dy_hat)``."""
         return pinball
 
     def target_shape(self, shape: Sequence[int]) -> tuple[int, ...]:

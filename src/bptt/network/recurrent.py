@@ -234,7 +234,7 @@ class Recurrent:
         check_filled(array)
         batch, steps = array.shape[:2]
         checked = check_lengths(lengths, batch, steps)
-        return array.transpose(1, 0, 2), self._check_state("state", state, batch, self.dtype), checked
+        return array.transpose(1, 0, 2).copy(), self._check_state("state", state, batch, self.dtype), checked
 
     def run(
         self,

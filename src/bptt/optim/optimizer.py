@@ -58,7 +58,7 @@ class Optimizer(Configured):
     @property
     @abstractmethod
     def formula(self) -> Formula:
-        """(p, g, *slots, *constants) -> (p, *slots)."""
+        """Takes ``(p, g, *slots, *constants)``, gives ``(p, *slots)``."""
 
     @abstractmethod
     def constants(self, step: int, name: str) -> tuple[float, ...]:

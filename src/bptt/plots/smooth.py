@@ -38,7 +38,7 @@ def smooth_curve(x: Array, y: Array, *, span: float = 0.3, points: int = 60) -> 
     Notes
     -----
     Around g, with h the distance of the ceil(span * N)-th nearest point, a point weighs
-    (1 - (|x - g| / h)^3)^3, and the curve at g is the value there of the line that minimises the
+    ``(1 - (|x - g| / h)^3)^3``, and the curve at g is the value there of the line that minimises the
     weighted squared error. O(N) a grid point.
 
     References
