@@ -20,9 +20,8 @@ def test_there_are_examples() -> None:
 
 @pytest.mark.parametrize("number", range(len(BLOCKS)))
 def test_examples_run(number: int, tmp_path: Path) -> None:
-    # In a file, as a cell's source must be readable; later blocks go on from the imports of the first.
-    text = BLOCKS[number] if number == 0 else "import bptt\n" + BLOCKS[number]
-    (tmp_path / "example.py").write_text(text, encoding="utf-8")
+    # In a file, as a cell's source must be readable.
+    (tmp_path / "example.py").write_text(BLOCKS[number], encoding="utf-8")
     done = subprocess.run(
         [sys.executable, "-W", "error", "example.py"],
         cwd=tmp_path,

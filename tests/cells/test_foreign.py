@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from bptt.cells import Cell
-from bptt.errors import InvalidInput
 from bptt.network import Recurrent
-from bptt.verify import check_cell
+from bptt.verify import check_cell, gradient_check
 from tests.cells.contract import SAME, CellContract, made, without_backward
 from tests.cells.foreign import CoupledOscillator, LeakyUnit, MinimalGatedUnit, SpikingUnit
 
@@ -85,17 +84,15 @@ def test_spiking_unit_fires_and_is_reported_as_a_surrogate(rng: np.random.Genera
     assert "shown, not judged" in str(report)
 
 
-def test_mask_and_signs_need_a_w_hh() -> None:
-    class FromVelocities(CoupledOscillator):
-        name = "from_velocities"
-        products = {"W_xh": "x", "W_vh": "v"}
-
-    for constraint in ({"mask": np.eye(3)}, {"signs": [1, -1, 1]}):
-        with pytest.raises(InvalidInput) as caught:
-            Recurrent(FromVelocities, 2, 3, **constraint)
-        assert str(caught.value) == (
-            "mask and signs act on W_hh and must be left out for a cell without it. Got a cell with W_xh, W_vh"
-        )
+def test_a_mask_cuts_every_recurrent_weight(rng: np.random.Generator) -> None:
+    layer = Recurrent(CoupledOscillator, 2, 3, mask=np.eye(3), signs=[1, -1, 1], seed=2)
+    x = rng.standard_normal((2, 5, 2))
+    h, _, tape = layer.forward(x)
+    found = layer.backward(tape, rng.standard_normal(h.shape)).parameters
+    for name in ("layers.0.W_hh", "layers.0.W_vh"):
+        assert np.diag(found[name]).all()
+        assert not (found[name] - np.diag(np.diag(found[name]))).any()
+    gradient_check(layer, x)
 
 
 @pytest.mark.parametrize("cell", [LeakyUnit, MinimalGatedUnit, CoupledOscillator])

@@ -304,7 +304,7 @@ class BrokenFormula(Base):
 
 NONE_OF_THESE = (
     "must be a pre-activation, a state (h_prev), an earlier result, a vector, a constant or a function of the cell. "
-    "Got none of these: declare it, or mend the name"
+    "Got none of these: declare it, return it from forward, or mend the name"
 )
 
 REFUSED: list[tuple[type[Cell], str]] = [

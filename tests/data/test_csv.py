@@ -166,7 +166,7 @@ def test_columns_must_be_names(write, columns, kind, said):
     assert message(write("a,b\n1,2\n"), kind, columns=columns) == said
 
 
-CORRECT = "correct it, leave it empty if it is missing, or name the columns to use"
+CORRECT = "correct it, leave it empty if it is missing, or name the columns to use (columns=, --columns)"
 
 
 @pytest.mark.parametrize(

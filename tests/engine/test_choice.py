@@ -73,3 +73,31 @@ def test_another_thread_can_hold_it_too() -> None:
         other.join()
     assert len(seen) == 1
     assert seen[0] <= {1}
+
+
+def test_it_is_held_until_the_last_thread_has_left() -> None:
+    before = blas_threads()
+    first_is_in, second_is_in, first_is_out = (threading.Event() for _ in range(3))
+    seen = {}
+
+    def first() -> None:
+        with one_blas_thread():
+            first_is_in.set()
+            second_is_in.wait(10)
+        first_is_out.set()
+
+    def second() -> None:
+        first_is_in.wait(10)
+        with one_blas_thread():
+            second_is_in.set()
+            first_is_out.wait(10)
+            seen["after the first left"] = blas_threads()
+
+    threads = [threading.Thread(target=work) for work in (first, second)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if not any(pool.get("threading_layer") == "openmp" for pool in threadpool_info()):
+        assert seen["after the first left"] <= {1}
+    assert blas_threads() == before

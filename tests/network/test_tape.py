@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -31,13 +33,19 @@ def test_overwriting_inputs_after_the_pass_changes_no_gradient(
 
 
 @pytest.mark.parametrize("readout", ["last", "every"])
-def test_networks_keep_their_inputs_too(readout: str, rng: np.random.Generator) -> None:
-    net = Network(Recurrent("gru", D, H, seed=1), readout=readout, linear_lags=3, change_of=[1])
+@pytest.mark.parametrize(
+    "settings", [{"linear_lags": 3, "change_of": [1]}, {"output_activation": "tanh"}, {}]
+)
+def test_networks_keep_their_inputs_and_predictions_too(
+    readout: str, settings: dict[str, Any], rng: np.random.Generator
+) -> None:
+    net = Network(Recurrent("gru", D, H, seed=1), readout=readout, **settings)
     x = rng.standard_normal((B, T, D))
     found = net.forward(x)
     dy = rng.standard_normal(found.y_hat.shape)
     first = net.backward(found, dy)
     x[...] = np.nan
+    found.y_hat[...] = np.nan
     second = net.backward(found, dy)
     for name, gradient in first.parameters.items():
         np.testing.assert_array_equal(gradient, second.parameters[name])

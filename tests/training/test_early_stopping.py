@@ -84,7 +84,7 @@ def test_a_change_must_be_large_enough_to_count() -> None:
     seen = []
     for k, loss in enumerate([1.0, 0.95, 0.89, 0.80, 0.79, 0.3]):
         net.parameters["readout.b_y"][...] = k
-        seen.append(best.see(loss, net.parameters))
+        seen.append(best.see(loss, net.parameters, len(seen) + 1))
     # 0.95 is no better than 1.0 by 0.1; 0.89 is. 0.80 and 0.79 are within 0.1 of 0.89 (and 0.80 + 0.1 > 0.89).
     assert seen == [False, False, False, False, True, False]
     assert best.lowest == 0.3
@@ -95,7 +95,7 @@ def test_a_change_must_be_large_enough_to_count() -> None:
 def test_the_kept_weights_are_copies() -> None:
     net = make_net()
     best = BestWeights(EarlyStopping())
-    best.see(1.0, net.parameters)
+    best.see(1.0, net.parameters, 1)
     before = copy_of(net)
     for p in net.parameters.values():
         p += 1

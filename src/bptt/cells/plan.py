@@ -221,7 +221,8 @@ class _Resolver:
         if not found:
             raise InvalidInput(
                 f"{formula.where}: argument {name} must be a pre-activation, a state (h_prev), an earlier result, "
-                "a vector, a constant or a function of the cell. Got none of these: declare it, or mend the name"
+                "a vector, a constant or a function of the cell. Got none of these: "
+                "declare it, return it from forward, or mend the name"
             )
         if len(found) > 1:
             kinds = " and ".join(s.kind for s in found)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import typer
 
+# Exit status after Ctrl-C, as shells have it.
+INTERRUPTED = 130
+
 app = typer.Typer(
     name="bptt",
     help="Recurrent networks by backpropagation through time: equations by hand, checked by machine.",

@@ -20,7 +20,7 @@ def demo(
     quiet: Quiet = False,
 ) -> None:
     """Run the weather lab with its defaults, and say how to run it on your own data."""
-    run_weather(data, None, None, seed, seeds, out, json_to, quiet)
+    run_weather(data, None, None, None, seed, seeds, out, json_to, quiet)
     typer.echo(
         "your own hourly table: bptt lab weather --data your-table.csv --target your-column",
         err=str(json_to) == "-",

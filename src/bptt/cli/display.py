@@ -37,6 +37,12 @@ class Display:
         """Write a line even when quiet; never wrapped, so that a path can be copied."""
         self.console.print(text, markup=False, soft_wrap=True)
 
+    def error(self, text: str) -> None:
+        """Write a line for a failure to stderr, as every other error of the command."""
+        import sys
+
+        print(f"bptt: {text}", file=sys.stderr)  # noqa: T201  # stderr, whatever the console writes to
+
     def table(self, headers: Sequence[str], rows: Sequence[Sequence[str]], *, caption: str) -> None:
         """Write a table whose first column names the rows."""
         if self.quiet:

@@ -116,17 +116,20 @@ def _cells_of(file: Path) -> list[type[Cell]]:
 
     if not file.is_file():
         raise FileMissing(f"file must be a Python file with cells. Got {file}, which does not exist")
-    spec = importlib.util.spec_from_file_location(file.stem, file)
+    spec = importlib.util.spec_from_file_location(f"_bptt_cells_{file.stem}", file)
     if spec is None or spec.loader is None:
         raise InvalidInput(f"file must be a Python file (*.py). Got {file}")
     module = importlib.util.module_from_spec(spec)
-    # Registered before it runs, so that the cells' source can be found for checking.
-    sys.modules[file.stem] = module
-    spec.loader.exec_module(module)
+    # Registered before it runs, so that the cells' source can be found; under a name that hides no other module.
+    sys.modules[spec.name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # noqa: BLE001  # the user's own code may raise anything
+        raise InvalidInput(f"{file} must run as it stands. Got {type(error).__name__}: {error}") from None
     found = [
         value
         for value in vars(module).values()
-        if isinstance(value, type) and issubclass(value, Cell) and value.__module__ == file.stem
+        if isinstance(value, type) and issubclass(value, Cell) and value.__module__ == spec.name
     ]
     if not found:
         raise InvalidInput(f"file must define at least one subclass of bptt.Cell. Got none in {file}")

@@ -10,11 +10,11 @@ import typer
 
 # Imported for the registration of their commands, in the order of the help page.
 from bptt.cli import demo, gradcheck, weather  # noqa: F401
-from bptt.cli.apps import app
+from bptt.cli.apps import INTERRUPTED, app
 from bptt.errors import BpttError, DivergedError, GradientError
 
-# What went wrong in the input: 2, as for a wrong option. What went wrong in the work: 1. Ctrl-C: 130, as shells do.
-_INPUT, _WORK, _INTERRUPTED = 2, 1, 130
+# What went wrong in the input: 2, as for a wrong option. What went wrong in the work: 1.
+_INPUT, _WORK = 2, 1
 
 
 def main() -> None:
@@ -24,7 +24,7 @@ def main() -> None:
     except BpttError as error:
         sys.exit(_refuse(str(error), _WORK if isinstance(error, (DivergedError, GradientError)) else _INPUT))
     except KeyboardInterrupt:
-        sys.exit(_refuse("interrupted", _INTERRUPTED))
+        sys.exit(_refuse("interrupted", INTERRUPTED))
     except BrokenPipeError:
         # The reader (`head`) has what it wanted; Python would complain once more when it closes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

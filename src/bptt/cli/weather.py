@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from bptt.cli.apps import lab
+from bptt.cli.apps import INTERRUPTED, lab
+from bptt.errors import InvalidInput
 
 Data = Annotated[
     str,
@@ -18,10 +21,14 @@ Data = Annotated[
     ),
 ]
 Target = Annotated[
-    str | None, typer.Option("--target", help="Column to forecast in a file of your own [TEMP].")
+    str | None, typer.Option("--target", help="Column to forecast in a file of your own; TEMP unless given.")
+]
+Columns = Annotated[
+    list[str] | None,
+    typer.Option("--columns", help="Column of your own file to use; repeatable. All numbers unless given."),
 ]
 Unit = Annotated[
-    str | None, typer.Option("--unit", help="Unit of the target, for tables and pictures [deg C for TEMP].")
+    str | None, typer.Option("--unit", help="Unit of the target, for tables and pictures (deg C for TEMP).")
 ]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="First of the seeds.")]
 Seeds = Annotated[int, typer.Option("--seeds", min=1, help="How many seeds each trained method runs with.")]
@@ -36,6 +43,7 @@ Quiet = Annotated[
 def weather(
     data: Data = "auto",
     target: Target = None,
+    columns: Columns = None,
     unit: Unit = None,
     seed: Seed = 0,
     seeds: Seeds = 3,
@@ -48,12 +56,13 @@ def weather(
     Follows "Lab 9" (24 hours of weather into an Elman network, every gradient by hand). Ends with a table of test
     errors, and writes report.html, pictures, result.json and the trained models into a folder.
     """
-    run_weather(data, target, unit, seed, seeds, out, json_to, quiet)
+    run_weather(data, target, columns, unit, seed, seeds, out, json_to, quiet)
 
 
 def run_weather(
     data: str,
     target: str | None,
+    columns: list[str] | None,
     unit: str | None,
     seed: int,
     seeds: int,
@@ -70,20 +79,34 @@ def run_weather(
 
     # With JSON on stdout, everything for people goes to stderr.
     display = Display(quiet=quiet, to_stderr=str(json_to) == "-")
-    chosen = load_weather(data, target)
+    if columns and target and target not in columns:
+        columns = [*columns, target]
+    chosen = load_weather(data, target, columns=columns)
     if unit is not None:
+        if chosen.name in ("nyc", "beijing"):
+            raise InvalidInput(
+                f"--unit is for a file of your own: {chosen.title} has its units. Got {unit!r}"
+            )
         chosen = replace(chosen, unit=unit)
     display.line(f"data: {chosen.title}, {len(chosen.values):,} rows, {chosen.chosen_because}")
+    display.line(f"inputs: {', '.join(chosen.columns)}; target: {chosen.target} in {chosen.unit}")
+    for note in chosen.notes:
+        display.line(f"  {note}")
+    _check_json(json_to)
     make_folder(out)
-    with display.progress() as notify:
-        result = run(chosen, seed=seed, seeds=seeds, notify=notify)
+    try:
+        with display.progress() as notify:
+            result = run(chosen, seed=seed, seeds=seeds, notify=notify)
+    except KeyboardInterrupt:
+        # The command's own parser would swallow it without a word.
+        display.error("interrupted: the table needs every run, so nothing was written")
+        raise typer.Exit(INTERRUPTED) from None
     display.table(
         HEADERS, table_rows(result), caption=f"RMSE in {chosen.unit or 'units of the target'}, test part"
     )
     for sentence in verdicts(result):
         display.line(sentence)
-    command = f"bptt lab weather --data {data} --seed {seed} --seeds {seeds}"
-    report = write_folder(result, out, command + (f" --target {target}" if target else ""))
+    report = write_folder(result, out, _again(data, chosen.name, target, columns, unit, seed, seeds))
     text = json.dumps(as_json(result), indent=2)
     if str(json_to) == "-":
         typer.echo(text)
@@ -91,3 +114,29 @@ def run_weather(
         write_atomic(json_to, (text + "\n").encode())
     display.always(f"report: {report}")
     return report
+
+
+def _check_json(path: Path | None) -> None:
+    """Refuse a place that cannot be written before the work, not after it."""
+    if path is None or str(path) == "-":
+        return
+    if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+        raise InvalidInput(f"--json must name a file in a folder that can be written. Got {path}")
+
+
+def _again(
+    data: str,
+    name: str,
+    target: str | None,
+    columns: list[str] | None,
+    unit: str | None,
+    seed: int,
+    seeds: int,
+) -> str:
+    """Return the command that makes these numbers again, with the data that were used."""
+    words = ["bptt", "lab", "weather", "--data", name if data == "auto" else data]
+    for option, value in (("--target", target), ("--unit", unit)):
+        words += [option, value] if value else []
+    for column in columns or ():
+        words += ["--columns", column]
+    return shlex.join([*words, "--seed", str(seed), "--seeds", str(seeds)])

@@ -48,8 +48,8 @@ def check_complete(table: Table, columns: Sequence[str] | None = None) -> None:
             kind = "missing" if np.isnan(table.column(name)[bad]).all() else "missing or infinite"
             raise DataError(
                 f"{table.source}, column {name!r} must have a number in every row. Got {bad.size} of {len(table)} "
-                f"{kind}, the first in row {int(bad[0]) + 1}: leave the column out (columns=), or fill it "
-                "(bptt.data.fill_forward)"
+                f"{kind}, the first in row {int(bad[0]) + 1}: name the columns to use (columns=, --columns), "
+                "or fill it (bptt.data.fill_forward)"
             )
 
 

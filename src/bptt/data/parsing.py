@@ -119,5 +119,7 @@ def not_a_number(entry: object, where: str) -> DataError:
     if isinstance(entry, str) and _DECIMAL_COMMA.fullmatch(entry.strip()):
         remedy = "write a decimal point, or read the file with pandas.read_csv(..., decimal=',') and pass the frame"
     else:
-        remedy = "correct it, leave it empty if it is missing, or name the columns to use"
+        remedy = (
+            "correct it, leave it empty if it is missing, or name the columns to use (columns=, --columns)"
+        )
     return DataError(f"{where} must hold a number. Got {entry!r}: {remedy}")

@@ -14,6 +14,7 @@ import numpy as np
 
 from bptt.checks import Array, check_number
 from bptt.data import Windows
+from bptt.engine.blas import one_blas_thread
 from bptt.errors import InvalidInput
 from bptt.network import Network, Recurrent
 
@@ -22,7 +23,18 @@ CHUNK = 2048
 
 
 def with_linear_path(net: Network, lags: int) -> Network:
-    """Return a network with the same parameters and a linear path over `lags` rows, which starts at 0."""
+    """Return a network with the same parameters and a linear path over `lags` rows, which starts at 0.
+
+    Raises
+    ------
+    InvalidInput
+        The network has a linear path already, or feedback, beside which there is no window.
+    """
+    if net.linear_lags or net.feedback:
+        raise InvalidInput(
+            "with_linear_path takes a network without a linear path and without feedback. "
+            f"Got linear_lags = {net.linear_lags}, feedback = {net.feedback}"
+        )
     wider = Network(
         net.recurrent,
         net.output_size,
@@ -97,6 +109,7 @@ def predict_windows(net: Network, windows: Windows, parameters: dict[str, Array]
     series from its first row and carries its state.
     """
     if net.readout == "every":
+        _check_one_segment(windows)
         row = np.asarray(windows.values[None, : -windows.horizon, windows.inputs], net.dtype)
         y_hat: Array = net.forward(row, parameters=parameters, tape=False).y_hat[0]
         chosen: Array = y_hat[windows.starts + windows.length - 1]
@@ -111,10 +124,22 @@ def _check(net: Network, windows: Windows) -> None:
         raise InvalidInput(
             f"linear_lags must be the windows' length = {windows.length}. Got {net.linear_lags}: use with_linear_path"
         )
+    if net.learned_initial_state:
+        raise InvalidInput("the closed form takes features from a zero state. Got a learned initial state")
+    if net.readout == "every":
+        _check_one_segment(windows)
     if net.output_activation != "identity" or not net.bias or net.recurrent.direction != "forward":
         raise InvalidInput(
             "the closed form needs a network that runs forward, with an identity output and a bias. "
             f"Got {net.output_activation!r}, bias={net.bias}, {net.recurrent.direction!r}"
+        )
+
+
+def _check_one_segment(windows: Windows) -> None:
+    if len(windows.segments) > 1:
+        raise InvalidInput(
+            "a carried state needs one unbroken series. "
+            f"Got windows over {len(windows.segments)} segments: solve and predict each on its own"
         )
 
 
@@ -124,7 +149,7 @@ def _features(net: Network, windows: Windows) -> Iterator[tuple[Array, Array]]:
     for chunk in _chunks(len(windows)):
         batch = windows.batch(chunk)
         if carried is None:
-            h = net.recurrent.forward(batch.x)[1]["h"][-1]
+            h = net.forward(batch.x, tape=False).state["h"][-1]
         else:
             h = carried[windows.starts[chunk] + windows.length - 1]
         x = batch.x.reshape(len(chunk), -1)
@@ -138,7 +163,8 @@ def _carried_states(stack: Recurrent, windows: Windows) -> Array:
     """Return the outputs (N - horizon, H) of one pass through the whole series."""
     row = windows.values[None, : -windows.horizon, windows.inputs]
     x, _, _ = stack.check_inputs(row, None, None)
-    h, _, _ = stack.run(x, None, None, tape=False)
+    with one_blas_thread():
+        h, _, _ = stack.run(x, None, None, tape=False)
     assert h is not None
     return h[:, 0]
 

@@ -67,7 +67,7 @@ class Method:
     losses : list of ndarray (steps,)
         Training losses, scaled; empty for baselines.
     seconds : list of float
-        Of training.
+        Of training, the choice on validation included.
     """
 
     name: str
@@ -109,7 +109,7 @@ class WeatherResult:
         Row of each test target in the data.
     train_rows : int
     scaler : Scaler
-    ridges : dict of name to float
+    ridges : dict of name to list of float
         What was chosen for each default model on the last 20 % of the training part.
     nets : dict of name to Network
         The first seed's trained networks.
@@ -124,7 +124,7 @@ class WeatherResult:
     rows: Array
     train_rows: int
     scaler: Scaler
-    ridges: dict[str, float]
+    ridges: dict[str, list[float]]
     nets: dict[str, Network]
     seconds: float
 
@@ -144,7 +144,7 @@ def run(data: WeatherData, *, seed: int = 0, seeds: int = 3, notify: Notify | No
     Raises
     ------
     DataError
-        Too few rows; a column that is constant in the training part.
+        Too few rows; a target that does not change. An input that is constant in the training part is only shifted.
     """
     began = time.perf_counter()
     all_seeds = tuple(check_whole("seed", seed, least=0) + k for k in range(check_whole("seeds", seeds)))
@@ -154,6 +154,12 @@ def run(data: WeatherData, *, seed: int = 0, seeds: int = 3, notify: Notify | No
             f"the test part, the last 20 % of whole days, must have more than {WINDOW_ROWS} rows. "
             f"Got {split.test.stop - split.test.start} of {len(data.values)}: use at least 10 days"
         )
+    for part, rows in (("training", split.train), ("test", split.test)):
+        if np.ptp(data.values[rows, data.target_index]) == 0:
+            raise DataError(
+                f"target {data.target} must change in the {part} part. "
+                f"Got {data.values[rows.start, data.target_index]:g} in every row: choose another column"
+            )
     scaler = Scaler.fit(data.values[split.train], data.columns, constant="keep")
     scaled = scaler.transform(data.values)
     training = scaled[split.train]
@@ -175,15 +181,15 @@ def run(data: WeatherData, *, seed: int = 0, seeds: int = 3, notify: Notify | No
         net, losses, seconds = lab_recipe(train_windows, seed=k, notify=tell)
         board.add("lab_recipe", predict_windows(net, test), losses, seconds)
         nets.setdefault("lab_recipe", net)
-    ridges = {}
+    ridges: dict[str, list[float]] = {}
     for name, recipe in (("default", WINDOW), ("default_carried", CARRIED)):
-        ridges[name] = _choose(training, target, recipe, all_seeds[0], name, tell)
-        for number, k in enumerate(all_seeds, start=1):
+        for k in all_seeds:
             clock = time.perf_counter()
-            ticks = _Ticks(
-                tell, f"{TITLES[name]}, seed {number} of {seeds}", updates_of_both(len(training), recipe)[1]
-            )
-            fitted = fit(training, target, recipe, seed=k, ridge_state=ridges[name], callbacks=(ticks,))
+            # The whole procedure belongs to a seed, its choice on validation too: else the spread would leave it out.
+            ridge = _choose(training, target, recipe, k, name, tell)
+            ticks = _Ticks(tell, f"{TITLES[name]}, seed {k}", updates_of_both(len(training), recipe)[1])
+            fitted = fit(training, target, recipe, seed=k, ridge_state=ridge, callbacks=(ticks,))
+            ridges.setdefault(name, []).append(ridge)
             seconds = time.perf_counter() - clock
             board.add(name, predict_windows(fitted.net, test), fitted.history.losses, seconds)
             mute = silenced(
@@ -276,7 +282,7 @@ class _Scores:
 
 def _choose(training: Array, target: int, recipe: Recipe, seed: int, name: str, tell: Notify) -> float:
     total, _ = updates_of_both(len(training), recipe)
-    ticks = _Ticks(tell, f"{TITLES[name]}, choosing on validation", total)
+    ticks = _Ticks(tell, f"{TITLES[name]}, seed {seed}, choosing on validation", total)
     return choose_ridge(training, target, recipe, seed=seed, callbacks=(ticks,))[0]
 
 

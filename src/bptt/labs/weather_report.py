@@ -18,6 +18,9 @@ from bptt.plots import error_by_hour, forecast_week, learning_curve, method_bars
 from bptt.report import Code, Picture, Section, TableBlock, Text, write_report
 from bptt.report.versions import describe, versions
 
+# Below this share of the error the recurrent part is said to add little.
+LITTLE = 0.01
+
 HEADERS = ("method", "RMSE", "spread", "MSE, scaled", "last 25 losses", "seconds")
 
 
@@ -31,16 +34,16 @@ def verdicts(result: WeatherResult) -> list[str]:
     methods, unit = result.methods, result.data.unit
     best_baseline = min((methods[name] for name in BASELINES), key=lambda m: m.mean_rmse)
     lines = []
-    worst = max(methods["lab_recipe"].last_25)
-    lab = methods["lab_recipe"].mean_rmse
-    persistence = methods["persistence"].mean_rmse
+    if result.data.name == "beijing":
+        worst = max(methods["lab_recipe"].last_25)
+        lines.append(
+            f"The lab asks for a mean of the last 25 losses below {LAB_BAR}; the worst seed ends at {worst:.4f}: "
+            f"{'passed' if worst < LAB_BAR else 'missed'}."
+        )
+    lab, persistence = methods["lab_recipe"].mean_rmse, methods["persistence"].mean_rmse
     lines.append(
-        f"The lab asks for a mean of the last 25 losses below {LAB_BAR}; "
-        f"the worst of {len(result.seeds)} seeds ends at {worst:.4f}: {'passed' if worst < LAB_BAR else 'missed'}."
-    )
-    lines.append(
-        f"Its recipe has an error of {lab:.3f} {unit} on the test part, "
-        f"{lab / persistence:.1f} times that of repeating the last hour ({persistence:.3f})."
+        f"The lab's recipe has an error of {lab:.3f} {unit} on the test part; "
+        f"repeating the last hour has {persistence:.3f}."
     )
     for name in ("default", "default_carried"):
         model, mute = methods[name], methods[f"{name}_silenced"]
@@ -48,9 +51,17 @@ def verdicts(result: WeatherResult) -> list[str]:
         lines.append(
             f"The {model.title}: {model.mean_rmse:.3f} {unit}, {'beats' if ratio < 1 else 'loses to'} "
             f"the best baseline, {best_baseline.title} ({best_baseline.mean_rmse:.3f}), ratio {ratio:.3f}. "
-            f"With its recurrent part silenced: {mute.mean_rmse:.3f}."
+            f"With its recurrent part silenced: {mute.mean_rmse:.3f}{_worth(model, mute)}."
         )
     return lines
+
+
+def _worth(model: Method, mute: Method) -> str:
+    """Say so where the recurrent part is not what carries the forecast."""
+    gain = 1 - model.mean_rmse / mute.mean_rmse
+    if gain < 0:
+        return ", which is better: the recurrent part does harm here"
+    return f", so the recurrent part adds only {100 * gain:.1f} %" if gain < LITTLE else ""
 
 
 def make_folder(out: Path) -> None:
@@ -171,8 +182,8 @@ def _sections(result: WeatherResult, pictures: dict[str, Picture], command: str)
         highlight=(len(order) - 1,),
         losing=tuple(k for k, m in enumerate(order) if m.name not in BASELINES and m.mean_rmse > best),
         caption=f"Test part, {len(result.truth):,} windows. RMSE in {data.unit}, MSE in squared scaled units; means "
-        f"over {len(result.seeds)} seeds, spread from the smallest to the largest. Coloured rows lose to the best "
-        "baseline.",
+        f"over {len(result.seeds)} seeds, spread from the smallest to the largest. Trained methods that lose to the "
+        "best baseline are coloured; silenced rows show what a model is without its recurrent part.",
     )
     data_lines = [
         f"{data.title}: {len(data.values):,} hourly rows, inputs {', '.join(data.columns)}, target {data.target} "
@@ -215,6 +226,7 @@ def _pictures(result: WeatherResult) -> dict[str, tuple[Callable[..., Any], str]
     quantity = f"{data.target}, {data.unit}" if data.unit else data.target
     times = None if data.times is None else data.times[result.rows]
     persistence = methods["persistence"].mse_scaled[0]
+    first = result.seeds[0]
     # Models first and in one order, so that each has its colour in every picture. The previous day's error is several
     # times the others' and would squeeze their bars: the table has it.
     bars_shown = (*TRAINED, "default_silenced", "default_carried_silenced", "persistence", "least_squares")
@@ -222,7 +234,10 @@ def _pictures(result: WeatherResult) -> dict[str, tuple[Callable[..., Any], str]
     def curve(**look: Any) -> Any:
         return learning_curve(
             {methods[name].title: methods[name].losses for name in TRAINED},
-            lines={"the lab's bar": LAB_BAR, "repeat the last hour": float(f"{persistence:.3g}")},
+            lines={
+                "the lab's bar": LAB_BAR,
+                "repeat the last hour, on the test part": float(f"{persistence:.3g}"),
+            },
             loss_label="mean squared error, scaled",
             **look,
         )
@@ -262,10 +277,13 @@ def _pictures(result: WeatherResult) -> dict[str, tuple[Callable[..., Any], str]
         ),
         "scatter_lab_recipe": (
             points(methods["lab_recipe"]),
-            "The same for the lab's recipe, as the lab draws it.",
+            f"The same for the lab's recipe, as the lab draws it, seed {first}.",
         ),
-        "week": (week, "A week of the test part: truth and forecasts, and the errors below."),
-        "error_by_hour": (by_hour, "Root mean squared error by hour of the day."),
+        "week": (
+            week,
+            f"The middle week of the test part: truth and forecasts of seed {first}; below, forecast minus truth.",
+        ),
+        "error_by_hour": (by_hour, f"Root mean squared error by hour of the day, seed {first}."),
         "methods": (
             bars,
             "Root mean squared error on the test part. The day before is left out: see the table.",

@@ -25,6 +25,10 @@ Forward = Callable[..., Pass]
 def generate(net: Design, parameters: Parameters, forward: Forward, x0: npt.ArrayLike, steps: int) -> Array:
     """Return (B, steps, K); see `Network.generate`."""
     D, K = net.input_size, net.output_size
+    if net.loss.class_targets:
+        raise InvalidInput(
+            f"generate feeds predictions back as inputs. Got a network of {net.loss.kind}, whose predictions are scores"
+        )
     if net.feedback:
         if D:
             raise InvalidInput(
@@ -63,10 +67,11 @@ def _carried(net: Design, parameters: Parameters, forward: Forward, history: Arr
     newest, state = now.y_hat[:, -1], now.state
     produced = [newest]
     W_xy = parameters.get("linear.W_xy")
+    own = {name: parameters[name] for name in net.recurrent.parameters}
     tail = history.transpose(1, 0, 2)  # the linear path sees further back than the one new row
     with one_blas_thread():
         for _ in range(steps - 1):
-            h, state, _ = net.recurrent.run(newest[None], state, None, tape=False)
+            h, state, _ = net.recurrent.run(newest[None], state, None, parameters=own, tape=False)
             linear = None
             if W_xy is not None:
                 tail = np.concatenate([tail, newest[None]])[-net.linear_lags :]

@@ -32,7 +32,8 @@ def read(
     if linear is not None:
         a_y = a_y + linear
     activated = FUNCTIONS[net.output_activation](a_y)
-    y_hat = activated
+    # A copy: the caller may turn y_hat into its own gradient in place.
+    y_hat = activated.copy()
     if net.change_of is not None:
         y_hat = last_x[..., list(net.change_of)] + activated * _scale(net, activated)
     return y_hat, ReadoutTape(features, activated)

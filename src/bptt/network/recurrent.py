@@ -106,9 +106,9 @@ class Recurrent:
         if dropout and num_layers == 1:
             raise InvalidInput("dropout acts between layers and needs num_layers >= 2. Got num_layers = 1")
         self.constraint = RecurrentConstraint.make(mask, signs, self.hidden_size)
-        if self.constraint is not None and "W_hh" not in self.cell.plan.weights:
+        if self.constraint is not None and not self._recurrent_weights:
             raise InvalidInput(
-                "mask and signs act on W_hh and must be left out for a cell without it. "
+                "mask and signs act on recurrent weights and must be left out for a cell without it. "
                 f"Got a cell with {', '.join(self.cell.plan.weights)}"
             )
         self.prefixes = prefixes(self.num_layers, self.directions)
@@ -123,6 +123,11 @@ class Recurrent:
     def output_size(self) -> int:
         """H, or 2 H for both directions."""
         return self.hidden_size * len(self.directions)
+
+    @property
+    def _recurrent_weights(self) -> set[str]:
+        """Bare names of the weights that lead from units to units: those that mask and signs act on."""
+        return {name for name, (rows, _) in self.cell.plan.weights.items() if rows == "h"}
 
     @property
     def states(self) -> tuple[str, ...]:
@@ -369,7 +374,7 @@ class Recurrent:
             inputs = self.input_size if k < len(self.directions) else self.output_size
             made = start_cell(self.cell, inputs, self.hidden_size, self.bias, self.dtype, rng, chosen)
             for name, array in made.items():
-                if self.constraint is not None and name == "W_hh":
+                if self.constraint is not None and name in self._recurrent_weights:
                     array = self.constraint.start(array)
                 parameters[prefix + name] = array
         return parameters
@@ -380,13 +385,13 @@ class Recurrent:
         for name, value in parameters.items():
             if name.startswith(prefix) and "." not in name[len(prefix) :]:
                 bare = name[len(prefix) :]
-                if self.constraint is not None and bare == "W_hh":
+                if self.constraint is not None and bare in self._recurrent_weights:
                     value = self.constraint.effective(value)
                 found[bare] = value
         return found
 
     def _pull_back(self, name: str, trained: Array, gradient: Array) -> Array:
-        if self.constraint is None or name != "W_hh":
+        if self.constraint is None or name not in self._recurrent_weights:
             return gradient
         return self.constraint.pull_back(trained, gradient)
 

@@ -45,7 +45,10 @@ class BestWeights:
     Attributes
     ----------
     weights : dict of str to ndarray, or None
-        Copies of the parameters at the lowest loss; None before the first evaluation.
+        Copies of the parameters at the last loss that was lower by more than `min_change`; None before the first
+        evaluation.
+    step : int or None
+        Updates made then.
     """
 
     def __init__(self, rule: EarlyStopping) -> None:
@@ -53,13 +56,14 @@ class BestWeights:
         self.lowest = math.inf
         self.waited = 0
         self.weights: dict[str, Array] | None = None
+        self.step: int | None = None
 
-    def see(self, loss: float, parameters: Mapping[str, Array]) -> bool:
-        """Take note of a finite loss; return whether to stop."""
+    def see(self, loss: float, parameters: Mapping[str, Array], step: int) -> bool:
+        """Take note of a finite loss after `step` updates; return whether to stop."""
         if self.weights is None or loss < self.lowest - self.rule.min_change:
             # One assignment of a finished copy: an interrupt leaves the old one or the new one.
             self.weights = {name: p.copy() for name, p in parameters.items()}
-            self.lowest, self.waited = loss, 0
+            self.lowest, self.waited, self.step = loss, 0, step
             return False
         self.waited += 1
         return self.waited >= self.rule.patience

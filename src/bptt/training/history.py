@@ -81,10 +81,16 @@ def make_history(
     validation: list[tuple[int, float]],
     stopped_because: str,
     seconds: float,
+    best_step: int | None = None,
 ) -> History:
-    """Return the record of rows (loss, gradient norm, learning rate) and validation pairs."""
+    """Return the record of rows (loss, gradient norm, learning rate) and validation pairs.
+
+    `best_step` is that of the weights put back; without early stopping it is the step of the lowest loss.
+    """
     columns = np.array(rows, np.float64).reshape(-1, 3).T.copy()
     columns.flags.writeable = False
     losses, gradient_norms, learning_rates = columns
-    best = min(validation, key=lambda pair: pair[1])[0] if validation else None
+    best = best_step
+    if best is None and validation:
+        best = min(validation, key=lambda pair: pair[1])[0]
     return History(losses, gradient_norms, learning_rates, tuple(validation), best, stopped_because, seconds)

@@ -73,7 +73,7 @@ def train(
         Steps between evaluations: by default an epoch where `epochs` is given, else a twentieth of `steps`. The
         last step is evaluated in any case.
     early_stopping : EarlyStopping or int, optional
-        A patience in evaluations. The weights of the lowest validation loss are put back at the end.
+        A patience in evaluations. The best weights by its rule are put back at the end: those of `best_step`.
     clip : Clipping or float, optional
         ``ClipNorm(1.0)``, ``ClipValue(0.1)``; a number is the largest global norm.
     penalty : Penalty or sequence of Penalty, optional
@@ -170,7 +170,13 @@ class _Run:
                 and stopped not in ("diverged", "failed")
             ):
                 overwrite(self.net.parameters, self.best.weights)
-            history = make_history(self.rows, self.evaluations, stopped, time.perf_counter() - begun)
+            history = make_history(
+                self.rows,
+                self.evaluations,
+                stopped,
+                time.perf_counter() - begun,
+                None if self.best is None else self.best.step,
+            )
             finish_all(self.callbacks, history)
         if error is not None:
             error.history = history
@@ -186,7 +192,7 @@ class _Run:
                 self._tell(validation_loss)
                 if validation_loss is None or self.best is None:
                     continue
-                if self.best.see(validation_loss, self.net.parameters):
+                if self.best.see(validation_loss, self.net.parameters, len(self.rows)):
                     return "early stopping"
         return "finished"
 
