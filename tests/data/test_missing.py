@@ -19,9 +19,8 @@ def test_the_first_incomplete_column_is_named_with_count_and_row(table):
     with pytest.raises(DataError) as caught:
         check_complete(table)
     assert str(caught.value) == (
-        "data.csv, column 'b' must have a number in every row. Got 3 of 5 missing, the first in row 2: leave "
-        "the column "
-        "out (columns=, --columns), or fill it (bptt.data.fill_forward)"
+        "data.csv, column 'b' must have a number in every row. Got 3 of 5 missing, the first in row 2: name "
+        "the columns to use (columns=, --columns), or fill it (bptt.data.fill_forward)"
     )
     with pytest.raises(DataError, match=r"column 'c' .* Got 1 of 5 missing, the first in row 3"):
         check_complete(table, ["a", "c"])

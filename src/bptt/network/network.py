@@ -14,6 +14,7 @@ from bptt.errors import InvalidInput
 from bptt.initializers import Glorot, Initializer, get_initializer
 from bptt.losses import Loss
 from bptt.network import feedback, windowed
+from bptt.network.border import check_dropout_key, check_parameters, check_record
 from bptt.network.design import Design
 from bptt.network.generate import generate
 from bptt.network.records import Gradients, LossGradients, Pass, State
@@ -140,7 +141,8 @@ class Network(Design):
         Pass
             `y_hat` (B, K) or (B, T, K), the final state and the tape.
         """
-        used = self.parameters if parameters is None else parameters
+        used = check_parameters(self.parameters, parameters)
+        dropout_key = check_dropout_key(dropout_key)
         x_t, state0, checked = self._check_inputs(x, state, lengths)
         batch = x_t.shape[1]
         if y_start is not None and not self.feedback:
@@ -185,6 +187,7 @@ class Network(Design):
         -------
         Gradients
         """
+        check_record("record", record, Pass, "forward")
         if record.tape is None:
             raise InvalidInput("record must come from a forward pass with tape=True. Got one without a tape")
         axes = "BTK" if record.y_hat.ndim == 3 else "BK"

@@ -24,6 +24,7 @@ from bptt.engine.choice import ENGINES
 from bptt.engine.tape import WANT, Tape
 from bptt.errors import InvalidInput
 from bptt.initializers import Initializer
+from bptt.network.border import check_dropout_key, check_parameters, check_record
 from bptt.network.constraints import RecurrentConstraint
 from bptt.network.dropout import dropout_mask
 from bptt.network.parameters import choose_initializers, prefixes, start_cell
@@ -178,6 +179,8 @@ class Recurrent:
         InvalidInput, InvalidType
             Wrong shape, dtype or lengths.
         """
+        parameters = check_parameters(self.parameters, parameters)
+        dropout_key = check_dropout_key(dropout_key)
         x_t, state0, checked = self.check_inputs(x, state, lengths)
         with one_blas_thread():
             h, final, tape = self.run(x_t, state0, checked, parameters=parameters, dropout_key=dropout_key)
@@ -210,6 +213,16 @@ class Recurrent:
         Gradients
             Of the parameters, x (B, T, D) and the initial state.
         """
+        check_record("tape", tape, StackTape, "forward")
+        if len(tape.tapes) != len(self.prefixes) or tape.tapes[0].cell != self.cell:
+            raise InvalidInput(
+                f"tape must come from a pass of this stack. Got one of {len(tape.tapes)} layers"
+            )
+        wrong = set(want) - WANT
+        if wrong:
+            raise InvalidInput(
+                f"want must hold only {', '.join(sorted(WANT))}. Got {', '.join(sorted(wrong))}"
+            )
         batch = tape.tapes[0].x.shape[1]
         dtype = tape.tapes[0].states["h"].dtype
         dh_t = None
