@@ -44,7 +44,11 @@ class Engine(Protocol):
 
 
 # "auto" is the fastest engine that can run here.
-ENGINES: dict[str, str] = {"auto": "bptt.engine.reference", "numpy": "bptt.engine.reference"}
+ENGINES: dict[str, str] = {
+    "auto": "bptt.engine.reference",
+    "numpy": "bptt.engine.reference",
+    "compiled": "bptt.engine.compiled",
+}
 
 
 def get_engine(name: str) -> Engine:

@@ -1,0 +1,201 @@
+"""Matrix products: one register tile, used three ways.
+
+With units in the lanes all three products of a recurrent layer have one form: a number of A, spread over the lanes,
+times a row of B, added to a row of C.
+
+=====================  ==================  =====================  ================
+product                A[m, k]             B[k, :]                C[m, :]
+=====================  ==================  =====================  ================
+forward                h (row, unit)       packed W (unit, gate)  pre-activations
+backward               da (row, gate)      packed W^T             dh
+weight gradient        h (unit, row)       da (row, gate)         dW (unit, gate)
+=====================  ==================  =====================  ================
+
+B is cut into panels as wide as the register tile, each contiguous ("packed"), so that a tile reads memory in order.
+Sizes N count vectors, not numbers: rows are padded to whole vectors.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+
+from bptt.engine.compiled.emitter import I64, POINTER, VOID, Emitter, Lanes, Value
+from bptt.engine.compiled.target import Target
+
+# Rows summed in registers before a weight gradient's tile is written back: a panel of B then stays in the first
+# cache, and the rounding error of a long sum grows with the blocks, not with the rows.
+BLOCK = 256
+
+
+class Products:
+    """Emits the product functions into a module, each once."""
+
+    def __init__(self, module: Any, lanes: Lanes, target: Target) -> None:
+        self.module, self.lanes, self.target = module, lanes, target
+        self._tiles = {
+            (height, width): self._tile(height, width)
+            for width in range(1, target.panel + 1)
+            for height in target.heights
+        }
+        self._panels = {width: self._panel(width) for width in range(1, target.panel + 1)}
+        self.gemm = self._gemm()
+        self.pack = self._pack()
+        self.pack_transposed = self._pack_transposed()
+        self.gradient = self._gradient()
+
+    def _function(self, name: str, arguments: str) -> tuple[Emitter, list[Value]]:
+        """Open a function; capitals in `arguments` are pointers, the others 64-bit integers."""
+        kinds = [POINTER if a.isupper() else I64 for a in arguments.split()]
+        function = ir.Function(self.module, ir.FunctionType(VOID, kinds), name)
+        function.linkage = "internal"
+        for argument, text in zip(function.args, arguments.split(), strict=True):
+            argument.name = text
+        function.attributes.add("nounwind")
+        return Emitter(function, self.lanes), list(function.args)
+
+    def _tile(self, height: int, width: int) -> Any:
+        """C[m, n] = I[m, n] + sum_k A[m, k] B[k, n] for `height` rows and `width` vectors.
+
+        I may be C itself (add to it), or one row for all m (`ldi` = 0: a bias, or zeros).
+        """
+        e, (k_end, A, rsa, csa, B, ldb, C, ldc, I, ldi) = self._function(
+            f"tile_{height}x{width}", "k A rsa csa B ldb C ldc I ldi"
+        )
+        e.function.attributes.add("noinline")
+        vector, count = self.lanes.vector, self.lanes.count
+        sums = [
+            [
+                e.variable(e.load(e.at(I, e.plus(e.times(e.int(m), ldi), e.int(n * count)))))
+                for n in range(width)
+            ]
+            for m in range(height)
+        ]
+        with e.loop(e.int(0), k_end) as k:
+            row = e.at(B, e.times(k, ldb))
+            right = [e.load(e.at(row, e.int(n * count))) for n in range(width)]
+            column = e.at(A, e.times(k, csa))
+            for m in range(height):
+                left = e.splat(e.load_scalar(e.at(column, e.times(e.int(m), rsa))))
+                for n in range(width):
+                    e.write(e.fma(left, right[n], e.read(sums[m][n], vector)), sums[m][n])
+        for m in range(height):
+            for n in range(width):
+                e.store(e.read(sums[m][n], vector), e.at(C, e.plus(e.times(e.int(m), ldc), e.int(n * count))))
+        e.b.ret_void()
+        return e.function
+
+    def _panel(self, width: int) -> Any:
+        """All m rows of one panel, by tiles of falling height."""
+        e, (m_end, k, A, rsa, csa, B, ldb, C, ldc, I, ldi) = self._function(
+            f"panel_{width}", "m k A rsa csa B ldb C ldc I ldi"
+        )
+        start: Value = e.int(0)
+        for height in self.target.heights:
+            whole = e.b.sub(m_end, e.b.srem(e.b.sub(m_end, start), e.int(height)))
+            with e.loop(start, whole, e.int(height)) as m:
+                rows = (e.at(A, e.times(m, rsa)), e.at(C, e.times(m, ldc)), e.at(I, e.times(m, ldi)))
+                tile = self._tiles[height, width]
+                e.b.call(tile, [k, rows[0], rsa, csa, B, ldb, rows[1], ldc, rows[2], ldi])
+            start = whole
+        e.b.ret_void()
+        return e.function
+
+    def _call_panel(self, e: Emitter, width: Value, arguments: list[Value]) -> None:
+        """Call the panel function of a width known only now."""
+        for number, panel in self._panels.items():
+            with e.when(e.b.icmp_signed("==", width, e.int(number))):
+                e.b.call(panel, arguments)
+
+    def _gemm(self) -> Any:
+        """C (m, n) = I + A (m, k) B (k, n), B packed."""
+        e, (m, n_end, k, A, rsa, csa, B, C, ldc, I, ldi) = self._function(
+            "gemm", "m n k A rsa csa B C ldc I ldi"
+        )
+        panel = e.int(self.target.panel)
+        with e.loop(e.int(0), n_end, panel) as n:
+            width = e.least(panel, e.b.sub(n_end, n))
+            numbers = e.times(n, e.int(self.lanes.count))
+            ldb = e.times(width, e.int(self.lanes.count))
+            arguments = [m, k, A, rsa, csa, e.at(B, e.times(numbers, k)), ldb, e.at(C, numbers), ldc,
+                         e.at(I, numbers), ldi]  # fmt: skip
+            self._call_panel(e, width, arguments)
+        e.b.ret_void()
+        return e.function
+
+    def _pack(self) -> Any:
+        """Pack S (k, blocks * units), row stride `lds`, into panels; each block is padded to `v` vectors."""
+        e, (k_end, blocks, units, v, S, lds, C) = self._function("pack", "k blocks units v S lds C")
+        panel, count = e.int(self.target.panel), e.int(self.lanes.count)
+        n_end = e.times(blocks, v)
+        with e.loop(e.int(0), n_end, panel) as n:
+            width = e.least(panel, e.b.sub(n_end, n))
+            with e.loop(e.int(0), width) as j:
+                vector = e.plus(n, j)
+                unit = e.times(e.b.srem(vector, v), count)
+                mask = e.below(unit, units)
+                source = e.plus(e.times(e.b.sdiv(vector, v), units), unit)
+                with e.loop(e.int(0), k_end) as k:
+                    value = e.load_masked(e.at(S, e.plus(e.times(k, lds), source)), mask)
+                    offset = e.plus(e.times(n, count, k_end), e.times(e.plus(e.times(k, width), j), count))
+                    e.store(value, e.at(C, offset))
+        e.b.ret_void()
+        return e.function
+
+    def _pack_transposed(self) -> Any:
+        """Pack the transpose of S (r, blocks * units) into panels over its r rows, padded to `v` vectors.
+
+        The packed k runs over the blocks padded to `p` numbers each; a padding row holds zeros.
+        """
+        e, (blocks, units, p, r_end, v, S, lds, C) = self._function(
+            "pack_transposed", "blocks units p r v S lds C"
+        )
+        panel, count = e.int(self.target.panel), e.int(self.lanes.count)
+        k_end = e.times(blocks, p)
+        zero = ir.Constant(self.lanes.scalar, 0.0)
+        with e.loop(e.int(0), v, panel) as n:
+            width = e.times(e.least(panel, e.b.sub(v, n)), count)
+            base = e.at(C, e.times(n, count, k_end))
+            with e.loop(e.int(0), width) as j:
+                r = e.plus(e.times(n, count), j)
+                inside = e.b.icmp_signed("<", r, r_end)
+                row = e.at(S, e.times(e.b.select(inside, r, e.int(0)), lds))
+                with e.loop(e.int(0), blocks) as block, e.loop(e.int(0), p) as unit:
+                    here = e.b.and_(inside, e.b.icmp_signed("<", unit, units))
+                    source = e.b.select(here, e.plus(e.times(block, units), unit), e.int(0))
+                    value = e.b.select(here, e.load_scalar(e.at(row, source)), zero)
+                    k = e.plus(e.times(block, p), unit)
+                    e.store(value, e.at(base, e.plus(e.times(k, width), j)))
+        e.b.ret_void()
+        return e.function
+
+    def _gradient(self) -> Any:
+        """C (m, n) = A^T (m, rows) B (rows, n): a weight gradient, in blocks of rows in a fixed order.
+
+        A is (rows, m) with row stride `lda`; B has row stride `ldb`. PACKED has room for a block of one panel. C
+        must start at zero.
+        """
+        e, (m, n_end, rows, A, lda, B, ldb, C, ldc, PACKED) = self._function(
+            "gradient", "m n rows A lda B ldb C ldc PACKED"
+        )
+        panel, count = e.int(self.target.panel), e.int(self.lanes.count)
+        several = e.b.icmp_signed(">", n_end, panel)
+        with e.loop(e.int(0), rows, e.int(BLOCK)) as first:
+            k = e.least(e.int(BLOCK), e.b.sub(rows, first))
+            left = e.at(A, e.times(first, lda))
+            with e.loop(e.int(0), n_end, panel) as n:
+                width = e.least(panel, e.b.sub(n_end, n))
+                numbers = e.times(n, count)
+                right = e.at(B, e.plus(e.times(first, ldb), numbers))
+                # Rows far apart would all fall on the same few lines of the first cache.
+                with e.when(several), e.loop(e.int(0), k) as row, e.loop(e.int(0), width) as j:
+                    value = e.load(e.at(right, e.plus(e.times(row, ldb), e.times(j, count))))
+                    e.store(value, e.at(PACKED, e.times(e.plus(e.times(row, width), j), count)))
+                source = e.b.select(several, PACKED, right)
+                stride = e.b.select(several, e.times(width, count), ldb)
+                target = e.at(C, numbers)
+                arguments = [m, k, left, e.int(1), lda, source, stride, target, ldc, target, ldc]
+                self._call_panel(e, width, arguments)
+        e.b.ret_void()
+        return e.function
