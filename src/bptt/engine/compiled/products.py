@@ -146,13 +146,14 @@ class Products:
     def _pack_transposed(self) -> Any:
         """Pack the transpose of S (r, blocks * units) into panels over its r rows, padded to `v` vectors.
 
-        The packed k runs over the blocks padded to `p` numbers each; a padding row holds zeros.
+        The packed k runs over the blocks padded to `p` numbers each, but for the last; a padding row holds zeros.
         """
         e, (blocks, units, p, r_end, v, S, lds, C) = self._function(
             "pack_transposed", "blocks units p r v S lds C"
         )
         panel, count = e.int(self.target.panel), e.int(self.lanes.count)
-        k_end = e.times(blocks, p)
+        final = e.b.sub(blocks, e.int(1))
+        k_end = e.plus(e.times(final, p), units)
         zero = ir.Constant(self.lanes.scalar, 0.0)
         with e.loop(e.int(0), v, panel) as n:
             width = e.times(e.least(panel, e.b.sub(v, n)), count)
@@ -161,7 +162,10 @@ class Products:
                 r = e.plus(e.times(n, count), j)
                 inside = e.b.icmp_signed("<", r, r_end)
                 row = e.at(S, e.times(e.b.select(inside, r, e.int(0)), lds))
-                with e.loop(e.int(0), blocks) as block, e.loop(e.int(0), p) as unit:
+                with (
+                    e.loop(e.int(0), blocks) as block,
+                    e.loop(e.int(0), e.b.select(e.b.icmp_signed("==", block, final), units, p)) as unit,
+                ):
                     here = e.b.and_(inside, e.b.icmp_signed("<", unit, units))
                     source = e.b.select(here, e.plus(e.times(block, units), unit), e.int(0))
                     value = e.b.select(here, e.load_scalar(e.at(row, source)), zero)
