@@ -235,7 +235,7 @@ def _count(layout: Layout, name: str, sizes: Sizes) -> int:
         case "back":  # (count, P, P or PX)
             return counts[rest] * P * (PX if _kind(layout, rest) == "x" else P)
         case "block":
-            return BLOCK * sizes.panel * sizes.lanes
+            return BLOCK * (sizes.panel * sizes.lanes + max(sizes.D, sizes.H) + sizes.lanes)
         case "dx":
             return sizes.T * sizes.B * PX
         case _:  # dstate

@@ -17,6 +17,8 @@ Sizes N count vectors, not numbers: rows are padded to whole vectors.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from llvmlite import ir
@@ -39,7 +41,7 @@ class Products:
             for width in range(1, target.panel + 1)
             for height in target.heights
         }
-        self._panels = {width: self._panel(width) for width in range(1, target.panel + 1)}
+        self._widths = {width: self._panel(width) for width in range(1, target.panel + 1)}
         self.gemm = self._gemm()
         self.pack = self._pack()
         self.pack_transposed = self._pack_transposed()
@@ -87,38 +89,55 @@ class Products:
         return e.function
 
     def _panel(self, width: int) -> Any:
-        """All m rows of one panel, by tiles of falling height."""
-        e, (m_end, k, A, rsa, csa, B, ldb, C, ldc, I, ldi) = self._function(
-            f"panel_{width}", "m k A rsa csa B ldb C ldc I ldi"
+        """All m rows of one panel, by tiles of falling height.
+
+        `group` is the distance in A from one tile of full height to the next, a row: `rsa`, unless A is packed.
+        """
+        e, (m_end, k, A, rsa, group, csa, B, ldb, C, ldc, I, ldi) = self._function(
+            f"panel_{width}", "m k A rsa group csa B ldb C ldc I ldi"
         )
         start: Value = e.int(0)
+        tall = e.int(self.target.heights[0])
         for height in self.target.heights:
             whole = e.b.sub(m_end, e.b.srem(e.b.sub(m_end, start), e.int(height)))
             with e.loop(start, whole, e.int(height)) as m:
-                rows = (e.at(A, e.times(m, rsa)), e.at(C, e.times(m, ldc)), e.at(I, e.times(m, ldi)))
-                tile = self._tiles[height, width]
-                e.b.call(tile, [k, rows[0], rsa, csa, B, ldb, rows[1], ldc, rows[2], ldi])
+                beyond = e.b.srem(m, tall)
+                left = e.at(A, e.plus(e.times(e.b.sub(m, beyond), group), e.times(beyond, rsa)))
+                rows = (e.at(C, e.times(m, ldc)), e.at(I, e.times(m, ldi)))
+                e.b.call(self._tiles[height, width], [k, left, rsa, csa, B, ldb, rows[0], ldc, rows[1], ldi])
             start = whole
         e.b.ret_void()
         return e.function
 
     def _call_panel(self, e: Emitter, width: Value, arguments: list[Value]) -> None:
         """Call the panel function of a width known only now."""
-        for number, panel in self._panels.items():
+        for number, panel in self._widths.items():
             with e.when(e.b.icmp_signed("==", width, e.int(number))):
                 e.b.call(panel, arguments)
+
+    @contextmanager
+    def _panels(self, e: Emitter, n_end: Value) -> Iterator[tuple[Value, Value]]:
+        """Visit the panels of `n_end` vectors: (first vector, width), widths as equal as can be.
+
+        7 vectors are 3 + 2 + 2, not 3 + 3 + 1: a panel of one vector loads more than it multiplies.
+        """
+        one, panel = e.int(1), e.int(self.target.panel)
+        count = e.b.sdiv(e.plus(n_end, e.b.sub(panel, one)), panel)
+        some = e.b.select(e.b.icmp_signed(">", count, one), count, one)
+        narrow, wide = e.b.sdiv(n_end, some), e.b.srem(n_end, some)
+        with e.loop(e.int(0), count) as p:
+            first = e.plus(e.times(p, narrow), e.least(p, wide))
+            yield first, e.plus(narrow, e.b.select(e.b.icmp_signed("<", p, wide), one, e.int(0)))
 
     def _gemm(self) -> Any:
         """C (m, n) = I + A (m, k) B (k, n), B packed."""
         e, (m, n_end, k, A, rsa, csa, B, C, ldc, I, ldi) = self._function(
             "gemm", "m n k A rsa csa B C ldc I ldi"
         )
-        panel = e.int(self.target.panel)
-        with e.loop(e.int(0), n_end, panel) as n:
-            width = e.least(panel, e.b.sub(n_end, n))
+        with self._panels(e, n_end) as (n, width):
             numbers = e.times(n, e.int(self.lanes.count))
             ldb = e.times(width, e.int(self.lanes.count))
-            arguments = [m, k, A, rsa, csa, e.at(B, e.times(numbers, k)), ldb, e.at(C, numbers), ldc,
+            arguments = [m, k, A, rsa, rsa, csa, e.at(B, e.times(numbers, k)), ldb, e.at(C, numbers), ldc,
                          e.at(I, numbers), ldi]  # fmt: skip
             self._call_panel(e, width, arguments)
         e.b.ret_void()
@@ -127,10 +146,8 @@ class Products:
     def _pack(self) -> Any:
         """Pack S (k, blocks * units), row stride `lds`, into panels; each block is padded to `v` vectors."""
         e, (k_end, blocks, units, v, S, lds, C) = self._function("pack", "k blocks units v S lds C")
-        panel, count = e.int(self.target.panel), e.int(self.lanes.count)
-        n_end = e.times(blocks, v)
-        with e.loop(e.int(0), n_end, panel) as n:
-            width = e.least(panel, e.b.sub(n_end, n))
+        count = e.int(self.lanes.count)
+        with self._panels(e, e.times(blocks, v)) as (n, width):
             with e.loop(e.int(0), width) as j:
                 vector = e.plus(n, j)
                 unit = e.times(e.b.srem(vector, v), count)
@@ -151,12 +168,12 @@ class Products:
         e, (blocks, units, p, r_end, v, S, lds, C) = self._function(
             "pack_transposed", "blocks units p r v S lds C"
         )
-        panel, count = e.int(self.target.panel), e.int(self.lanes.count)
+        count = e.int(self.lanes.count)
         final = e.b.sub(blocks, e.int(1))
         k_end = e.plus(e.times(final, p), units)
         zero = ir.Constant(self.lanes.scalar, 0.0)
-        with e.loop(e.int(0), v, panel) as n:
-            width = e.times(e.least(panel, e.b.sub(v, n)), count)
+        with self._panels(e, v) as (n, vectors):
+            width = e.times(vectors, count)
             base = e.at(C, e.times(n, count, k_end))
             with e.loop(e.int(0), width) as j:
                 r = e.plus(e.times(n, count), j)
@@ -174,32 +191,58 @@ class Products:
         e.b.ret_void()
         return e.function
 
+    def _pack_columns(self) -> Any:
+        """Pack S (k, m), row stride `lds`, by groups of a tile's height: C[group, k, height]."""
+        e, (k_end, m_end, S, lds, C) = self._function("pack_columns", "k m S lds C")
+        height = self.target.heights[0]
+        group, kind = e.int(height), ir.VectorType(self.lanes.scalar, height)
+        whole = e.b.sub(m_end, e.b.srem(m_end, group))
+        with e.loop(e.int(0), k_end) as k:
+            row = e.at(S, e.times(k, lds))
+            target = e.at(C, e.times(k, group))
+            with e.loop(e.int(0), whole, group) as m:
+                several = e.b.load(e.at(row, m), typ=kind)
+                several.align = self.lanes.dtype.itemsize
+                e.store(several, e.at(target, e.times(m, e.int(BLOCK))))
+            with e.loop(whole, m_end) as m:
+                one = e.load_scalar(e.at(row, m))
+                e.store(one, e.at(target, e.plus(e.times(whole, e.int(BLOCK)), e.b.sub(m, whole))))
+        e.b.ret_void()
+        return e.function
+
     def _gradient(self) -> Any:
         """C (m, n) = A^T (m, rows) B (rows, n): a weight gradient, in blocks of rows in a fixed order.
 
-        A is (rows, m) with row stride `lda`; B has row stride `ldb`. PACKED has room for a block of one panel. C
-        must start at zero.
+        A is (rows, m) with row stride `lda`; B has row stride `ldb`. PACKED has room for `BLOCK` rows of a panel and
+        of A. C must start at zero.
         """
+        columns = self._pack_columns()
         e, (m, n_end, rows, A, lda, B, ldb, C, ldc, PACKED) = self._function(
             "gradient", "m n rows A lda B ldb C ldc PACKED"
         )
         panel, count = e.int(self.target.panel), e.int(self.lanes.count)
+        # Rows far apart would all fall on the same few lines of the first cache; a single panel has short rows.
         several = e.b.icmp_signed(">", n_end, panel)
+        left_room = e.at(PACKED, e.int(BLOCK * self.target.panel * self.lanes.count))
         with e.loop(e.int(0), rows, e.int(BLOCK)) as first:
             k = e.least(e.int(BLOCK), e.b.sub(rows, first))
             left = e.at(A, e.times(first, lda))
-            with e.loop(e.int(0), n_end, panel) as n:
-                width = e.least(panel, e.b.sub(n_end, n))
+            with e.when(several):
+                e.b.call(columns, [k, m, left, lda, left_room])
+            height = e.int(self.target.heights[0])
+            left = e.b.select(several, left_room, left)
+            group = e.b.select(several, e.int(BLOCK), e.int(1))
+            csa = e.b.select(several, height, lda)
+            with self._panels(e, n_end) as (n, width):
                 numbers = e.times(n, count)
                 right = e.at(B, e.plus(e.times(first, ldb), numbers))
-                # Rows far apart would all fall on the same few lines of the first cache.
                 with e.when(several), e.loop(e.int(0), k) as row, e.loop(e.int(0), width) as j:
                     value = e.load(e.at(right, e.plus(e.times(row, ldb), e.times(j, count))))
                     e.store(value, e.at(PACKED, e.times(e.plus(e.times(row, width), j), count)))
                 source = e.b.select(several, PACKED, right)
                 stride = e.b.select(several, e.times(width, count), ldb)
                 target = e.at(C, numbers)
-                arguments = [m, k, left, e.int(1), lda, source, stride, target, ldc, target, ldc]
+                arguments = [m, k, left, e.int(1), group, csa, source, stride, target, ldc, target, ldc]
                 self._call_panel(e, width, arguments)
         e.b.ret_void()
         return e.function
