@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Literal
 
 from bptt.cells.plan import CellPlan, StagePlan
@@ -189,7 +189,6 @@ class Sizes:
         return -(-self.B // self.tile)
 
 
-@lru_cache(maxsize=256)
 def places(layout: Layout, arrays: tuple[str, ...], sizes: Sizes, align: int) -> tuple[dict[str, int], int]:
     """Return where each array starts in a block of memory and the block's size, in numbers."""
     found: dict[str, int] = {}

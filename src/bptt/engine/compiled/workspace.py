@@ -15,7 +15,12 @@ ALIGNMENT = 64
 # Fresh pages cost as much as the work on them, so scratch memory is kept up to this size (bytes, a thread).
 KEPT = 256 * 2**20
 
-_own = threading.local()
+class _Own(threading.local):
+    def __init__(self) -> None:
+        self.blocks: dict[np.dtype[Any], Array] = {}
+
+
+_own = _Own()
 
 
 def new_block(count: int, dtype: np.dtype[Any]) -> Array:
@@ -27,11 +32,12 @@ def new_block(count: int, dtype: np.dtype[Any]) -> Array:
 
 def scratch(count: int, dtype: np.dtype[Any]) -> Array:
     """Return `count` numbers that hold until this thread's next call."""
-    kept: Array | None = getattr(_own, dtype.name, None)
+    blocks = _own.blocks
+    kept = blocks.get(dtype)
     if kept is None or len(kept) < count:
         kept = new_block(count, dtype)
         if kept.nbytes <= KEPT:
-            setattr(_own, dtype.name, kept)
+            blocks[dtype] = kept
     return kept[:count]
 
 
