@@ -71,7 +71,9 @@ def probe_peak() -> Callable[[], float]:
     return measure
 
 
-def bptt_step(engine: Any, cell: Any, p: dict[str, Any], data: Any, every: bool) -> Callable[[], dict[str, Any]]:
+def bptt_step(
+    engine: Any, cell: Any, p: dict[str, Any], data: Any, every: bool
+) -> Callable[[], dict[str, Any]]:
     x, y, W_hy, b_y = data
     scale = np.float32(2 / y.size)
 

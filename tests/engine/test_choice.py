@@ -73,3 +73,16 @@ def test_another_thread_can_hold_it_too() -> None:
         other.join()
     assert len(seen) == 1
     assert seen[0] <= {1}
+
+
+def test_the_compiled_engine_without_llvmlite(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [n for n in sys.modules if n == "llvmlite" or n.startswith("bptt.engine.compiled")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "llvmlite", None)
+    monkeypatch.setitem(sys.modules, "llvmlite.binding", None)
+    monkeypatch.setitem(sys.modules, "llvmlite.ir", None)
+    with pytest.raises(InvalidInput) as caught:
+        get_engine("compiled")
+    assert str(caught.value) == (
+        "engine 'compiled' must be able to import llvmlite. Got none: install it, or choose engine='numpy'"
+    )

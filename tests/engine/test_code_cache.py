@@ -84,5 +84,7 @@ def test_a_folder_that_cannot_be_written_is_no_error(
 def test_the_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert code_cache.kernel_folder() == tmp_path / "kernels"
     monkeypatch.delenv("BPTT_CACHE_DIR")
-    monkeypatch.setenv("LOCALAPPDATA" if sys.platform == "win32" else "XDG_CACHE_HOME", str(tmp_path / "other"))
+    monkeypatch.setenv(
+        "LOCALAPPDATA" if sys.platform == "win32" else "XDG_CACHE_HOME", str(tmp_path / "other")
+    )
     assert code_cache.kernel_folder() == tmp_path / "other" / "bptt" / "kernels"

@@ -22,7 +22,15 @@ from bptt.engine.compiled.target import choose_tiles, host
 
 KINDS = {"float": np.float32, "double": np.float64}
 # Units in the last place of a normal result.
-BOUNDS = {"tanh": 2.5, "sigmoid": 2.5, "exp": 2.5, "log": 3.0, "softplus": 3.0, "softplus_derivative": 2.5, "sqrt": 0.51}
+BOUNDS = {
+    "tanh": 2.5,
+    "sigmoid": 2.5,
+    "exp": 2.5,
+    "log": 3.0,
+    "softplus": 3.0,
+    "softplus_derivative": 2.5,
+    "sqrt": 0.51,
+}
 # Twice the digits of a double are not at hand: 80-bit numbers are enough to see half a unit of one.
 WIDE = {
     "tanh": np.tanh, "sigmoid": lambda a: 1 / (1 + np.exp(-a)), "exp": np.exp, "log": np.log, "sqrt": np.sqrt,
@@ -38,7 +46,9 @@ def compiled(name: str, kind: str) -> Callable[[Any], Any]:
     def emit(prefix: str) -> Any:
         module = new_module(name)
         e = Emitter(ir.Function(module, ir.FunctionType(VOID, [POINTER]), f"{prefix}run"), lanes)
-        numbers = [e.b.load(e.b.gep(e.function.args[0], [e.int(k)], source_etype=I64), typ=I64) for k in range(3)]
+        numbers = [
+            e.b.load(e.b.gep(e.function.args[0], [e.int(k)], source_etype=I64), typ=I64) for k in range(3)
+        ]
         source, target = (e.b.inttoptr(n, POINTER) for n in numbers[:2])
         with e.loop(e.int(0), numbers[2], e.int(lanes.count)) as i:
             e.store(EMITTED[name](e, e.load(e.at(source, i))), e.at(target, i))
@@ -92,11 +102,24 @@ def test_within_a_few_units_in_the_last_place(name: str, kind: str, rng: np.rand
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("name", [n for n in EMITTED if n not in ("softplus_derivative",)])
+@pytest.mark.parametrize("name", [n for n in EMITTED if n != "softplus_derivative"])
 def test_edges_are_numpys(name: str, kind: str) -> None:
     info = np.finfo(KINDS[kind])
     edges = np.array(
-        [np.nan, np.inf, -np.inf, 0.0, -0.0, info.max, -info.max, info.tiny, -info.tiny, info.smallest_subnormal, 1, -1],
+        [
+            np.nan,
+            np.inf,
+            -np.inf,
+            0.0,
+            -0.0,
+            info.max,
+            -info.max,
+            info.tiny,
+            -info.tiny,
+            info.smallest_subnormal,
+            1,
+            -1,
+        ],
         KINDS[kind],
     )
     with np.errstate(all="ignore"):

@@ -20,7 +20,7 @@ from tests.engine.own_cells import OWN
 
 def evaluate(text: str, values: dict[str, Any], functions: dict[str, Any]) -> dict[str, Any]:
     space: dict[str, Any] = {**FUNCTIONS, **functions}
-    exec(text, space)
+    exec(text, space)  # noqa: S102  # the text under test
     function = space["backward"]
     names = function.__code__.co_varnames[: function.__code__.co_argcount]
     results = text.rstrip().splitlines()[-1].split("return ")[1].split(", ")
@@ -67,5 +67,5 @@ def test_rules_are_derivatives(name: str, rng: np.random.Generator) -> None:
     rule = RULES[name]
     expected = np.imag(FUNCTIONS[name](a + 1e-20j)) / 1e-20
     text = "0" if rule is None else rule.format(a="a", y="y")
-    found = eval(text, {**FUNCTIONS, "a": a, "y": FUNCTIONS[name](a)})
+    found = eval(text, {**FUNCTIONS, "a": a, "y": FUNCTIONS[name](a)})  # noqa: S307  # a rule of ours
     np.testing.assert_allclose(np.broadcast_to(found, a.shape), expected, rtol=1e-12)

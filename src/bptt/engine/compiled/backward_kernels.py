@@ -121,7 +121,7 @@ class _Rows:
         self.previous = {s: e.carried(s, before, self.row) for s in states}
         self.da = e.da(k, self.t, self.row)
 
-    def argument(self, name: str, kind: str, key: str, fixed: dict[str, Value], here: Value, active: Value) -> Value:
+    def argument(self, kind: str, key: str, fixed: dict[str, Value], here: Value, active: Value) -> Value:
         """Load one argument of the formula."""
         e, states = self.e, self.e.layout.plan.states
         match kind:
@@ -161,14 +161,16 @@ def _emit_stage(module: Any, lanes: Lanes, layout: Layout, k: int, flow: _Flow, 
         unit = e.times(j, e.int(lanes.count))
         inside = e.below(unit, e.number("H"))
         fixed = {
-            key: e.load(e.at(e.pointer(f"vector:{key}"), unit)) for kind, key in sources.values() if kind == "vector"
+            key: e.load(e.at(e.pointer(f"vector:{key}"), unit))
+            for kind, key in sources.values()
+            if kind == "vector"
         }
         sums = {s.key: e.variable(e.const(0)) for s in stage.differentiable if s.kind in ("column", "vector")}
         with e.loop(e.int(0), rows) as b:
             here = e.plus(e.times(b, P), unit)
             active = e.active(t, e.plus(row, b)) if ragged else None
             arguments = {
-                name: arrays.argument(name, kind, key, fixed, here, active)
+                name: arrays.argument(kind, key, fixed, here, active)
                 for name, (kind, key) in sources.items()
                 if kind != "function"
             }
@@ -271,7 +273,9 @@ def _weight_gradient(e: Frame, products: Products, run: Run) -> None:
     if run.kind == "x":
         operand, m, stride = e.pointer("x"), e.number("D"), e.number("D")
     else:
-        operand = e.state(run.operand, zero, zero) if run.kind == "previous" else e.value(run.operand, zero, zero)
+        operand = (
+            e.state(run.operand, zero, zero) if run.kind == "previous" else e.value(run.operand, zero, zero)
+        )
         m, stride = e.number("H"), P
     source = e.at(e.da(run.stage, zero, zero), e.times(e.int(run.column), P))
     arguments = [
@@ -296,5 +300,3 @@ def _input_gradient(e: Frame, products: Products) -> None:
                          e.pointer("dx"), PX, start, e.int(0) if first else PX]  # fmt: skip
             e.b.call(products.gemm, arguments)
             first = False
-
-

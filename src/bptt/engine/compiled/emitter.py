@@ -167,7 +167,9 @@ class Emitter:
         room = self.b.sub(limit, first)
         one = self.b.insert_element(ir.Constant(kind, ir.Undefined), room, _index(0))
         none = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes.count), [0] * self.lanes.count)
-        return self.b.icmp_signed("<", numbers, self.b.shuffle_vector(one, ir.Constant(kind, ir.Undefined), none))
+        return self.b.icmp_signed(
+            "<", numbers, self.b.shuffle_vector(one, ir.Constant(kind, ir.Undefined), none)
+        )
 
     # ---------------------------------------------------------------- addresses and memory
 

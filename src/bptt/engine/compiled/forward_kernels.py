@@ -31,7 +31,9 @@ def emit_forward(
 def pack_vectors(e: Frame, products: Products) -> None:
     """Copy the per-unit parameters into padded rows; one that is absent (a bias) counts as zeros."""
     for vector in e.layout.plan.vectors:
-        _padded(e, products, e.pointer(f"own:{vector}"), e.given(f"own:{vector}"), e.pointer(f"vector:{vector}"))
+        _padded(
+            e, products, e.pointer(f"own:{vector}"), e.given(f"own:{vector}"), e.pointer(f"vector:{vector}")
+        )
 
 
 def _padded(e: Frame, products: Products, source: Value, given: Value, target: Value) -> None:
@@ -95,7 +97,11 @@ def _emit_stage(module: Any, lanes: Lanes, layout: Layout, k: int, ragged: bool)
     kept_columns = {c: e.saved(c, t, row) for c in stage.columns if c in layout.plan.saved}
     with e.loop(e.int(0), e.number("V")) as j:
         unit = e.times(j, e.int(lanes.count))
-        fixed = {s.name: e.load(e.at(e.pointer(f"vector:{s.key}"), unit)) for s in stage.inputs if s.kind == "vector"}
+        fixed = {
+            s.name: e.load(e.at(e.pointer(f"vector:{s.key}"), unit))
+            for s in stage.inputs
+            if s.kind == "vector"
+        }
         with e.loop(e.int(0), rows) as b:
             here = e.plus(e.times(b, P), unit)
             arguments = dict(fixed)

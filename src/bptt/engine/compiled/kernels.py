@@ -35,5 +35,7 @@ def get_kernels(layout: Layout, kind: str, *, ragged: bool) -> dict[str, Kernel]
     """Return ``forward`` and ``backward``."""
     wanted = f"sweeps, {kind}{', ragged' if ragged else ''}\n{layout.text}"
     return load_kernels(
-        wanted, ("forward", "backward"), lambda prefix: emit_module(layout, kind, ragged=ragged, prefix=prefix)
+        wanted,
+        ("forward", "backward"),
+        lambda prefix: emit_module(layout, kind, ragged=ragged, prefix=prefix),
     )

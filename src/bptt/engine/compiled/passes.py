@@ -106,9 +106,13 @@ def backward(
 
     state0 = states = None
     if "state0" in want or "states" in want:
-        state0 = {name: call.array(f"carried:{name}", (2, B, call.P))[1, :, :H].copy() for name in plan.states}
+        state0 = {
+            name: call.array(f"carried:{name}", (2, B, call.P))[1, :, :H].copy() for name in plan.states
+        }
     if "states" in want and state0 is not None:
-        states = {name: call.array(f"dstate:{name}", (T + 1, B, call.P))[..., :H].copy() for name in plan.states}
+        states = {
+            name: call.array(f"dstate:{name}", (T + 1, B, call.P))[..., :H].copy() for name in plan.states
+        }
         for name, array in states.items():
             array[0] = state0[name]
     return Sweep(

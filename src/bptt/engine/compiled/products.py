@@ -147,16 +147,15 @@ class Products:
         """Pack S (k, blocks * units), row stride `lds`, into panels; each block is padded to `v` vectors."""
         e, (k_end, blocks, units, v, S, lds, C) = self._function("pack", "k blocks units v S lds C")
         count = e.int(self.lanes.count)
-        with self._panels(e, e.times(blocks, v)) as (n, width):
-            with e.loop(e.int(0), width) as j:
-                vector = e.plus(n, j)
-                unit = e.times(e.b.srem(vector, v), count)
-                mask = e.below(unit, units)
-                source = e.plus(e.times(e.b.sdiv(vector, v), units), unit)
-                with e.loop(e.int(0), k_end) as k:
-                    value = e.load_masked(e.at(S, e.plus(e.times(k, lds), source)), mask)
-                    offset = e.plus(e.times(n, count, k_end), e.times(e.plus(e.times(k, width), j), count))
-                    e.store(value, e.at(C, offset))
+        with self._panels(e, e.times(blocks, v)) as (n, width), e.loop(e.int(0), width) as j:
+            vector = e.plus(n, j)
+            unit = e.times(e.b.srem(vector, v), count)
+            mask = e.below(unit, units)
+            source = e.plus(e.times(e.b.sdiv(vector, v), units), unit)
+            with e.loop(e.int(0), k_end) as k:
+                value = e.load_masked(e.at(S, e.plus(e.times(k, lds), source)), mask)
+                offset = e.plus(e.times(n, count, k_end), e.times(e.plus(e.times(k, width), j), count))
+                e.store(value, e.at(C, offset))
         e.b.ret_void()
         return e.function
 

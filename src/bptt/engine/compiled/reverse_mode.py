@@ -82,7 +82,7 @@ class _Lines:
         # A name may be assigned again: what it stands for now.
         self.final = {name: f"v_{name}" for name in formula.arguments}
         function = ast.parse(formula.source).body[0]
-        assert isinstance(function, ast.FunctionDef)  # noqa: S101  # Formula has checked it
+        assert isinstance(function, ast.FunctionDef)  # Formula has checked it
         for node in function.body:
             if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
                 self.final[node.targets[0].id] = self._flatten(node.value)

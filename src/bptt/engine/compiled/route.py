@@ -1,5 +1,7 @@
-"""Everything about a pass that depends on the cell and the sizes alone, worked out once: a small network's step takes
-a few microseconds, and must not wait for bookkeeping."""
+"""Everything about a pass that depends on the cell and the sizes alone, worked out once.
+
+A small network's step takes a few microseconds and must not wait for bookkeeping.
+"""
 
 from __future__ import annotations
 
@@ -64,7 +66,14 @@ class Route:
 
 @lru_cache(maxsize=512)
 def find_route(
-    cell: Cell, dtype: np.dtype[Any], shape: tuple[int, int, int], H: int, *, ragged: bool, states: bool, saved: bool
+    cell: Cell,
+    dtype: np.dtype[Any],
+    shape: tuple[int, int, int],
+    H: int,
+    *,
+    ragged: bool,
+    states: bool,
+    saved: bool,
 ) -> Route:
     """Work out a route; `states` and `saved` tell whether all steps of them are kept.
 

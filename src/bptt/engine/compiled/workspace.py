@@ -15,6 +15,7 @@ ALIGNMENT = 64
 # Fresh pages cost as much as the work on them, so scratch memory is kept up to this size (bytes, a thread).
 KEPT = 256 * 2**20
 
+
 class _Own(threading.local):
     def __init__(self) -> None:
         self.blocks: dict[np.dtype[Any], Array] = {}
