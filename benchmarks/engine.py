@@ -1,8 +1,8 @@
 """Times of a training step's sweeps: compiled engine, NumPy engine, PyTorch, one thread each, interleaved in one run.
 
 A step is forward, a readout of the last (or every) state with a squared error, and backward to all parameters.
-The share of the peak counts the layer's multiply-adds only (three products of 2 G H (D + H) a row and step), against
-the fused multiply-add peak of one core measured between the rounds.
+The share of the peak counts the products' multiply-adds only (forward, backward and weight gradient), against the
+fused multiply-add peak of one core measured between the rounds.
 
     OMP_NUM_THREADS=1 python -m benchmarks.engine [rounds] [job ...]
 """
@@ -158,7 +158,7 @@ def run_job(job: str, name: str, rounds: int, peak: Callable[[], float]) -> str:
                 times[who].append(time.perf_counter() - start)
                 spent += times[who][-1]
     best = {who: min(t) for who, t in times.items()}
-    flops = 3 * T * B * 2 * len(cell.plan.gates) * H * (D + H)
+    flops = 6 * T * B * len(cell.plan.gates) * H * (D + H) + 6 * (T if every else 1) * B * H * K
     share = flops / best["compiled"] / 1e9 / max(peaks)
     us = "  ".join(f"{who} {t * 1e6:9.1f}" for who, t in best.items())
     return (

@@ -12,7 +12,6 @@ pytest.importorskip("llvmlite")
 from bptt.cells import Cell, get_cell
 from bptt.cells.registry import CELLS
 from bptt.engine import compiled, reference
-from bptt.engine.compiled import workspace
 from tests.engine.own_cells import OWN, Leaky
 
 # Another order of summation, at recurrent gain <= 1 and T <= 200.
@@ -191,7 +190,7 @@ def test_memory_is_neither_read_before_it_is_written_nor_overrun(
     for name in ("new_block", "scratch"):
         monkeypatch.setattr(f"bptt.engine.compiled.passes.{name}", guarded)
     found = run(compiled, cell, drawn, lengths)
-    assert len(guards) == 3
+    assert len(guards) == 4  # tape, outputs, scratch of either pass
     for block in guards:
         assert (block[:guard] == 12345).all()
         assert (block[-guard:] == 12345).all()
@@ -214,11 +213,6 @@ def test_complex_numbers_go_to_the_reference(rng: np.random.Generator) -> None:
     x = drawn["x"] + 1e-20j
     found, expected = (e.forward(cell, drawn["parameters"], x)[0] for e in (compiled, reference))
     np.testing.assert_array_equal(found, expected)
-
-
-def test_scratch_memory_is_aligned() -> None:
-    for count in (1, 1000):
-        assert workspace.address(workspace.scratch(count, np.dtype("float32"))) % workspace.ALIGNMENT == 0
 
 
 def test_float32_kernels_hold_no_double_precision() -> None:

@@ -195,8 +195,14 @@ def _part(block: Array, offset: int, shape: tuple[int, ...]) -> Array:
 
 
 def _outputs(h: Array, H: int, active: Array | None) -> Array:
+    T, B = h.shape[0] - 1, h.shape[1]
     shown = h[1:, :, :H]
-    return shown.copy() if active is None else np.where(active, shown, np.zeros((), h.dtype))
+    found = _part(new_block(T * B * H, h.dtype), 0, (T, B, H))
+    if active is None:
+        found[...] = shown
+    else:
+        found[...] = np.where(active, shown, 0)
+    return found
 
 
 def _parameter_gradients(call: _Call, parameters: Mapping[str, Array]) -> dict[str, Array]:
