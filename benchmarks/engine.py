@@ -51,7 +51,7 @@ def probe_peak() -> Callable[[], float]:
         place = e.b.inttoptr(e.b.load(e.function.args[0], typ=I64), POINTER)
         x = e.load(place)
         sums = [e.variable(e.load(place)) for _ in range(chains)]
-        with e.loop(e.int(0), e.int(steps)):
+        with e.loop(e.integer(0), e.integer(steps)):
             for s in sums:
                 e.write(e.fma(e.read(s, lanes.vector), x, x), s)
         for s in sums:

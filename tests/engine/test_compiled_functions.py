@@ -47,10 +47,10 @@ def compiled(name: str, kind: str) -> Callable[[Any], Any]:
         module = new_module(name)
         e = Emitter(ir.Function(module, ir.FunctionType(VOID, [POINTER]), f"{prefix}run"), lanes)
         numbers = [
-            e.b.load(e.b.gep(e.function.args[0], [e.int(k)], source_etype=I64), typ=I64) for k in range(3)
+            e.b.load(e.b.gep(e.function.args[0], [e.integer(k)], source_etype=I64), typ=I64) for k in range(3)
         ]
         source, target = (e.b.inttoptr(n, POINTER) for n in numbers[:2])
-        with e.loop(e.int(0), numbers[2], e.int(lanes.count)) as i:
+        with e.loop(e.integer(0), numbers[2], e.integer(lanes.count)) as i:
             e.store(EMITTED[name](e, e.load(e.at(source, i))), e.at(target, i))
         e.b.ret_void()
         return module

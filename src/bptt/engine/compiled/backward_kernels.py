@@ -42,10 +42,10 @@ def emit_backward(
     e = Frame(module, name, lanes, layout, public=True)
     _pack(e, products)
     tile = e.number("tile")
-    last = e.b.sub(e.number("T"), e.int(1))
-    with e.loop(e.int(0), e.number("B"), tile) as row:
+    last = e.b.sub(e.number("T"), e.integer(1))
+    with e.loop(e.integer(0), e.number("B"), tile) as row:
         rows = e.least(tile, e.b.sub(e.number("B"), row))
-        with e.loop(e.int(0), e.number("T")) as back:
+        with e.loop(e.integer(0), e.number("T")) as back:
             t = e.b.sub(last, back)
             e.b.call(upstream, [e.arguments, t, row, rows])
             for k in order:
@@ -67,9 +67,18 @@ def _pack(e: Frame, products: Products) -> None:
     for runs in e.layout.runs:
         for run in runs:
             rows, vectors = (e.number("D"), e.number("VX")) if run.kind == "x" else (H, e.number("V"))
-            stride = e.times(e.int(e.layout.plan.weights[run.weight][1]), H)
-            source = e.at(e.pointer(f"weight:{run.weight}"), e.times(e.int(run.block), H))
-            arguments = [e.int(run.count), H, P, rows, vectors, source, stride, e.pointer(f"back:{run.key}")]
+            stride = e.times(e.integer(e.layout.plan.weights[run.weight][1]), H)
+            source = e.at(e.pointer(f"weight:{run.weight}"), e.times(e.integer(run.block), H))
+            arguments = [
+                e.integer(run.count),
+                H,
+                P,
+                rows,
+                vectors,
+                source,
+                stride,
+                e.pointer(f"back:{run.key}"),
+            ]
             e.b.call(products.pack_transposed, arguments)
 
 
@@ -81,10 +90,10 @@ def _emit_upstream(module: Any, lanes: Lanes, layout: Layout, ragged: bool) -> A
     with e.when(e.given("dh")):
         start = e.plus(e.times(t, e.number("dh_t")), e.times(row, e.number("dh_b")))
         source, target = e.at(e.pointer("dh"), start), e.carried("h", t, row)
-        with e.loop(e.int(0), e.number("V")) as j:
-            unit = e.times(j, e.int(lanes.count))
+        with e.loop(e.integer(0), e.number("V")) as j:
+            unit = e.times(j, e.integer(lanes.count))
             mask = e.below(unit, e.number("H"))
-            with e.loop(e.int(0), rows) as b:
+            with e.loop(e.integer(0), rows) as b:
                 # Past a row's end dh is not read: there may be anything.
                 lanes_read = e.b.and_(mask, e.active(t, e.plus(row, b))) if ragged else mask
                 arriving = e.load_masked(e.at(source, e.plus(e.times(b, e.number("dh_b")), unit)), lanes_read)
@@ -92,9 +101,9 @@ def _emit_upstream(module: Any, lanes: Lanes, layout: Layout, ragged: bool) -> A
                 e.store(e.add(e.load(place), arriving), place)
     for state in layout.plan.states:
         with e.when(e.given(f"dstate:{state}")):
-            first = e.times(e.plus(e.times(e.plus(t, e.int(1)), B), row), P)
+            first = e.times(e.plus(e.times(e.plus(t, e.integer(1)), B), row), P)
             target, source = e.at(e.pointer(f"dstate:{state}"), first), e.carried(state, t, row)
-            with e.loop(e.int(0), e.times(rows, P), e.int(lanes.count)) as i:
+            with e.loop(e.integer(0), e.times(rows, P), e.integer(lanes.count)) as i:
                 e.store(e.load(e.at(source, i)), e.at(target, i))
     e.b.ret_void()
     return e.function
@@ -115,7 +124,7 @@ class _Rows:
         self.e, self.k, self.flow, self.ragged = e, k, flow, ragged
         self.stage = e.layout.plan.stages[k]
         self.t, self.row, _ = e.more
-        before = e.b.sub(self.t, e.int(1))
+        before = e.b.sub(self.t, e.integer(1))
         states = e.layout.plan.states
         self.carried = {s: e.carried(s, self.t, self.row) for s in states}
         self.previous = {s: e.carried(s, before, self.row) for s in states}
@@ -157,8 +166,8 @@ def _emit_stage(module: Any, lanes: Lanes, layout: Layout, k: int, flow: _Flow, 
     if not stage.backward:
         sources.update({f"d{r}": ("gradient", r) for r in stage.forward.results})
     starts = _starts(layout, stage, flow, k, ragged)
-    with e.loop(e.int(0), e.number("V")) as j:
-        unit = e.times(j, e.int(lanes.count))
+    with e.loop(e.integer(0), e.number("V")) as j:
+        unit = e.times(j, e.integer(lanes.count))
         inside = e.below(unit, e.number("H"))
         fixed = {
             key: e.load(e.at(e.pointer(f"vector:{key}"), unit))
@@ -166,7 +175,7 @@ def _emit_stage(module: Any, lanes: Lanes, layout: Layout, k: int, flow: _Flow, 
             if kind == "vector"
         }
         sums = {s.key: e.variable(e.const(0)) for s in stage.differentiable if s.kind in ("column", "vector")}
-        with e.loop(e.int(0), rows) as b:
+        with e.loop(e.integer(0), rows) as b:
             here = e.plus(e.times(b, P), unit)
             active = e.active(t, e.plus(row, b)) if ragged else None
             arguments = {
@@ -184,7 +193,9 @@ def _emit_stage(module: Any, lanes: Lanes, layout: Layout, k: int, flow: _Flow, 
                 if s.kind in ("column", "vector"):
                     e.write(e.add(e.read(sums[s.key], lanes.vector), d), sums[s.key])
                 if s.kind == "column":
-                    offset = e.plus(e.times(b, width), e.times(e.int(stage.columns.index(s.key)), P), unit)
+                    offset = e.plus(
+                        e.times(b, width), e.times(e.integer(stage.columns.index(s.key)), P), unit
+                    )
                     e.store(d, e.at(arrays.da, offset))
                 elif s.kind == "previous":
                     previous[s.key] = d
@@ -231,7 +242,7 @@ def _add_sums(e: Frame, stage: StagePlan, k: int, sums: dict[str, Value], tile: 
     P = e.number("P")
     for key, place in sums.items():
         if key in stage.columns:
-            offset = e.plus(e.times(tile, e.width(k)), e.times(e.int(stage.columns.index(key)), P), unit)
+            offset = e.plus(e.times(tile, e.width(k)), e.times(e.integer(stage.columns.index(key)), P), unit)
             target = e.at(e.pointer(f"dbias:{k}"), offset)
         else:
             target = e.at(e.pointer(f"dvector:{key}"), e.plus(e.times(tile, P), unit))
@@ -255,21 +266,21 @@ def _push(e: Frame, products: Products, run: Run, t: Value, row: Value, rows: Va
     """Add da @ W^T to the gradient of the run's operand."""
     P = e.number("P")
     if run.kind == "previous":
-        target = e.carried(run.operand, e.b.sub(t, e.int(1)), row)
+        target = e.carried(run.operand, e.b.sub(t, e.integer(1)), row)
     elif run.operand in e.layout.plan.states:
         target = e.carried(run.operand, t, row)
     else:
         target = e.pointer(f"gradient:{run.operand}")
-    source = e.at(e.da(run.stage, t, row), e.times(e.int(run.column), P))
-    k = e.plus(e.times(e.int(run.count - 1), P), e.number("H"))  # the last block's padding is left out
+    source = e.at(e.da(run.stage, t, row), e.times(e.integer(run.column), P))
+    k = e.plus(e.times(e.integer(run.count - 1), P), e.number("H"))  # the last block's padding is left out
     start = e.pointer("zeros") if starts else target
-    arguments = [rows, e.number("V"), k, source, e.width(run.stage), e.int(1), e.pointer(f"back:{run.key}"),
-                 target, P, start, e.int(0) if starts else P]  # fmt: skip
+    arguments = [rows, e.number("V"), k, source, e.width(run.stage), e.integer(1), e.pointer(f"back:{run.key}"),
+                 target, P, start, e.integer(0) if starts else P]  # fmt: skip
     e.b.call(products.gemm, arguments)
 
 
 def _weight_gradient(e: Frame, products: Products, run: Run) -> None:
-    zero, P = e.int(0), e.number("P")
+    zero, P = e.integer(0), e.number("P")
     if run.kind == "x":
         operand, m, stride = e.pointer("x"), e.number("D"), e.number("D")
     else:
@@ -277,10 +288,10 @@ def _weight_gradient(e: Frame, products: Products, run: Run) -> None:
             e.state(run.operand, zero, zero) if run.kind == "previous" else e.value(run.operand, zero, zero)
         )
         m, stride = e.number("H"), P
-    source = e.at(e.da(run.stage, zero, zero), e.times(e.int(run.column), P))
+    source = e.at(e.da(run.stage, zero, zero), e.times(e.integer(run.column), P))
     arguments = [
-        m, e.times(e.int(run.count), e.number("V")), e.times(e.number("T"), e.number("B")), operand, stride, source,
-        e.width(run.stage), e.pointer(f"dweight:{run.key}"), e.times(e.int(run.count), P), e.pointer("block"),
+        m, e.times(e.integer(run.count), e.number("V")), e.times(e.number("T"), e.number("B")), operand, stride, source,
+        e.width(run.stage), e.pointer(f"dweight:{run.key}"), e.times(e.integer(run.count), P), e.pointer("block"),
     ]  # fmt: skip
     e.b.call(products.gradient, arguments)
 
@@ -293,10 +304,10 @@ def _input_gradient(e: Frame, products: Products) -> None:
         for run in runs:
             if run.kind != "x":
                 continue
-            source = e.at(e.pointer(f"da:{run.stage}"), e.times(e.int(run.column), P))
-            k = e.plus(e.times(e.int(run.count - 1), P), e.number("H"))
+            source = e.at(e.pointer(f"da:{run.stage}"), e.times(e.integer(run.column), P))
+            k = e.plus(e.times(e.integer(run.count - 1), P), e.number("H"))
             start = e.pointer("zeros") if first else e.pointer("dx")
-            arguments = [rows, e.number("VX"), k, source, e.width(run.stage), e.int(1), e.pointer(f"back:{run.key}"),
-                         e.pointer("dx"), PX, start, e.int(0) if first else PX]  # fmt: skip
+            arguments = [rows, e.number("VX"), k, source, e.width(run.stage), e.integer(1), e.pointer(f"back:{run.key}"),
+                         e.pointer("dx"), PX, start, e.integer(0) if first else PX]  # fmt: skip
             e.b.call(products.gemm, arguments)
             first = False

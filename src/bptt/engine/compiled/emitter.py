@@ -171,9 +171,23 @@ class Emitter:
             "<", numbers, self.b.shuffle_vector(one, ir.Constant(kind, ir.Undefined), none)
         )
 
+    def transpose(self, rows: Sequence[Value]) -> list[Value]:
+        """Exchange rows and lanes of a square, by exchanging squares of 1, 2, 4, ... lanes across its diagonal."""
+        found = list(rows)
+        count, half = self.lanes.count, 1
+        while half < count:
+            upper = [k if not k & half else count + k - half for k in range(count)]
+            lower = [k + half if not k & half else count + k for k in range(count)]
+            for i in range(count):
+                if not i & half:
+                    a, b = found[i], found[i + half]
+                    found[i], found[i + half] = self._shuffle(a, b, upper), self._shuffle(a, b, lower)
+            half *= 2
+        return found
+
     # ---------------------------------------------------------------- addresses and memory
 
-    def int(self, number: int) -> Value:
+    def integer(self, number: int) -> Value:
         """A 64-bit integer."""
         return ir.Constant(I64, number)
 
@@ -235,7 +249,7 @@ class Emitter:
         self.b.cbranch(self.b.icmp_signed("<", i, stop), body, end)
         self.b.position_at_end(body)
         yield i
-        i.add_incoming(self.b.add(i, self.int(1) if step is None else step), self.b.block)
+        i.add_incoming(self.b.add(i, self.integer(1) if step is None else step), self.b.block)
         self.b.branch(head)
         self.b.position_at_end(end)
 
@@ -269,6 +283,9 @@ class Emitter:
     @property
     def _suffix(self) -> str:
         return "f32" if self.lanes.kind == "float" else "f64"
+
+    def _shuffle(self, a: Value, b: Value, lanes: list[int]) -> Value:
+        return self.b.shuffle_vector(a, b, ir.Constant(ir.VectorType(ir.IntType(32), len(lanes)), lanes))
 
     def _intrinsic(self, name: str, *values: Value) -> Value:
         kind = ir.FunctionType(self.lanes.vector, [self.lanes.vector] * len(values))

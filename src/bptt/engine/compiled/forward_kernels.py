@@ -18,9 +18,9 @@ def emit_forward(
     stages = [_emit_stage(module, lanes, layout, k, ragged) for k in range(len(layout.plan.stages))]
     e = Frame(module, name, lanes, layout, public=True)
     _pack(e, products)
-    with e.loop(e.int(0), e.number("B"), e.number("tile")) as row:
+    with e.loop(e.integer(0), e.number("B"), e.number("tile")) as row:
         rows = e.least(e.number("tile"), e.b.sub(e.number("B"), row))
-        with e.loop(e.int(0), e.number("T")) as t:
+        with e.loop(e.integer(0), e.number("T")) as t:
             for k, stage in enumerate(stages):
                 for run in layout.runs[k]:
                     _product(e, products, run, t, row, rows)
@@ -37,10 +37,10 @@ def pack_vectors(e: Frame, products: Products) -> None:
 
 
 def _padded(e: Frame, products: Products, source: Value, given: Value, target: Value) -> None:
-    with e.loop(e.int(0), e.number("V")) as j:
-        e.store(e.const(0), e.at(target, e.times(j, e.int(e.lanes.count))))
+    with e.loop(e.integer(0), e.number("V")) as j:
+        e.store(e.const(0), e.at(target, e.times(j, e.integer(e.lanes.count))))
     with e.when(given):
-        arguments = [e.int(1), e.int(1), e.number("H"), e.number("V"), source, e.number("H"), target]
+        arguments = [e.integer(1), e.integer(1), e.number("H"), e.number("V"), source, e.number("H"), target]
         e.b.call(products.pack, arguments)
 
 
@@ -50,15 +50,15 @@ def _pack(e: Frame, products: Products) -> None:
     for k, stage in enumerate(e.layout.plan.stages):
         gates = {column: stage.first_gate + g for g, column in enumerate(stage.bias_columns)}
         for column in range(len(stage.columns)):
-            target = e.at(e.pointer(f"bias:{k}"), e.times(e.int(column), P))
-            source = e.at(e.pointer("b_h"), e.times(e.int(gates.get(column, 0)), H))
-            given = e.given("b_h") if column in gates else e.b.icmp_signed("<", e.int(1), e.int(0))
+            target = e.at(e.pointer(f"bias:{k}"), e.times(e.integer(column), P))
+            source = e.at(e.pointer("b_h"), e.times(e.integer(gates.get(column, 0)), H))
+            given = e.given("b_h") if column in gates else e.b.icmp_signed("<", e.integer(1), e.integer(0))
             _padded(e, products, source, given, target)
         for run in e.layout.runs[k]:
             rows = e.number("D") if run.kind == "x" else H
-            stride = e.times(e.int(e.layout.plan.weights[run.weight][1]), H)
-            source = e.at(e.pointer(f"weight:{run.weight}"), e.times(e.int(run.block), H))
-            arguments = [rows, e.int(run.count), H, V, source, stride, e.pointer(f"packed:{run.key}")]
+            stride = e.times(e.integer(e.layout.plan.weights[run.weight][1]), H)
+            source = e.at(e.pointer(f"weight:{run.weight}"), e.times(e.integer(run.block), H))
+            arguments = [rows, e.integer(run.count), H, V, source, stride, e.pointer(f"packed:{run.key}")]
             e.b.call(products.pack, arguments)
 
 
@@ -72,12 +72,12 @@ def _product(e: Frame, products: Products, run: Run, t: Value, row: Value, rows:
         operand = e.state(run.operand, t, row) if run.kind == "previous" else e.value(run.operand, t, row)
         k, stride = e.number("H"), P
     width = e.width(run.stage)
-    offset = e.times(e.int(run.column), P)
+    offset = e.times(e.integer(run.column), P)
     target = e.at(e.pointer(f"columns:{run.stage}"), offset)
     start = e.at(e.pointer(f"bias:{run.stage}"), offset) if run.first else target
     arguments = [
-        rows, e.times(e.int(run.count), e.number("V")), k, operand, stride, e.int(1),
-        e.pointer(f"packed:{run.key}"), target, width, start, e.int(0) if run.first else width,
+        rows, e.times(e.integer(run.count), e.number("V")), k, operand, stride, e.integer(1),
+        e.pointer(f"packed:{run.key}"), target, width, start, e.integer(0) if run.first else width,
     ]  # fmt: skip
     e.b.call(products.gemm, arguments)
 
@@ -95,19 +95,21 @@ def _emit_stage(module: Any, lanes: Lanes, layout: Layout, k: int, ragged: bool)
     kept = {*layout.plan.states, *layout.plan.saved, *layout.passing}
     targets = {name: e.value(name, t, row) for name in stage.forward.results if name in kept}
     kept_columns = {c: e.saved(c, t, row) for c in stage.columns if c in layout.plan.saved}
-    with e.loop(e.int(0), e.number("V")) as j:
-        unit = e.times(j, e.int(lanes.count))
+    with e.loop(e.integer(0), e.number("V")) as j:
+        unit = e.times(j, e.integer(lanes.count))
         fixed = {
             s.name: e.load(e.at(e.pointer(f"vector:{s.key}"), unit))
             for s in stage.inputs
             if s.kind == "vector"
         }
-        with e.loop(e.int(0), rows) as b:
+        with e.loop(e.integer(0), rows) as b:
             here = e.plus(e.times(b, P), unit)
             arguments = dict(fixed)
             for s in stage.inputs:
                 if s.kind == "column":
-                    offset = e.plus(e.times(b, width), e.times(e.int(stage.columns.index(s.key)), P), unit)
+                    offset = e.plus(
+                        e.times(b, width), e.times(e.integer(stage.columns.index(s.key)), P), unit
+                    )
                     arguments[s.name] = e.load(e.at(columns, offset))
                 elif s.kind == "previous":
                     arguments[s.name] = e.load(e.at(previous[s.key], here))

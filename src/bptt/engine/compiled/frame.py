@@ -31,7 +31,7 @@ class Frame(Emitter):
         """A size."""
         if name not in self._read:
             with self.b.goto_entry_block():
-                place = self.b.gep(self.arguments, [self.int(self.layout.slots[name])], source_etype=I64)
+                place = self.b.gep(self.arguments, [self.integer(self.layout.slots[name])], source_etype=I64)
                 self._read[name] = self.b.load(place, typ=I64)
         return self._read[name]
 
@@ -46,7 +46,7 @@ class Frame(Emitter):
 
     def given(self, name: str) -> Value:
         """Whether the caller passed an array, or wants a result."""
-        return self.b.icmp_signed("!=", self.number(name), self.int(0))
+        return self.b.icmp_signed("!=", self.number(name), self.integer(0))
 
     # ---------------------------------------------------------------- rows of units: all have stride P
 
@@ -63,14 +63,14 @@ class Frame(Emitter):
     def value(self, name: str, t: Value, row: Value) -> Value:
         """A stage's result at step t."""
         if name in self.layout.plan.states:
-            return self.state(name, self.plus(t, self.int(1)), row)
+            return self.state(name, self.plus(t, self.integer(1)), row)
         if name in self.layout.plan.saved:
             return self.saved(name, t, row)
         return self.pointer(f"passing:{name}")
 
     def carried(self, name: str, t: Value, row: Value) -> Value:
         """The gradient of a state after step t."""
-        place = self.b.and_(t, self.int(1))
+        place = self.b.and_(t, self.integer(1))
         return self._rows(f"carried:{name}", self.plus(self.times(place, self.number("B")), row))
 
     def da(self, stage: int, t: Value, row: Value) -> Value:
@@ -80,7 +80,7 @@ class Frame(Emitter):
 
     def width(self, stage: int) -> Value:
         """Numbers in a row of a stage's columns."""
-        return self.times(self.int(len(self.layout.plan.stages[stage].columns)), self.number("P"))
+        return self.times(self.integer(len(self.layout.plan.stages[stage].columns)), self.number("P"))
 
     def active(self, t: Value, row: Value) -> Value:
         """Whether step t belongs to the row, in all lanes."""
