@@ -307,7 +307,9 @@ def _input_gradient(e: Frame, products: Products) -> None:
             source = e.at(e.pointer(f"da:{run.stage}"), e.times(e.integer(run.column), P))
             k = e.plus(e.times(e.integer(run.count - 1), P), e.number("H"))
             start = e.pointer("zeros") if first else e.pointer("dx")
-            arguments = [rows, e.number("VX"), k, source, e.width(run.stage), e.integer(1), e.pointer(f"back:{run.key}"),
-                         e.pointer("dx"), PX, start, e.integer(0) if first else PX]  # fmt: skip
+            arguments = [
+                rows, e.number("VX"), k, source, e.width(run.stage), e.integer(1), e.pointer(f"back:{run.key}"),
+                e.pointer("dx"), PX, start, e.integer(0) if first else PX,
+            ]  # fmt: skip
             e.b.call(products.gemm, arguments)
             first = False
