@@ -106,4 +106,18 @@ class Apart(Cell):
         return h
 
 
-OWN = (Leaky, Oscillator, Spiking, Staged, Apart)
+class Padded(Cell):
+    """What a formula makes of the zeros in padding lanes is NaN here, and must reach nothing."""
+
+    name = "padded"
+    gates = ("n", "z")
+    vectors = {"s": 0.5}
+
+    @staticmethod
+    def forward(a_n: Any, a_z: Any, s: Any, h_prev: Any) -> Any:
+        z = sigmoid(a_z)
+        h = z * h_prev + (1 - z) * tanh(a_n * (1 + log(s * s) / 40))
+        return h
+
+
+OWN = (Leaky, Oscillator, Spiking, Staged, Apart, Padded)
