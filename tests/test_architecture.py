@@ -46,6 +46,7 @@ LEVELS = (
 
 # Slow to load, so loaded where it is first needed. A library that is not named here is imported at the top, anywhere.
 HEAVY = {
+    "llvmlite": Where(top=("bptt.engine.compiled",)),
     "matplotlib": Where(inside=("bptt.plots",)),
     "narwhals": Where(inside=("bptt.data",)),
     "numba": Where(top=("bptt.engine.compiled",)),

@@ -39,6 +39,8 @@ class Formula:
     ----------
     arguments, results : tuple of str
         Names in the order of the signature and of the return statement.
+    callables : frozenset of str
+        Names that may stand for a function.
     source, digest : str
         The dedented text, and its sha256: the compiled engine's cache key.
     surrogate : bool
@@ -57,6 +59,7 @@ class Formula:
             raise InvalidType(f"{where or 'formula'} must be a plain function. Got {function!r}")
         self.function = function
         self.where = where or function.__qualname__
+        self.callables = callables
         self.source, dropped = _source(function, self.where)
         self.digest = hashlib.sha256(self.source.encode()).hexdigest()
         tree = ast.parse(self.source).body[0]

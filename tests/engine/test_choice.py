@@ -75,6 +75,20 @@ def test_another_thread_can_hold_it_too() -> None:
     assert seen[0] <= {1}
 
 
+def test_the_compiled_engine_without_llvmlite(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [n for n in sys.modules if n == "llvmlite" or n.startswith("bptt.engine.compiled")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "llvmlite", None)
+    monkeypatch.setitem(sys.modules, "llvmlite.binding", None)
+    monkeypatch.setitem(sys.modules, "llvmlite.ir", None)
+    with pytest.raises(InvalidInput) as caught:
+        get_engine("compiled")
+    assert str(caught.value) == (
+        "engine 'compiled' must be able to import llvmlite. Got none: "
+        "pip install 'bptt[compiled]', or choose engine='numpy'"
+    )
+
+
 def test_it_is_held_until_the_last_thread_has_left() -> None:
     before = blas_threads()
     first_is_in, second_is_in, first_is_out = (threading.Event() for _ in range(3))

@@ -62,7 +62,7 @@ STACKS: list[Case] = [
     ("dtype", lambda: stack(dtype="float16"), InvalidInput,
      "dtype must be one of float32, float64. Got 'float16'"),
     ("seed", lambda: stack(seed=-1), InvalidInput, "seed must be at least 0. Got -1"),
-    ("engine", lambda: stack(engine="cuda"), InvalidInput, "engine must be one of auto, numpy. Got 'cuda'"),
+    ("engine", lambda: stack(engine="cuda"), InvalidInput, "engine must be one of auto, numpy, compiled. Got 'cuda'"),
     ("initializers", lambda: stack(initializers={"W_hx": "glorot"}), InvalidInput,
      "initializers must name parameters of the lstm cell: W_hh, W_xh, b_h. Got 'W_hx'"),
     ("mask_shape", lambda: stack(mask=np.ones((H, D))), InvalidInput,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+import typer
+
 FILE_WIDTH = 140
 
 
@@ -39,9 +41,7 @@ class Display:
 
     def error(self, text: str) -> None:
         """Write a line for a failure to stderr, as every other error of the command."""
-        import sys
-
-        print(f"bptt: {text}", file=sys.stderr)  # noqa: T201  # stderr, whatever the console writes to
+        typer.echo(f"bptt: {text}", err=True)
 
     def table(self, headers: Sequence[str], rows: Sequence[Sequence[str]], *, caption: str) -> None:
         """Write a table whose first column names the rows."""

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from bptt.cells.protocol import Cell
 from bptt.checks import check_choice
 from bptt.engine.tape import Array, Sweep, Tape
+from bptt.errors import InvalidInput
 
 
 class Engine(Protocol):
@@ -43,8 +44,12 @@ class Engine(Protocol):
         """Sweep back through time."""
 
 
-# "auto" is the fastest engine that can run here.
-ENGINES: dict[str, str] = {"auto": "bptt.engine.reference", "numpy": "bptt.engine.reference"}
+# "auto" is NumPy until the compiled engine also fuses whole training steps; it is asked for by name.
+ENGINES: dict[str, str] = {
+    "auto": "bptt.engine.reference",
+    "numpy": "bptt.engine.reference",
+    "compiled": "bptt.engine.compiled",
+}
 
 
 def get_engine(name: str) -> Engine:
@@ -53,7 +58,16 @@ def get_engine(name: str) -> Engine:
     Raises
     ------
     InvalidInput
-        Unknown name.
+        Unknown name, or an engine that this installation cannot run.
     """
-    module: Any = importlib.import_module(ENGINES[check_choice("engine", name, ENGINES)])
+    path = ENGINES[check_choice("engine", name, ENGINES)]
+    try:
+        module: Any = importlib.import_module(path)
+    except ModuleNotFoundError as error:
+        if error.name != "llvmlite":
+            raise
+        raise InvalidInput(
+            f"engine {name!r} must be able to import llvmlite. Got none: "
+            "pip install 'bptt[compiled]', or choose engine='numpy'"
+        ) from None
     return cast(Engine, module)

@@ -59,8 +59,8 @@ class Recurrent:
         By default input weights are Glorot uniform and recurrent ones orthogonal.
     mask, signs : ndarray (H, H) and (H,), optional
         Missing recurrent connections, and units of one sign (Dale's law): see `RecurrentConstraint`.
-    engine : {"auto", "numpy"}
-        What runs the equations.
+    engine : {"auto", "numpy", "compiled"}
+        What runs the equations. "compiled" needs the extra of that name; "auto" is "numpy" in this version.
     **options
         The cell's own, e.g. ``activation="relu"``.
 

@@ -1,0 +1,228 @@
+"""Forward and backward passes: lay out memory, call the kernels, hand back arrays without their padding."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from bptt.cells.plan import CellPlan
+from bptt.cells.protocol import Cell
+from bptt.engine import reference
+from bptt.engine.compiled.route import KINDS, Region, Route, find_route
+from bptt.engine.compiled.workspace import address, new_block, scratch
+from bptt.engine.tape import WANT, Array, Sweep, Tape
+
+
+@dataclass(frozen=True)
+class CompiledTape(Tape):
+    """A tape whose arrays are parts of one block; `states` and `saved` show them without their padding."""
+
+    block: Array
+    route: Route
+
+
+def forward(
+    cell: Cell,
+    parameters: Mapping[str, Array],
+    x: Array,
+    state0: Mapping[str, Array] | None = None,
+    lengths: npt.NDArray[np.int64] | None = None,
+    *,
+    outputs: str = "all",
+    tape: bool = True,
+) -> tuple[Array | None, dict[str, Array], Tape | None]:
+    """Run a layer over a batch of sequences; see `bptt.engine.reference.forward`.
+
+    Other dtypes than float32 and float64 (complex, for the complex step) go to the reference engine.
+    """
+    dtype = np.result_type(x, *parameters.values(), *(state0 or {}).values())
+    if dtype not in KINDS:
+        return reference.forward(cell, parameters, x, state0, lengths, outputs=outputs, tape=tape)
+    plan = cell.plan
+    T, B, D = x.shape
+    active = None
+    if lengths is not None and int(lengths.min()) < T:
+        active = (np.arange(T)[:, None] < lengths)[:, :, None]
+        x = np.where(active, x, np.zeros((), dtype))  # NaN in the padding must not reach a product
+    x = np.ascontiguousarray(x, dtype)
+    H = _units(plan, parameters)
+    every = tape or outputs == "all"
+    route = find_route(cell, dtype, (T, B, D), H, ragged=active is not None, states=every, saved=tape)
+    block = new_block(route.tape.count, dtype)
+    call = _Call(route)
+    call.place(route.tape, block)
+    call.place_scratch(route.forward)
+    call.give(parameters, x, lengths if active is not None else None)
+    states = {
+        name: _part(block, route.tape.offsets[f"state:{name}"], (T + 1 if every else 2, B, call.P))
+        for name in plan.states
+    }
+    for name, array in states.items():
+        array[0] = 0
+        if state0 is not None and name in state0:
+            array[0, :, :H] = state0[name]
+    call.run("forward")
+
+    last = T if every else T & 1
+    final = {name: array[last, :, :H].copy() for name, array in states.items()}
+    h = _outputs(states["h"], H, active) if outputs == "all" else None
+    if not tape:
+        return h, final, None
+    offsets = route.tape.offsets
+    saved = {name: _part(block, offsets[f"saved:{name}"], (T, B, call.P))[..., :H] for name in plan.saved}
+    shown = {name: array[..., :H] for name, array in states.items()}
+    return h, final, CompiledTape(cell, parameters, x, lengths, shown, saved, block=block, route=route)
+
+
+def backward(
+    tape: Tape,
+    dh: Array | None = None,
+    dstate_T: Mapping[str, Array] | None = None,
+    *,
+    want: Collection[str] = WANT,
+) -> Sweep:
+    """Sweep back through time; see `bptt.engine.reference.backward`."""
+    if not isinstance(tape, CompiledTape):
+        return reference.backward(tape, dh, dstate_T, want=want)
+    route, plan = tape.route, tape.route.layout.plan
+    T, B, D, H = route.sizes.T, route.sizes.B, route.sizes.D, route.sizes.H
+    call = _Call(route)
+    call.place(route.tape, tape.block)
+    call.place_scratch(route.backward)
+    call.give(tape.parameters, tape.x, tape.lengths if route.ragged else None)
+    if dh is not None:
+        call.give_upstream(dh)
+    for name, d in (dstate_T or {}).items():
+        call.array(f"carried:{name}", (2, B, call.P))[(T - 1) & 1, :, :H] = d
+    call.set("want_parameters", int("parameters" in want))
+    call.set("want_x", int("x" in want))
+    if "states" not in want:
+        for name in plan.states:
+            call.set(f"dstate:{name}", 0)
+    call.run("backward")
+
+    state0 = states = None
+    if "state0" in want or "states" in want:
+        state0 = {
+            name: call.array(f"carried:{name}", (2, B, call.P))[1, :, :H].copy() for name in plan.states
+        }
+    if "states" in want and state0 is not None:
+        states = {
+            name: call.array(f"dstate:{name}", (T + 1, B, call.P))[..., :H].copy() for name in plan.states
+        }
+        for name, array in states.items():
+            array[0] = state0[name]
+    return Sweep(
+        parameters=_parameter_gradients(call, tape.parameters) if "parameters" in want else None,
+        x=call.array("dx", (T, B, call.PX))[..., :D].copy() if "x" in want else None,
+        state0=state0 if "state0" in want else None,
+        states=states,
+    )
+
+
+class _Call:
+    """The argument array of one kernel call, and what must stay alive until it returns."""
+
+    def __init__(self, route: Route) -> None:
+        self.route = route
+        self.arguments = route.opening.copy()
+        self.kept: list[Array] = []
+        self.P = route.sizes.V * route.sizes.lanes
+        self.PX = route.sizes.VX * route.sizes.lanes
+        self.region = route.tape
+        self.block: Array = self.arguments
+
+    def place(self, region: Region, block: Array) -> None:
+        """Tell the kernel that a region's arrays lie in `block`."""
+        self.arguments[region.slots] = region.starts + address(block)
+
+    def place_scratch(self, region: Region) -> None:
+        """Let a region's arrays lie in scratch memory, to be read by `array` after the call."""
+        self.region, self.block = region, scratch(region.count, self.route.dtype)
+        self.block[: region.zeroed] = 0
+        self.place(region, self.block)
+
+    def give(self, parameters: Mapping[str, Array], x: Array, lengths: npt.NDArray[np.int64] | None) -> None:
+        """Pass the caller's arrays."""
+        slots = self.route.layout.slots
+        self._give(slots["x"], x)
+        if lengths is not None:
+            self._give(slots["lengths"], np.ascontiguousarray(lengths, np.int64))
+        for name, slot in self.route.parameter_slots:
+            if name in parameters:
+                self._give(slot, np.ascontiguousarray(parameters[name], self.route.dtype))
+
+    def give_upstream(self, dh: Array) -> None:
+        """Pass dL/dh (T, B, H), as it lies where its units are contiguous."""
+        dtype, size = self.route.dtype, self.route.dtype.itemsize
+        if dh.dtype != dtype or dh.strides[2] != size or dh.strides[0] % size or dh.strides[1] % size:
+            dh = np.ascontiguousarray(dh, dtype)
+        self._give(self.route.layout.slots["dh"], dh)
+        self.set("dh_t", dh.strides[0] // size)
+        self.set("dh_b", dh.strides[1] // size)
+
+    def set(self, name: str, value: int) -> None:
+        """Set an argument; 0 in an array's place asks that it be left out."""
+        self.arguments[self.route.layout.slots[name]] = value
+
+    def array(self, name: str, shape: tuple[int, ...]) -> Array:
+        """Return a scratch array."""
+        return _part(self.block, self.region.offsets[name], shape)
+
+    def run(self, kernel: str) -> None:
+        """Call the kernel."""
+        self.route.kernels[kernel](address(self.arguments))
+
+    def _give(self, slot: int, array: Array) -> None:
+        self.kept.append(array)
+        self.arguments[slot] = address(array)
+
+
+def _units(plan: CellPlan, parameters: Mapping[str, Array]) -> int:
+    """H from any weight: its columns are blocks of H."""
+    name, (_, blocks) = next(iter(plan.weights.items()))
+    return int(parameters[name].shape[1]) // blocks
+
+
+def _part(block: Array, offset: int, shape: tuple[int, ...]) -> Array:
+    count = 1
+    for n in shape:
+        count *= n
+    return block[offset : offset + count].reshape(shape)
+
+
+def _outputs(h: Array, H: int, active: Array | None) -> Array:
+    T, B = h.shape[0] - 1, h.shape[1]
+    shown = h[1:, :, :H]
+    found = _part(new_block(T * B * H, h.dtype), 0, (T, B, H))
+    if active is None:
+        found[...] = shown
+    else:
+        found[...] = np.where(active, shown, 0)
+    return found
+
+
+def _parameter_gradients(call: _Call, parameters: Mapping[str, Array]) -> dict[str, Array]:
+    """Cut the padding off the gradients, and add up the tiles of bias and vectors in their order."""
+    layout, sizes, P = call.route.layout, call.route.sizes, call.P
+    H = sizes.H
+    gradients = {name: np.empty(p.shape, call.route.dtype) for name, p in parameters.items()}
+    for runs in layout.runs:
+        for run in runs:
+            rows = sizes.D if run.kind == "x" else H
+            found = call.array(f"dweight:{run.key}", (rows, run.count, P))
+            target = gradients[run.weight].reshape(rows, layout.plan.weights[run.weight][1], H)
+            target[:, run.block : run.block + run.count] = found[..., :H]
+    if "b_h" in gradients:
+        for k, stage in enumerate(layout.plan.stages):
+            tiles = call.array(f"dbias:{k}", (sizes.tiles, len(stage.columns), P))
+            sums = tiles[0] if sizes.tiles == 1 else tiles.sum(axis=0)
+            for gate, column in enumerate(stage.bias_columns, start=stage.first_gate):
+                gradients["b_h"][gate * H : (gate + 1) * H] = sums[column, :H]
+    for name in layout.plan.vectors:
+        if name in gradients:
+            gradients[name][...] = call.array(f"dvector:{name}", (sizes.tiles, P)).sum(axis=0)[:H]
+    return gradients
