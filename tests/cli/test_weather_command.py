@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -90,3 +91,24 @@ def test_a_folder_that_cannot_be_made_is_one_line(table: Path, tmp_path: Path) -
 def test_version_and_help(tmp_path: Path) -> None:
     assert bptt("--version", cwd=tmp_path).stdout.startswith("bptt 0.")
     assert "weather" in bptt("lab", "--help", cwd=tmp_path).stdout
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT to send to one process")
+def test_ctrl_c_is_one_line_and_status_130(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bptt", "lab", "weather", "--data", "nyc"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A runner in the background may ignore SIGINT, and its children would inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "500 steps done" in line:
+            break
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors == "bptt: interrupted: the table needs every run, so nothing was written\n"

@@ -61,18 +61,18 @@ def regular(table: Table, step: np.timedelta64 = HOUR, *, fill: str = "error") -
         raise InvalidInput(
             f"{table.source} must have times to be checked for missing rows. Got none: read it with time="
         )
-    if not step > np.timedelta64(0):
+    if not step > np.timedelta64(0, "s"):
         raise InvalidInput(f"step must be positive. Got {step}")
     times = table.times
     gaps = np.diff(times)
-    back = np.flatnonzero(gaps <= np.timedelta64(0))
+    back = np.flatnonzero(gaps <= np.timedelta64(0, "s"))
     if back.size:
         row = int(back[0]) + 1
         raise DataError(
             f"{table.source} must have times that increase. Got {times[row]} in row {row + 1} after {times[row - 1]}: "
             "sort the rows and drop doubles"
         )
-    uneven = np.flatnonzero(gaps % step != np.timedelta64(0))
+    uneven = np.flatnonzero(gaps % step != np.timedelta64(0, "s"))
     if uneven.size:
         row = int(uneven[0]) + 1
         raise DataError(
