@@ -52,11 +52,12 @@ class _Loan:
     """What NumPy holds on to while any array shows a block."""
 
     def __init__(self, size: int) -> None:
-        self.raw = _idle.take(size)
+        self.idle = _idle  # held, as a module's names are gone before the last arrays at the end of a process
+        self.raw = self.idle.take(size)
         self.__array_interface__ = self.raw.__array_interface__
 
     def __del__(self) -> None:
-        _idle.give(self.raw)
+        self.idle.give(self.raw)
 
 
 class _Own(threading.local):
