@@ -55,6 +55,8 @@ def test_a_users_cell_is_checked_and_a_wrong_backward_is_caught(tmp_path: Path) 
     assert wrong.returncode == 1
     assert "WRONG" in wrong.stdout
     assert wrong.stderr.startswith("bptt: gradcheck must pass")
+    assert "Minimal.backward" in wrong.stderr
+    assert "dh_prev" in wrong.stderr
 
 
 def test_mistakes_are_one_line(tmp_path: Path) -> None:

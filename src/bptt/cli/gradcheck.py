@@ -59,7 +59,7 @@ def gradcheck(
     differences. The exit status is 1 if any gradient is wrong.
     """
     from bptt.cli.display import Display
-    from bptt.verify import configurations, gradcheck_table
+    from bptt.verify import check_formulas, configurations, gradcheck_table
 
     display = Display(quiet=False, to_stderr=False)
     choice: dict[str, Any] = {
@@ -93,8 +93,10 @@ def gradcheck(
         display.line(f"note: {note}")
     failed = [row for row in rows if not row.passed]
     if failed:
-        worst = failed[0].report.failures
-        detail = f", first {worst[0].place} of {failed[0].configuration.cell_name}" if worst else ""
+        wrong = [row for row in check_formulas(failed[0].configuration.cell) if not row.passed]
+        worst = wrong or failed[0].report.failures
+        # A formula that is wrong by itself says more than any tensor that it spoils.
+        detail = f", first {worst[0].name} of {failed[0].configuration.cell_name}"
         raise GradientError(
             f"gradcheck must pass in all {len(rows)} configurations. Got {len(failed)} wrong{detail}"
         )
