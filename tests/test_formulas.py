@@ -14,7 +14,7 @@ import pytest
 
 from bptt.activations import sigmoid, spike, tanh
 from bptt.errors import InvalidInput, InvalidType
-from bptt.formulas import Formula, bind
+from bptt.formulas import Formula
 
 
 def gate(a: Any, c_prev: Any, p: Any) -> Any:
@@ -87,10 +87,6 @@ def test_arguments_can_be_functions() -> None:
     formula = Formula(step, callables=frozenset({"activation"}))
     assert formula(2.0, math.sqrt) == (math.sqrt(2.0),)
     assert formula.arguments == ("a", "activation")
-
-
-def test_bind_orders_values() -> None:
-    assert bind({"a": 1, "b": 2}, ("b", "a")) == [2, 1]
 
 
 # ------------------------------------------------------------------ what is refused

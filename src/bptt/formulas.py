@@ -12,7 +12,7 @@ import builtins
 import hashlib
 import inspect
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from bptt.activations import FUNCTIONS, SURROGATES
@@ -186,8 +186,3 @@ def _arguments(tree: ast.FunctionDef, formula: Formula) -> tuple[str, ...]:
     if a.vararg or a.kwarg or a.kwonlyargs or a.posonlyargs or a.defaults:
         raise formula.refuse(tree, "arguments are plain names without defaults")
     return tuple(argument.arg for argument in a.args)
-
-
-def bind(values: Mapping[str, Any], names: tuple[str, ...]) -> list[Any]:
-    """Return the values of `names` in order."""
-    return [values[name] for name in names]

@@ -41,6 +41,8 @@ def test_combinations_of_one_cell_pass(tmp_path: Path) -> None:
     done = bptt("gradcheck", "--cell", "elman:relu", "--layers", 2, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "configurations pass" in done.stdout
+    for name in ("feedback", "ragged, state", "bidirectional", "reverse"):
+        assert name in done.stdout
     assert "WRONG" not in done.stdout
 
 

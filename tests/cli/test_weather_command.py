@@ -46,8 +46,9 @@ def test_quiet_prints_the_report_only(table: Path, tmp_path: Path) -> None:
 
 
 def test_demo_ends_with_the_line_for_ones_own_data(table: Path, tmp_path: Path) -> None:
-    done = bptt("demo", "--data", table, "--seeds", 1, cwd=tmp_path)
+    done = bptt("demo", "--data", table, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "bptt-weather" / "result.json").read_text())["seeds"] == [0, 1, 2]
     assert done.stdout.rstrip().endswith("bptt lab weather --data your-table.csv --target your-column")
 
 

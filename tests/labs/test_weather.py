@@ -180,6 +180,12 @@ def test_result_json_has_the_promised_keys(result: WeatherResult) -> None:
         assert ("last_25_losses_mean" in method) == ("seconds" in method) == (name in TRAINED)
 
 
+def test_only_degrees_celsius_are_called_so(result: WeatherResult) -> None:
+    found = as_json(replace(result, data=replace(result.data, unit="K")))
+    assert not any("test_rmse_celsius" in method for method in found["methods"].values())
+    assert found["methods"]["default"]["test_rmse"] == result.methods["default"].mean_rmse
+
+
 def test_table_is_sorted_and_a_losing_model_is_said_to_lose(result: WeatherResult) -> None:
     errors = [float(row[1]) for row in table_rows(result)]
     assert errors == sorted(errors, reverse=True)

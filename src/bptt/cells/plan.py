@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from bptt.cells.declaration import Declaration, Stage
 from bptt.errors import InvalidInput
@@ -232,9 +232,9 @@ class _Resolver:
         return found[0]
 
     def _with_backward(
-        self, plan: StagePlan, function: object, callables: frozenset[str], where: str
+        self, plan: StagePlan, function: Callable[..., Any], callables: frozenset[str], where: str
     ) -> StagePlan:
-        backward = Formula(function, callables=callables, where=f"{where}.backward")  # type: ignore[arg-type]  # Formula checks it
+        backward = Formula(function, callables=callables, where=f"{where}.backward")
         sources = []
         for name in backward.arguments:
             found = []

@@ -197,7 +197,7 @@ class Network(Design):
         else:
             checked = check_array("dy_hat", dy_hat, shape, dtype=record.y_hat.dtype)
         batch = record.y_hat.shape[0]
-        dstate_checked = self.recurrent._check_state("dstate", dstate, batch, self.dtype)
+        dstate_checked = self.recurrent.check_state("dstate", dstate, batch, self.dtype)
         sweep = feedback.backward if self.feedback else windowed.backward
         with one_blas_thread():
             return sweep(self, record, checked, dstate_checked, want_x)
@@ -343,7 +343,7 @@ class Network(Design):
             "x", x, [("B", None), ("T", None), ("D", self.input_size)], dtype=self.dtype, reason=reason
         )
         check_filled(array)
-        checked = self.recurrent._check_state("state", state, array.shape[0], self.dtype)
+        checked = self.recurrent.check_state("state", state, array.shape[0], self.dtype)
         return array.transpose(1, 0, 2), checked, None
 
     def _targets(self, y: npt.ArrayLike) -> npt.ArrayLike:

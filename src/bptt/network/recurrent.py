@@ -230,7 +230,7 @@ class Recurrent:
             shape = [("B", batch), ("T", tape.steps), ("H", self.output_size)]
             dh_t = check_array("dh", dh, shape, dtype=dtype).transpose(1, 0, 2)
         with one_blas_thread():
-            found = self.sweep(tape, dh_t, self._check_state("dstate", dstate, batch, dtype), want=want)
+            found = self.sweep(tape, dh_t, self.check_state("dstate", dstate, batch, dtype), want=want)
         return Gradients(
             found.parameters, None if found.x is None else found.x.transpose(1, 0, 2), found.state
         )
@@ -252,7 +252,7 @@ class Recurrent:
         check_filled(array)
         batch, steps = array.shape[:2]
         checked = check_lengths(lengths, batch, steps)
-        return array.transpose(1, 0, 2).copy(), self._check_state("state", state, batch, self.dtype), checked
+        return array.transpose(1, 0, 2).copy(), self.check_state("state", state, batch, self.dtype), checked
 
     def run(
         self,
@@ -408,9 +408,10 @@ class Recurrent:
             return gradient
         return self.constraint.pull_back(trained, gradient)
 
-    def _check_state(
+    def check_state(
         self, name: str, state: Mapping[str, npt.ArrayLike] | None, batch: int, dtype: np.dtype[Any]
     ) -> State | None:
+        """Return a state in the stack's shape and dtype, checked, or None."""
         if state is None:
             return None
         if not isinstance(state, Mapping):
