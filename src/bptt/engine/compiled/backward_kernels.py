@@ -1,4 +1,4 @@
-"""The sweep back through time, and after it the weight gradients as blocked products over all steps."""
+"""The sweep back through time: the gradients of all pre-activations. `gradient_kernels` makes weights' out of them."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class _Flow:
 
 
 def emit_backward(
-    module: Any, name: str, lanes: Lanes, layout: Layout, products: Products, *, ragged: bool
+    module: Any, prefix: str, lanes: Lanes, layout: Layout, products: Products, *, ragged: bool
 ) -> None:
-    """Emit ``name(arguments)``."""
+    """Emit ``pack_backward(arguments)``, and ``backward_rows(arguments)`` for rows first_row..end_row."""
     flow = _Flow()
     upstream = _emit_upstream(module, lanes, layout, ragged)
     order = list(reversed(range(len(layout.plan.stages))))
@@ -39,12 +39,15 @@ def emit_backward(
         stages[k] = _emit_stage(module, lanes, layout, k, flow, ragged)
         pushes[k] = [(run, _note_push(layout, run, flow)) for run in layout.runs[k] if run.kind != "x"]
 
-    e = Frame(module, name, lanes, layout, public=True)
+    e = Frame(module, f"{prefix}pack_backward", lanes, layout, public=True)
     _pack(e, products)
+    e.b.ret_void()
+
+    e = Frame(module, f"{prefix}backward_rows", lanes, layout, public=True)
     tile = e.number("tile")
     last = e.b.sub(e.number("T"), e.integer(1))
-    with e.loop(e.integer(0), e.number("B"), tile) as row:
-        rows = e.least(tile, e.b.sub(e.number("B"), row))
+    with e.loop(e.number("first_row"), e.number("end_row"), tile) as row:
+        rows = e.least(tile, e.b.sub(e.number("end_row"), row))
         with e.loop(e.integer(0), e.number("T")) as back:
             t = e.b.sub(last, back)
             e.b.call(upstream, [e.arguments, t, row, rows])
@@ -52,17 +55,13 @@ def emit_backward(
                 e.b.call(stages[k], [e.arguments, t, row, rows])
                 for run, starts in pushes[k]:
                     _push(e, products, run, t, row, rows, starts)
-    with e.when(e.given("want_parameters")):
-        for runs in layout.runs:
-            for run in runs:
-                _weight_gradient(e, products, run)
-    with e.when(e.given("want_x")):
-        _input_gradient(e, products)
     e.b.ret_void()
 
 
 def _pack(e: Frame, products: Products) -> None:
     H, P = e.number("H"), e.number("P")
+    with e.loop(e.integer(0), e.number("cleared"), e.integer(e.lanes.count)) as i:
+        e.store(e.const(0), e.at(e.pointer("zeros"), i))
     pack_vectors(e, products)
     for runs in e.layout.runs:
         for run in runs:
@@ -277,39 +276,3 @@ def _push(e: Frame, products: Products, run: Run, t: Value, row: Value, rows: Va
     arguments = [rows, e.number("V"), k, source, e.width(run.stage), e.integer(1), e.pointer(f"back:{run.key}"),
                  target, P, start, e.integer(0) if starts else P]  # fmt: skip
     e.b.call(products.gemm, arguments)
-
-
-def _weight_gradient(e: Frame, products: Products, run: Run) -> None:
-    zero, P = e.integer(0), e.number("P")
-    if run.kind == "x":
-        operand, m, stride = e.pointer("x"), e.number("D"), e.number("D")
-    else:
-        operand = (
-            e.state(run.operand, zero, zero) if run.kind == "previous" else e.value(run.operand, zero, zero)
-        )
-        m, stride = e.number("H"), P
-    source = e.at(e.da(run.stage, zero, zero), e.times(e.integer(run.column), P))
-    arguments = [
-        m, e.times(e.integer(run.count), e.number("V")), e.times(e.number("T"), e.number("B")), operand, stride, source,
-        e.width(run.stage), e.pointer(f"dweight:{run.key}"), e.times(e.integer(run.count), P), e.pointer("block"),
-    ]  # fmt: skip
-    e.b.call(products.gradient, arguments)
-
-
-def _input_gradient(e: Frame, products: Products) -> None:
-    P, PX = e.number("P"), e.number("PX")
-    rows = e.times(e.number("T"), e.number("B"))
-    first = True
-    for runs in e.layout.runs:
-        for run in runs:
-            if run.kind != "x":
-                continue
-            source = e.at(e.pointer(f"da:{run.stage}"), e.times(e.integer(run.column), P))
-            k = e.plus(e.times(e.integer(run.count - 1), P), e.number("H"))
-            start = e.pointer("zeros") if first else e.pointer("dx")
-            arguments = [
-                rows, e.number("VX"), k, source, e.width(run.stage), e.integer(1), e.pointer(f"back:{run.key}"),
-                e.pointer("dx"), PX, start, e.integer(0) if first else PX,
-            ]  # fmt: skip
-            e.b.call(products.gemm, arguments)
-            first = False

@@ -213,6 +213,14 @@ class Emitter:
         align = ir.Constant(ir.IntType(32), self.lanes.dtype.itemsize)
         return self.b.call(self._declare(name, kind), [pointer, align, mask, self.const(0)])
 
+    def store_masked(self, value: Value, pointer: Value, mask: Value) -> None:
+        """Write the lanes of `mask`; the others' memory is not touched."""
+        name = f"llvm.masked.store.v{self.lanes.count}{self._suffix}.p0"
+        flags = ir.VectorType(ir.IntType(1), self.lanes.count)
+        kind = ir.FunctionType(VOID, [self.lanes.vector, POINTER, ir.IntType(32), flags])
+        align = ir.Constant(ir.IntType(32), self.lanes.dtype.itemsize)
+        self.b.call(self._declare(name, kind), [value, pointer, align, mask])
+
     def store(self, value: Value, pointer: Value) -> None:
         """Write all lanes, or one number."""
         self.b.store(value, pointer).align = self.lanes.dtype.itemsize

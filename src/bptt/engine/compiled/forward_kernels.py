@@ -12,14 +12,17 @@ from bptt.engine.compiled.programs import emit_program, of_formula
 
 
 def emit_forward(
-    module: Any, name: str, lanes: Lanes, layout: Layout, products: Products, *, ragged: bool
+    module: Any, prefix: str, lanes: Lanes, layout: Layout, products: Products, *, ragged: bool
 ) -> None:
-    """Emit ``name(arguments)``: pack the weights, then every tile, every step, every stage."""
-    stages = [_emit_stage(module, lanes, layout, k, ragged) for k in range(len(layout.plan.stages))]
-    e = Frame(module, name, lanes, layout, public=True)
+    """Emit ``pack_forward(arguments)``, and ``forward_rows(arguments)`` for rows first_row..end_row."""
+    e = Frame(module, f"{prefix}pack_forward", lanes, layout, public=True)
     _pack(e, products)
-    with e.loop(e.integer(0), e.number("B"), e.number("tile")) as row:
-        rows = e.least(e.number("tile"), e.b.sub(e.number("B"), row))
+    e.b.ret_void()
+
+    stages = [_emit_stage(module, lanes, layout, k, ragged) for k in range(len(layout.plan.stages))]
+    e = Frame(module, f"{prefix}forward_rows", lanes, layout, public=True)
+    with e.loop(e.number("first_row"), e.number("end_row"), e.number("tile")) as row:
+        rows = e.least(e.number("tile"), e.b.sub(e.number("end_row"), row))
         with e.loop(e.integer(0), e.number("T")) as t:
             for k, stage in enumerate(stages):
                 for run in layout.runs[k]:

@@ -8,10 +8,18 @@ from typing import Any
 from bptt.engine.compiled.backward_kernels import emit_backward
 from bptt.engine.compiled.emitter import Lanes
 from bptt.engine.compiled.forward_kernels import emit_forward
+from bptt.engine.compiled.gradient_kernels import emit_gradients
 from bptt.engine.compiled.layout import Layout
 from bptt.engine.compiled.machine_code import Kernel, load_kernels, new_module
 from bptt.engine.compiled.products import Products
 from bptt.engine.compiled.target import Target, host
+
+
+# In the order of a training step.
+KERNELS = (
+    "pack_forward", "forward_rows",
+    "pack_backward", "backward_rows", "weight_gradients", "input_gradient", "collect",
+)  # fmt: skip
 
 
 def lanes_of(kind: str, target: Target) -> Lanes:
@@ -20,22 +28,23 @@ def lanes_of(kind: str, target: Target) -> Lanes:
 
 
 def emit_module(layout: Layout, kind: str, *, ragged: bool, prefix: str = "") -> Any:
-    """Return a module with the kernels ``forward`` and ``backward``."""
+    """Return a module with the `KERNELS`."""
     target = host()
     lanes = lanes_of(kind, target)
     module = new_module("bptt")
     products = Products(module, lanes, target)
-    emit_forward(module, f"{prefix}forward", lanes, layout, products, ragged=ragged)
-    emit_backward(module, f"{prefix}backward", lanes, layout, products, ragged=ragged)
+    emit_forward(module, prefix, lanes, layout, products, ragged=ragged)
+    emit_backward(module, prefix, lanes, layout, products, ragged=ragged)
+    emit_gradients(module, prefix, lanes, layout, products)
     return module
 
 
 @lru_cache(maxsize=256)
 def get_kernels(layout: Layout, kind: str, *, ragged: bool) -> dict[str, Kernel]:
-    """Return ``forward`` and ``backward``."""
+    """Return the `KERNELS` by name."""
     wanted = f"sweeps, {kind}{', ragged' if ragged else ''}\n{layout.text}"
     return load_kernels(
         wanted,
-        ("forward", "backward"),
+        KERNELS,
         lambda prefix: emit_module(layout, kind, ragged=ragged, prefix=prefix),
     )

@@ -23,7 +23,8 @@ SIZES = (
     "tile",  # rows that run through all steps together
     "ring", "keep",  # states are at t & ring (-1 keeps all, 1 the last two), saved values at t * keep (1 or 0)
     "dh_t", "dh_b",  # strides of dh, in numbers
-    "want_parameters", "want_x",
+    "first_row", "end_row",  # what a call works on: whole tiles of rows
+    "cleared",  # numbers from `zeros` on that a sweep starts by setting to 0
 )  # fmt: skip
 
 
@@ -86,7 +87,11 @@ class Layout:
     def given(self) -> tuple[str, ...]:
         """The caller's arrays."""
         weights = tuple(f"weight:{name}" for name in self.plan.weights)
-        return ("x", "lengths", "dh", "b_h", *weights, *(f"own:{name}" for name in self.plan.vectors))
+        trained = ("b_h", *self.plan.weights, *self.plan.vectors)
+        return (
+            "x", "lengths", "dh", "b_h", *weights, *(f"own:{name}" for name in self.plan.vectors),
+            *(f"gradient_of:{name}" for name in trained),
+        )  # fmt: skip
 
     @cached_property
     def tape_arrays(self) -> tuple[str, ...]:

@@ -64,7 +64,7 @@ def forward(
         array[0] = 0
         if state0 is not None and name in state0:
             array[0, :, :H] = state0[name]
-    call.run("forward")
+    call.run("pack_forward", "forward_rows")
 
     last = T if every else T & 1
     final = {name: array[last, :, :H].copy() for name, array in states.items()}
@@ -95,14 +95,21 @@ def backward(
     call.give(tape.parameters, tape.x, tape.lengths if route.ragged else None)
     if dh is not None:
         call.give_upstream(dh)
+    call.run("pack_backward")
     for name, d in (dstate_T or {}).items():
         call.array(f"carried:{name}", (2, B, call.P))[(T - 1) & 1, :, :H] = d
-    call.set("want_parameters", int("parameters" in want))
-    call.set("want_x", int("x" in want))
     if "states" not in want:
         for name in plan.states:
             call.set(f"dstate:{name}", 0)
-    call.run("backward")
+    gradients = None
+    if "parameters" in want:
+        gradients = {name: np.empty(p.shape, route.dtype) for name, p in tape.parameters.items()}
+        call.give_gradients(gradients)
+        call.run("backward_rows", "weight_gradients", "collect")
+    else:
+        call.run("backward_rows")
+    if "x" in want:
+        call.run("input_gradient")
 
     state0 = states = None
     if "state0" in want or "states" in want:
@@ -116,7 +123,7 @@ def backward(
         for name, array in states.items():
             array[0] = state0[name]
     return Sweep(
-        parameters=_parameter_gradients(call, tape.parameters) if "parameters" in want else None,
+        parameters=gradients,
         x=call.array("dx", (T, B, call.PX))[..., :D].copy() if "x" in want else None,
         state0=state0 if "state0" in want else None,
         states=states,
@@ -142,8 +149,8 @@ class _Call:
     def place_scratch(self, region: Region) -> None:
         """Let a region's arrays lie in scratch memory, to be read by `array` after the call."""
         self.region, self.block = region, scratch(region.count, self.route.dtype)
-        self.block[: region.zeroed] = 0
         self.place(region, self.block)
+        self.set("cleared", region.zeroed)
 
     def give(self, parameters: Mapping[str, Array], x: Array, lengths: npt.NDArray[np.int64] | None) -> None:
         """Pass the caller's arrays."""
@@ -164,6 +171,11 @@ class _Call:
         self.set("dh_t", dh.strides[0] // size)
         self.set("dh_b", dh.strides[1] // size)
 
+    def give_gradients(self, gradients: Mapping[str, Array]) -> None:
+        """Say where the parameters' gradients go."""
+        for name, array in gradients.items():
+            self.set(f"gradient_of:{name}", address(array))
+
     def set(self, name: str, value: int) -> None:
         """Set an argument; 0 in an array's place asks that it be left out."""
         self.arguments[self.route.layout.slots[name]] = value
@@ -172,9 +184,11 @@ class _Call:
         """Return a scratch array."""
         return _part(self.block, self.region.offsets[name], shape)
 
-    def run(self, kernel: str) -> None:
-        """Call the kernel."""
-        self.route.kernels[kernel](address(self.arguments))
+    def run(self, *kernels: str) -> None:
+        """Call kernels in order."""
+        arguments = address(self.arguments)
+        for kernel in kernels:
+            self.route.kernels[kernel](arguments)
 
     def _give(self, slot: int, array: Array) -> None:
         self.kept.append(array)
@@ -203,26 +217,3 @@ def _outputs(h: Array, H: int, active: Array | None) -> Array:
     else:
         found[...] = np.where(active, shown, 0)
     return found
-
-
-def _parameter_gradients(call: _Call, parameters: Mapping[str, Array]) -> dict[str, Array]:
-    """Cut the padding off the gradients, and add up the tiles of bias and vectors in their order."""
-    layout, sizes, P = call.route.layout, call.route.sizes, call.P
-    H = sizes.H
-    gradients = {name: np.empty(p.shape, call.route.dtype) for name, p in parameters.items()}
-    for runs in layout.runs:
-        for run in runs:
-            rows = sizes.D if run.kind == "x" else H
-            found = call.array(f"dweight:{run.key}", (rows, run.count, P))
-            target = gradients[run.weight].reshape(rows, layout.plan.weights[run.weight][1], H)
-            target[:, run.block : run.block + run.count] = found[..., :H]
-    if "b_h" in gradients:
-        for k, stage in enumerate(layout.plan.stages):
-            tiles = call.array(f"dbias:{k}", (sizes.tiles, len(stage.columns), P))
-            sums = tiles[0] if sizes.tiles == 1 else tiles.sum(axis=0)
-            for gate, column in enumerate(stage.bias_columns, start=stage.first_gate):
-                gradients["b_h"][gate * H : (gate + 1) * H] = sums[column, :H]
-    for name in layout.plan.vectors:
-        if name in gradients:
-            gradients[name][...] = call.array(f"dvector:{name}", (sizes.tiles, P)).sum(axis=0)[:H]
-    return gradients

@@ -125,6 +125,7 @@ def _region(
 def _opening(layout: Layout, sizes: Sizes) -> npt.NDArray[np.int64]:
     arguments = np.zeros(len(layout.slots), np.int64)
     values = {
+        "first_row": 0, "end_row": sizes.B,
         "T": sizes.T, "B": sizes.B, "D": sizes.D, "H": sizes.H,
         "V": sizes.V, "P": sizes.V * sizes.lanes, "VX": sizes.VX, "PX": sizes.VX * sizes.lanes,
         "tile": sizes.tile, "ring": -1 if sizes.all_states else 1, "keep": int(sizes.all_saved),
