@@ -58,13 +58,15 @@ class Lanes:
 class Emitter:
     """Emits into one function.
 
-    Formula arithmetic may contract a product and a sum into one instruction; it is never reassociated, and NaN and
-    infinity keep their meaning: a diverged run must be seen.
+    Formula arithmetic may contract a product and a sum into one instruction, unless `contract` is False: then every
+    operation rounds as NumPy's does. It is never reassociated, and NaN and infinity keep their meaning: a diverged
+    run must be seen.
     """
 
-    def __init__(self, function: Any, lanes: Lanes) -> None:
+    def __init__(self, function: Any, lanes: Lanes, *, contract: bool = True) -> None:
         self.function = function
         self.lanes = lanes
+        self.flags = ("contract",) if contract else ()
         self.b: Any = ir.IRBuilder(function.append_basic_block("entry"))
 
     # ---------------------------------------------------------------- numbers in lanes
@@ -80,15 +82,15 @@ class Emitter:
 
     def add(self, a: Value, b: Value) -> Value:
         """a + b."""
-        return self.b.fadd(a, b, flags=("contract",))
+        return self.b.fadd(a, b, flags=self.flags)
 
     def sub(self, a: Value, b: Value) -> Value:
         """a - b."""
-        return self.b.fsub(a, b, flags=("contract",))
+        return self.b.fsub(a, b, flags=self.flags)
 
     def mul(self, a: Value, b: Value) -> Value:
         """a * b."""
-        return self.b.fmul(a, b, flags=("contract",))
+        return self.b.fmul(a, b, flags=self.flags)
 
     def div(self, a: Value, b: Value) -> Value:
         """a / b."""

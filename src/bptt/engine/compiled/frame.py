@@ -1,52 +1,22 @@
-"""A kernel's function with its argument array at hand, and the addresses of a layer's arrays."""
+"""A cell kernel's function: its argument array, and the addresses of a layer's arrays."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from llvmlite import ir
-
-from bptt.engine.compiled.emitter import I64, POINTER, VOID, Emitter, Lanes, Value
+from bptt.engine.compiled.arguments import ArgumentFrame
+from bptt.engine.compiled.emitter import I64, Lanes, Value
 from bptt.engine.compiled.layout import Layout
 
 
-class Frame(Emitter):
-    """A function ``name(arguments, ...)``; sizes and addresses are read once, at its entry."""
+class Frame(ArgumentFrame):
+    """A function of a layout's argument array."""
 
     def __init__(
         self, module: Any, name: str, lanes: Lanes, layout: Layout, more: int = 0, *, public: bool = False
     ) -> None:
-        function = ir.Function(module, ir.FunctionType(VOID, [POINTER] + [I64] * more), name)
-        function.attributes.add("nounwind")
-        if not public:
-            function.linkage = "internal"
-            function.attributes.add("noinline")
-        super().__init__(function, lanes)
+        super().__init__(module, name, lanes, layout.slots, more, public=public)
         self.layout = layout
-        self.arguments = function.args[0]
-        self.more = list(function.args[1:])
-        self._read: dict[str, Value] = {}
-
-    def number(self, name: str) -> Value:
-        """A size."""
-        if name not in self._read:
-            with self.b.goto_entry_block():
-                place = self.b.gep(self.arguments, [self.integer(self.layout.slots[name])], source_etype=I64)
-                self._read[name] = self.b.load(place, typ=I64)
-        return self._read[name]
-
-    def pointer(self, name: str) -> Value:
-        """An array."""
-        key = f"*{name}"
-        if key not in self._read:
-            number = self.number(name)
-            with self.b.goto_entry_block():
-                self._read[key] = self.b.inttoptr(number, POINTER)
-        return self._read[key]
-
-    def given(self, name: str) -> Value:
-        """Whether the caller passed an array, or wants a result."""
-        return self.b.icmp_signed("!=", self.number(name), self.integer(0))
 
     # ---------------------------------------------------------------- rows of units: all have stride P
 

@@ -95,6 +95,4 @@ def _sum_rows(e: Frame, source: Value, rows: Value, stride: Value, target: Value
         with e.loop(e.integer(1), rows) as r:
             row = e.load(e.at(source, e.plus(e.times(r, stride), unit)))
             e.write(e.add(e.read(total, e.lanes.vector), row), total)
-        e.store_masked(
-            e.read(total, e.lanes.vector), e.at(target, unit), e.below(unit, e.number("H"))
-        )
+        e.store_masked(e.read(total, e.lanes.vector), e.at(target, unit), e.below(unit, e.number("H")))
