@@ -173,6 +173,25 @@ class Emitter:
             "<", numbers, self.b.shuffle_vector(one, ir.Constant(kind, ir.Undefined), none)
         )
 
+    def equal_lane(self, first: Value, unit: Value) -> Value:
+        """The lane whose unit, first + lane, is `unit`."""
+        kind = ir.VectorType(I64, self.lanes.count)
+        numbers = ir.Constant(kind, list(range(self.lanes.count)))
+        one = self.b.insert_element(ir.Constant(kind, ir.Undefined), self.b.sub(unit, first), _index(0))
+        none = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes.count), [0] * self.lanes.count)
+        spread = self.b.shuffle_vector(one, ir.Constant(kind, ir.Undefined), none)
+        return self.b.icmp_signed("==", numbers, spread)
+
+    def fold(self, a: Value, how: str) -> Value:
+        """The "sum" or the "greater" of all lanes, by halves: one number. What is NaN may be lost in "greater"."""
+        half = self.lanes.count // 2
+        while half:
+            lanes = [(k + half) % self.lanes.count for k in range(self.lanes.count)]
+            other = self._shuffle(a, a, lanes)
+            a = self.b.fadd(a, other) if how == "sum" else self.select(self.compare(">", other, a), other, a)
+            half //= 2
+        return self.b.extract_element(a, _index(0))
+
     def transpose(self, rows: Sequence[Value]) -> list[Value]:
         """Exchange rows and lanes of a square, by exchanging squares of 1, 2, 4, ... lanes across its diagonal."""
         found = list(rows)

@@ -14,7 +14,6 @@ from bptt.engine.compiled.machine_code import Kernel, load_kernels, new_module
 from bptt.engine.compiled.products import Products
 from bptt.engine.compiled.target import Target, host
 
-
 # In the order of a training step.
 KERNELS = (
     "pack_forward", "forward_rows",

@@ -58,6 +58,13 @@ def load_kernels(wanted: str, names: tuple[str, ...], emit: Callable[[str], Any]
         return _link(code, prefix, names)
 
 
+def kernel_address(kernel: Kernel) -> int:
+    """Return where a kernel's code begins."""
+    found = ctypes.cast(kernel, ctypes.c_void_p).value  # type: ignore[arg-type]  # a ctypes function, as above
+    assert found is not None
+    return found
+
+
 def new_module(name: str) -> Any:
     """Return an empty module for this machine."""
     module = ir.Module(name)

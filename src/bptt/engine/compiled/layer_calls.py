@@ -1,0 +1,133 @@
+"""A layer's passes as calls on memory that stays: what a list of training steps is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bptt.cells.protocol import Cell
+from bptt.engine.compiled.call_list import Call
+from bptt.engine.compiled.route import Region, find_route
+from bptt.engine.compiled.workspace import address, new_block
+from bptt.engine.tape import Array
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of numbers in memory: `count` of them at `address`, `stride` numbers apart."""
+
+    address: int
+    count: int
+    stride: int
+
+
+class LayerCalls:
+    """One layer, one direction, equal lengths, from a state of zeros.
+
+    Parameters
+    ----------
+    cell : Cell
+    parameters, gradients : mapping of bare name to ndarray
+        Live arrays, C-contiguous, of one dtype; the gradients are written at each sweep.
+    x : int
+        Address of the input (T, B, D).
+    shape : (T, B, D)
+    """
+
+    def __init__(
+        self,
+        cell: Cell,
+        parameters: Mapping[str, Array],
+        gradients: Mapping[str, Array],
+        x: int,
+        shape: tuple[int, int, int],
+    ) -> None:
+        name, (_, blocks) = next(iter(cell.plan.weights.items()))
+        dtype, H = parameters[name].dtype, parameters[name].shape[1] // blocks
+        self.route = find_route(cell, dtype, shape, H, ragged=False, states=True, saved=True)
+        self.dtype: np.dtype[Any] = dtype
+        self._kept: list[object] = [parameters, gradients]
+        self._arguments = self.route.opening.copy()
+        self._places: dict[str, int] = {}
+        self._set("x", x)
+        for parameter, slot in self.route.parameter_slots:
+            if parameter in parameters:
+                self._arguments[slot] = address(parameters[parameter])
+                self._set(f"gradient_of:{parameter}", address(gradients[parameter]))
+        self._tape = self._place(self.route.tape)
+        for state in cell.plan.states:
+            start = self.route.tape.offsets[f"state:{state}"]
+            self._tape[start : start + shape[1] * self.P] = 0
+        self._place(self.route.forward)
+        self._sweep = self._place(self.route.backward)
+        self._set("cleared", self.route.backward.zeroed)
+
+    @property
+    def P(self) -> int:  # noqa: N802  # as in the engine
+        """Numbers of a padded row of units."""
+        return self.route.sizes.V * self.route.sizes.lanes
+
+    @property
+    def outputs(self) -> Rows:
+        """H after every step: T * B rows."""
+        sizes = self.route.sizes
+        start = self._places["state:h"] + sizes.B * self.P * self.dtype.itemsize
+        return Rows(start, sizes.T * sizes.B, self.P)
+
+    @property
+    def last_output(self) -> Rows:
+        """H after the last step: B rows."""
+        sizes = self.route.sizes
+        start = self._places["state:h"] + sizes.T * sizes.B * self.P * self.dtype.itemsize
+        return Rows(start, sizes.B, self.P)
+
+    @property
+    def last_output_gradient(self) -> Rows:
+        """Where dL/d(last h) is to be written, once the sweep's memory is cleared: B padded rows."""
+        sizes = self.route.sizes
+        half = sizes.B * self.P * self.dtype.itemsize
+        return Rows(self._places["carried:h"] + ((sizes.T - 1) & 1) * half, sizes.B, self.P)
+
+    def read_upstream(self, dh: Rows) -> None:
+        """Let the sweep read dL/dh of every step from T * B rows."""
+        self._set("dh", dh.address)
+        self._set("dh_t", dh.stride * self.route.sizes.B)
+        self._set("dh_b", dh.stride)
+
+    @property
+    def input_gradient(self) -> Rows:
+        """dL/dx after a sweep with `input_gradient` in it: T * B padded rows."""
+        sizes = self.route.sizes
+        return Rows(self._places["dx"], sizes.T * sizes.B, sizes.VX * sizes.lanes)
+
+    def final(self, state: str) -> Array:
+        """Return a copy of a state after the last step, (B, H)."""
+        sizes = self.route.sizes
+        start = self.route.tape.offsets[f"state:{state}"] + sizes.T * sizes.B * self.P
+        return self._tape[start : start + sizes.B * self.P].reshape(sizes.B, self.P)[:, : sizes.H].copy()
+
+    def initial_gradient(self, state: str) -> Array:
+        """Return a copy of dL/d(initial state) after a sweep, (B, H)."""
+        sizes = self.route.sizes
+        start = self.route.backward.offsets[f"carried:{state}"] + sizes.B * self.P
+        return self._sweep[start : start + sizes.B * self.P].reshape(sizes.B, self.P)[:, : sizes.H].copy()
+
+    def calls(self, *kernels: str) -> list[Call]:
+        """Return calls of the layer's kernels."""
+        return [Call(self.route.kernels[kernel], self._arguments, self) for kernel in kernels]
+
+    def _place(self, region: Region) -> Array:
+        block = new_block(region.count, self.dtype)
+        self._kept.append(block)
+        self._arguments[region.slots] = region.starts + address(block)
+        start = address(block)
+        self._places.update(
+            {name: start + offset * self.dtype.itemsize for name, offset in region.offsets.items()}
+        )
+        return block
+
+    def _set(self, name: str, value: int) -> None:
+        self._arguments[self.route.layout.slots[name]] = value
