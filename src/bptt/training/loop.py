@@ -10,14 +10,16 @@ from typing import NoReturn
 
 import numpy as np
 
-from bptt.checks import check_choice, check_number, check_whole
+from bptt.checks import check_number, check_whole
 from bptt.data.batch import Batch, Indices, Source
 from bptt.engine.blas import one_blas_thread
 from bptt.errors import DivergedError, InvalidInput, InvalidType
 from bptt.network import Network
 from bptt.optim import ClipNorm, Clipping, Optimizer, Penalty, Slots, get_optimizer, global_norm
-from bptt.training.batches import SAMPLINGS, index_blocks, planned_steps, steps_per_epoch
+from bptt.training.batches import planned_steps, steps_per_epoch
 from bptt.training.callbacks import Callback, Event, check_callbacks, finish_all
+from bptt.training.carried import CarriedState, batching, check_goes_on, draw
+from bptt.training.counting import check_counts
 from bptt.training.divergence import TrainingDivergedError, diverged, first_not_finite, likeliest_cause
 from bptt.training.early_stopping import BestWeights, EarlyStopping, get_early_stopping
 from bptt.training.evaluate import evaluate
@@ -37,8 +39,8 @@ def train(
     optimizer: str | Optimizer = "adam",
     steps: int | None = None,
     epochs: int | None = None,
-    batch_size: int = 32,
-    sampling: str = "random",
+    batch_size: int | None = None,
+    sampling: str | None = None,
     seed: int = 0,
     validation: Data | None = None,
     evaluate_every: int | None = None,
@@ -55,16 +57,17 @@ def train(
     net : Network
         Starts from the parameters it has; the optimiser starts afresh.
     data : source of batches, or (x, y)
-        `Windows`, `Sequences`, `Arrays`, or any object with ``len(data)`` and ``data.batch(indices)``.
+        `Windows`, `Sequences`, `Arrays`, or any object with ``len(data)`` and ``data.batch(indices)``. `Stretches` are
+        read in order, with the state carried from step to step.
     optimizer : str or Optimizer
         ``"adam"``, ``SGD(0.01, momentum=0.9)``, ...
     steps, epochs : int
         Updates, or passes of ceil(len / batch_size) updates: one of the two.
-    batch_size : int
-        Examples a step, B.
-    sampling : {"random", "shuffled"}
-        "random" draws each example anew, with replacement, as the weather lab does. "shuffled" goes through a new
-        permutation of all examples each epoch; the last batch of an epoch may be smaller.
+    batch_size : int, optional
+        Examples a step, B: 32 by default. `Stretches` bring their own.
+    sampling : {"random", "shuffled"}, optional
+        "random", the default, draws each example anew, with replacement, as the weather lab does. "shuffled" goes
+        through a new permutation of all examples each epoch; the last batch of an epoch may be smaller.
     seed : int
         Of batches and dropout. The same seed gives the same bits, on one machine and version.
     validation : source of batches, or (x, y), optional
@@ -102,9 +105,10 @@ def train(
     if not isinstance(net, Network):
         raise InvalidType(f"net must be a Network. Got {type(net).__name__}")
     source = as_source("data", data)
-    size = check_whole("batch_size", batch_size)
+    size, sampling = batching(source, batch_size, sampling)
     total = planned_steps(steps, epochs, len(source), size)
     held_out = None if validation is None else as_source("validation", validation)
+    check_goes_on(net, source, held_out)
     if held_out is None and (evaluate_every is not None or early_stopping is not None):
         name = "early_stopping" if evaluate_every is None else "evaluate_every"
         raise InvalidInput(f"{name} must come with validation data. Got none: pass validation=(x, y)")
@@ -118,7 +122,7 @@ def train(
         optimizer=get_optimizer(optimizer),
         total=total,
         batch_size=size,
-        sampling=check_choice("sampling", sampling, SAMPLINGS),
+        sampling=sampling,
         seed=check_whole("seed", seed, least=0),
         validation=held_out,
         every=every,
@@ -155,6 +159,7 @@ class _Run:
     def run(self) -> History:
         begun = time.perf_counter()
         self.safe = SafeWeights(self.net.parameters)
+        self.carried = CarriedState(self.net, self.source)
         stopped, error = "failed", None
         try:
             stopped = self._steps(self.optimizer.init(self.net.parameters))
@@ -184,7 +189,7 @@ class _Run:
         return history
 
     def _steps(self, slots: Slots) -> str:
-        blocks = index_blocks(len(self.source), self.batch_size, self.total, self.sampling, self.seed)
+        blocks = draw(len(self.source), self.batch_size, self.total, self.sampling, self.seed)
         for block in blocks:
             for indices in block:
                 self._update(indices, slots)
@@ -201,11 +206,10 @@ class _Run:
         step = len(self.rows)
         parameters = self.net.parameters
         batch = fetch(self.source, indices)
+        check_counts(self.net, batch, indices, step)
         # What is not finite is looked for below, so NumPy need not warn of it.
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            found = self.net.loss_and_gradients(
-                batch.x, batch.y, weights=batch.weights, lengths=batch.lengths, dropout_key=(self.seed, step)
-            )
+            found = self.carried.loss_and_gradients(batch, (self.seed, step))
             gradients = found.gradients.parameters
             for penalty in self.penalties:
                 penalty.add(parameters, gradients)
