@@ -9,6 +9,7 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 import argparse
 import json
+import math
 import sys
 import time
 from collections.abc import Callable
@@ -32,7 +33,8 @@ from benchmarks.workers import Missing, Worker
 SECTIONS = ("training", "inference", "streaming", "own", "lab", "startup", "memory")
 # What --quick keeps: two minutes in all.
 QUICK_SECTIONS = ("training", "inference", "streaming", "own", "lab", "memory")
-QUICK_JOBS = ("weather", "sine", "digits")
+QUICK_JOBS = ("weather", "sine", "noisy", "digits", "medium")
+QUICK_SECONDS = 90.0  # after which nothing new begins
 QUICK_ROUNDS, ROUNDS = 4, 11
 QUICK_BUDGET, BUDGET = 0.04, 0.1
 
@@ -63,13 +65,13 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 def start_workers(
     threads: int, dtype: str, without: list[str], results: Results
 ) -> dict[tuple[str, int], Worker]:
-    """Start every engine that is there, JAX once for each number of threads: its pool is sized when it starts."""
+    """Start every engine that is there; where a pool is sized at the start, once for each number of threads."""
     found = {}
     for engine in ENGINES:
         if engine in without:
             results.missing.setdefault(engine, "as asked")
             continue
-        sizes = range(1, threads + 1) if engine == "jax" else (threads,)
+        sizes = range(1, threads + 1) if engine in ("bptt", "jax") else (threads,)
         for size in sizes:
             try:
                 found[(engine, size)] = Worker(engine, size, dtype)
@@ -83,6 +85,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run, print, write; 1 where a job of bptt's own disagrees with the reference."""
     options = parse(arguments)
     began = time.perf_counter()
+    deadline = time.monotonic() + QUICK_SECONDS if options.quick else math.inf
     results = Results(environment=describe())
     sections = options.sections or (QUICK_SECTIONS if options.quick else SECTIONS)
     jobs = options.jobs or (QUICK_JOBS if options.quick else tuple(JOBS))
@@ -105,7 +108,7 @@ def main(arguments: list[str] | None = None) -> int:
             print(opening_text(results))
             measure_machine(options.threads, results)
             print(probes_text(results), flush=True)
-        settings = Settings(rounds, budget, options.threads, workers, core_probe(options.threads))
+        settings = Settings(rounds, budget, options.threads, workers, core_probe(options.threads), deadline)
         try:
             if "training" in sections:
                 pairs = [
@@ -128,6 +131,8 @@ def main(arguments: list[str] | None = None) -> int:
 def left_out(options: argparse.Namespace, sections: object, jobs: object, results: Results) -> None:
     """Record what this run does not look at."""
     results.left_out += [f"section {name}" for name in SECTIONS if name not in sections]
+    if options.cells is not None:
+        results.left_out += [f"cell {cell}" for cell in ("elman", "lstm", "gru") if cell not in options.cells]
     results.left_out += [f"job {name}" for name in JOBS if name not in jobs]
     if options.threads == 1:
         results.left_out.append("two threads (--threads 2)")
@@ -194,6 +199,8 @@ def finish(options: argparse.Namespace, results: Results, seconds: float) -> Non
     print()
     for note in results.notes:
         print(note)
+    for key, place in results.where.items():
+        print(f"{key}: largest at {place}")
     if options.threads > 1:
         print(f"rounds in which the machine gave fewer than {LEAST_CORES} cores do not count")
     print(verdicts_text(verdicts))

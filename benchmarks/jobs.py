@@ -134,6 +134,6 @@ def make_problem(job: Job, cell: str, dtype: str, rows: int | None = None) -> Pr
     return Problem(job, cell, p, x, draw((B, job.T, job.K) if job.every else (B, job.K)))
 
 
-def make_series(job: Job, dtype: str, rows: int = 8760) -> Array:
-    """Return a series (rows, D) to draw windows from: a year of hours, scaled."""
-    return np.random.default_rng(21).standard_normal((rows, job.D)).astype(dtype)
+def make_series(job: Job, rows: int = 8760) -> Array:
+    """Return a series (rows, D) in float64 to draw windows from: a year of hours, scaled."""
+    return np.random.default_rng(21).standard_normal((rows, job.D))

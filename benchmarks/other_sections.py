@@ -30,6 +30,8 @@ def run_inference(
     ours = settings.workers[("bptt", settings.threads)]
     for name in jobs:
         for cell in JOBS[name].cells:
+            if not settings.has_time(f"inference {name} {cell}", results):
+                continue
             row = Row("inference", name, cell, "float32", settings.threads)
             results.rows.append(row)
             wanted = predictions(make_problem(JOBS[name], cell, "float32", INFERENCE_ROWS))
@@ -54,6 +56,8 @@ def run_inference(
 def run_streaming(settings: Settings, results: Results, show: Show) -> None:
     """Time single steps from a resident state, hidden 32, float32."""
     for cell in STREAM.cells:
+        if not settings.has_time(f"streaming {cell}", results):
+            continue
         row = Row("streaming", STREAM.name, cell, "float32", 1)
         results.rows.append(row)
         # Of one sequence: every step's prediction.
@@ -74,6 +78,8 @@ def run_own(settings: Settings, results: Results, show: Show, jobs: tuple[str, .
     ours = settings.workers[("bptt", threads)]
     for name in jobs:
         for cell in OWN[name].cells:
+            if not settings.has_time(f"own cell {name} {cell}", results):
+                continue
             row = Row("own cell", name, cell, "float32", threads)
             results.rows.append(row)
             entrants = Entrants(row, reference(make_problem(OWN[name], cell, "float32")))

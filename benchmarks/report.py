@@ -37,7 +37,7 @@ def _competitor(name: str, row: Row, ours: Samples) -> str:
         text += f" {100 * row.limit / samples.best:5.0f} % of the roofline" if row.limit else ""
     else:
         text += f"  {ratio(samples, ours):7.2f}x (median {median_ratio(samples, ours):.2f}x)"
-    return f"{text}  differs {row.errors[name]:.0e}"
+    return f"{text}  differs {row.worst_tensors[name][1]:.0e}"
 
 
 def probes_text(results: Results) -> str:

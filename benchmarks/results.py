@@ -18,8 +18,8 @@ class Row:
     threads : int
     race : Race or None
         None where nothing was timed.
-    errors : dict of str to float
-        Of each competitor: the largest difference from the reference, of a tensor's largest entry.
+    worst_tensors : dict of str to (str, float)
+        Of each competitor: the tensor that differs most from the reference, and by how much of its largest entry.
     limit : float or None
         Seconds of the roofline.
     note : str
@@ -32,14 +32,24 @@ class Row:
     dtype: str
     threads: int
     race: Race | None = None
-    errors: dict[str, float] = field(default_factory=dict)
+    worst_tensors: dict[str, tuple[str, float]] = field(default_factory=dict)
     limit: float | None = None
     note: str = ""
 
 
 @dataclass
 class Results:
-    """Everything; `as_dict` is what the JSON file holds."""
+    """Everything; `as_dict` is what the JSON file holds.
+
+    Attributes
+    ----------
+    measured : dict of str to float
+        What bars are about, by their keys.
+    where : dict of str to str
+        Of a measurement that is the worst of many: which one it was.
+    invalid : list of str
+        Keys whose measurement does not count: the machine did not give its cores.
+    """
 
     environment: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
@@ -47,6 +57,7 @@ class Results:
     probes: dict[str, Any] = field(default_factory=dict)
     rows: list[Row] = field(default_factory=list)
     measured: dict[str, float] = field(default_factory=dict)
+    where: dict[str, str] = field(default_factory=dict)
     invalid: list[str] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)

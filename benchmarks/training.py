@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from benchmarks.agreement import TOLERANCE, differences, fused_equals_steps, reference, worst
-from benchmarks.bars import share_key, training_key
-from benchmarks.jobs import JOBS, Arrays, Job, make_problem
+from benchmarks.agreement import (
+    FUSED_TOLERANCE,
+    TOLERANCE,
+    differences,
+    fused_difference,
+    reference,
+    worst,
+)
+from benchmarks.bars import FUSED_BITS, THREAD_BITS, agreement_key, share_key, training_key
+from benchmarks.jobs import JOBS, Arrays, Job, Problem, make_problem
 from benchmarks.probes import Bandwidth, Peak
 from benchmarks.race import Race, race
 from benchmarks.results import Results, Row
@@ -34,6 +43,8 @@ class Settings:
         Those that are there.
     probe : callable, optional
         Returns how many cores the machine gives; asked before every round where there are several threads.
+    deadline : float
+        By `time.monotonic`: nothing begins after it.
     """
 
     rounds: int
@@ -41,6 +52,14 @@ class Settings:
     threads: int
     workers: dict[tuple[str, int], Worker]
     probe: Callable[[], float] | None = None
+    deadline: float = math.inf
+
+    def has_time(self, what: str, results: Results) -> bool:
+        """Return whether something may still begin; what may not is recorded as left out."""
+        if time.monotonic() < self.deadline:
+            return True
+        results.left_out.append(f"{what} (no time left)")
+        return False
 
     def peers(self, engine: str) -> list[tuple[str, Worker, int]]:
         """Return the competitors of one engine: a name, its worker and a number of threads.
@@ -86,7 +105,7 @@ class Entrants:
             row.note += f"{name}: {why}. "
             return
         tensor, error = worst(differences(handle.found, self.wanted))
-        row.errors[name] = error
+        row.worst_tensors[name] = tensor, error
         if error <= tolerance:
             self.handles[name] = handle
         else:
@@ -112,15 +131,12 @@ def train_job(
     entrants = Entrants(row, reference(problem))
     ours = settings.workers[("bptt", settings.threads)]
     entrants.add(OURS, ours, "training", settings.threads)
-    if OURS not in entrants.handles:
+    if not _agrees(problem, entrants, results):
         return row
-    results.worst(f"agreement with NumPy float64, {dtype}", row.errors[OURS])
-    unequal = "jobs whose fused steps differ in a bit"
-    results.measured.setdefault(unequal, 0)
-    if not fused_equals_steps(problem):
-        results.measured[unequal] += 1
-        row.note += "fused steps and single ones differ in a bit. "
     entrants.add(STEPS, ours, "steps", settings.threads)
+    for name, worker, threads in settings.peers("bptt")[:-1]:
+        entrants.add(name, worker, "training", threads)
+        _compare_bits(entrants, name, results)
     for engine in ("pytorch", "jax"):
         for name, worker, threads in settings.peers(engine):
             entrants.add(name, worker, "training", threads)
@@ -135,6 +151,37 @@ def train_job(
     row.limit = step_limit(job, cell, itemsize, machine)
     _record(row, settings, results)
     return row
+
+
+def _agrees(problem: Problem, entrants: Entrants, results: Results) -> bool:
+    """Return whether bptt computes what the reference does, in one call and step by step; say where it does not."""
+    row = entrants.row
+    key = agreement_key(row.dtype)
+    tensor, error = row.worst_tensors.get(OURS, ("nothing", float("inf")))
+    if error > results.measured.get(key, -1.0):
+        results.measured[key] = error
+        results.where[key] = f"{row.job} {row.cell}, {tensor}"
+    if OURS not in entrants.handles:
+        return False
+    apart = fused_difference(problem)
+    results.measured[FUSED_BITS] = results.measured.get(FUSED_BITS, 0) + (apart > 0)
+    if apart > 0:
+        row.note += f"fused steps differ from single ones by {apart:.1e} of the way. "
+    if apart <= FUSED_TOLERANCE:
+        return True
+    row.note += "No times. "
+    entrants.handles.pop(OURS).drop()
+    return False
+
+
+def _compare_bits(entrants: Entrants, name: str, results: Results) -> None:
+    if name not in entrants.handles:
+        return
+    one, all_ = entrants.handles[name].found, entrants.handles[OURS].found
+    differ = [tensor for tensor in one if not np.array_equal(one[tensor], all_[tensor])]
+    results.measured[THREAD_BITS] = results.measured.get(THREAD_BITS, 0) + bool(differ)
+    if differ:
+        entrants.row.note += f"bits of {', '.join(differ)} depend on the threads. "
 
 
 def _record(row: Row, settings: Settings, results: Results) -> None:
@@ -165,4 +212,5 @@ def run_training(
     """Run jobs, (name, cell) each, and show every row as it comes."""
     peak, bandwidth = Peak(dtype), Bandwidth()
     for name, cell in jobs:
-        show(train_job(JOBS[name], cell, dtype, settings, peak, bandwidth, results))
+        if settings.has_time(f"training {name} {cell} {dtype}", results):
+            show(train_job(JOBS[name], cell, dtype, settings, peak, bandwidth, results))

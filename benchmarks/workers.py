@@ -18,7 +18,7 @@ from benchmarks.timing import chunk_length
 
 ROOT = Path(__file__).resolve().parent.parent
 # What sizes the pools of OpenMP, OpenBLAS, MKL, XLA and ours.
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NPROC", "BPTT_THREADS")
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NPROC", "BPTT_NUM_THREADS")
 
 
 class Missing(Exception):

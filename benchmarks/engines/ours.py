@@ -6,10 +6,8 @@ import time
 
 import numpy as np
 
-from benchmarks.agreement import loss_and_gradients, make_net
-from benchmarks.jobs import RATE, Arrays, Problem, make_series
-from bptt.data import Arrays as Examples
-from bptt.data import Windows
+from benchmarks.agreement import loss_and_gradients, make_net, training_data
+from benchmarks.jobs import RATE, Arrays, Problem
 from bptt.optim import SGD
 from bptt.training import train
 
@@ -27,13 +25,8 @@ class Fused:
     """Training as a user does it: one call for all steps, windows drawn anew at each."""
 
     def __init__(self, problem: Problem, threads: int, cell: object = None) -> None:  # noqa: ARG002  # set by environment
-        job = problem.job
         self.problem, self.net = problem, make_net(problem, "compiled", cell)
-        if job.series:
-            series = make_series(job, "float64")
-            self.data: object = Windows(series, targets=[0], length=job.T, dtype=problem.dtype.name)
-        else:
-            self.data = Examples(problem.x, problem.y)
+        self.data = training_data(problem)
         self.optimizer = SGD(RATE)
 
     def found(self) -> Arrays:

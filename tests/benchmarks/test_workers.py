@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -72,7 +73,7 @@ def test_only_who_agrees_may_run() -> None:
     for name, worker in (("right", right), ("wrong", wrong), ("absent", FakeWorker(None)), ("no", None)):
         entrants.add(name, worker, "training", 1)
     assert list(entrants.handles) == ["right"]
-    assert row.errors == {"right": pytest.approx(2.5e-6), "wrong": pytest.approx(0.025)}
+    assert row.worst_tensors == {"right": ("w", pytest.approx(2.5e-6)), "wrong": ("w", pytest.approx(0.025))}
     assert "wrong disagrees: w by 2.5e-02" in row.note
     assert "absent: not to be had" in row.note
     assert wrong.dropped == 1
@@ -90,6 +91,14 @@ def test_peers_run_with_each_number_of_threads() -> None:
     ]
     assert [worker for _, worker, _ in settings.peers("jax")] == [workers["jax", 1], workers["jax", 2]]
     assert settings.peers("onnxruntime") == []
+
+
+def test_nothing_begins_after_the_deadline() -> None:
+    results = Results()
+    assert Settings(1, 0.1, 1, {}).has_time("sine", results)
+    assert results.left_out == []
+    assert not Settings(1, 0.1, 1, {}, deadline=time.monotonic() - 1).has_time("sine", results)
+    assert results.left_out == ["sine (no time left)"]
 
 
 def test_results_become_json(tmp_path: Path) -> None:
