@@ -73,7 +73,7 @@ class Sequences(Spans):
             segments=segments,
             dtype=dtype,
         )
-        self._weights = (np.arange(self.length) >= self.warmup).astype(self.dtype)
+        self.step_weights = (np.arange(self.length) >= self.warmup).astype(self.dtype)
 
     def __repr__(self) -> str:
         return (
@@ -86,4 +86,4 @@ class Sequences(Spans):
         starts = self.starts[check_indices(indices, len(self))]
         rows = (starts + self.horizon)[:, None] + np.arange(self.length)
         y = self.targets_at(rows).astype(self.dtype)
-        return Batch(self._inputs_of(starts), y, weights=np.tile(self._weights, (starts.size, 1)))
+        return Batch(self._inputs_of(starts), y, weights=np.tile(self.step_weights, (starts.size, 1)))

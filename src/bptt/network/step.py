@@ -204,7 +204,8 @@ class Step:
         first = 0 if self.every else (self.T - 1) * self.B * D
         arguments = np.zeros(len(COPY), np.int64)
         values = {"M": self.rows, "N": len(columns), "source": address(self.x) + first * self.dtype.itemsize,
-                  "lds": D, "target": address(self._base_array), "ldt": self.width, "columns": address(columns)}  # fmt: skip
+                  "lds": D, "target": address(self._base_array), "ldt": self.width,
+                  "columns": address(columns)}  # fmt: skip
         for name, value in values.items():
             arguments[COPY[name]] = value
         return [Call(row_kernels(KINDS[self.dtype])["pick_columns"], arguments, columns)]

@@ -23,6 +23,7 @@ from bptt.training.counting import check_counts
 from bptt.training.divergence import TrainingDivergedError, diverged, first_not_finite, likeliest_cause
 from bptt.training.early_stopping import BestWeights, EarlyStopping, get_early_stopping
 from bptt.training.evaluate import evaluate
+from bptt.training.fused import Fused, find_fused
 from bptt.training.history import History, make_history
 from bptt.training.progress import get_progress
 from bptt.training.sources import Data, as_source, fetch
@@ -155,6 +156,8 @@ class _Run:
     # (loss, gradient norm, learning rate): a step counts once its row is here.
     rows: list[tuple[float, float, float]] = field(default_factory=list)
     evaluations: list[tuple[int, float]] = field(default_factory=list)
+    told: int = 0
+    fused: Fused | None = None
 
     def run(self) -> History:
         begun = time.perf_counter()
@@ -168,6 +171,7 @@ class _Run:
         except TrainingDivergedError as found:
             stopped, error = "diverged", found
         finally:
+            self._take_rows()
             self.safe.settle(len(self.rows))
             if (
                 self.best is not None
@@ -190,9 +194,11 @@ class _Run:
 
     def _steps(self, slots: Slots) -> str:
         blocks = draw(len(self.source), self.batch_size, self.total, self.sampling, self.seed)
+        self.fused = self._find_fused(slots)
         for block in blocks:
-            for indices in block:
-                self._update(indices, slots)
+            done = 0
+            while done < len(block):
+                done += self._make(block[done:], slots)
                 validation_loss = self._evaluate()
                 self._tell(validation_loss)
                 if validation_loss is None or self.best is None:
@@ -200,6 +206,44 @@ class _Run:
                 if self.best.see(validation_loss, self.net.parameters, len(self.rows)):
                     return "early stopping"
         return "finished"
+
+    def _find_fused(self, slots: Slots) -> Fused | None:
+        if self.penalties:
+            return None
+        return find_fused(
+            self.net, self.source, self.optimizer, slots, self.clip, self.safe.before, self.total
+        )
+
+    def _make(self, block: Indices, slots: Slots) -> int:
+        """Make a step, or several in one call where nobody wants to look in between; return how many."""
+        if self.fused is None:
+            self._update(block[0], slots)
+            return 1
+        made = len(self.rows)
+        most = self.total - made if self.validation is None else self.every - made % self.every
+        if any(getattr(callback, "looks_at_net", True) for callback in self.callbacks):
+            most = 1
+        flag = self.fused.play(block, most)
+        self._take_rows()
+        if flag == self.fused.OVERFLOW:
+            loss, norm = self.fused.losses[len(self.rows)], self.fused.norms[len(self.rows)]
+            self.safe.saved_for = len(self.rows)
+            indices = block[len(self.rows) - made]
+            self._overflowed(loss, norm, fetch(self.source, indices), indices)
+        if flag == self.fused.UNUSUAL:
+            self._update(block[len(self.rows) - made], slots)
+            self.fused.skip()
+        return len(self.rows) - made
+
+    def _take_rows(self) -> None:
+        """Record the fused steps that were made, also those of a call after which Ctrl-C came first."""
+        if self.fused is None:
+            return
+        first, end = len(self.rows), self.fused.made
+        if end > first:
+            columns = (self.fused.losses, self.fused.norms, self.fused.rates)
+            self.rows += zip(*(column[first:end].tolist() for column in columns), strict=True)
+            self.safe.saved_for = end - 1
 
     def _update(self, indices: Indices, slots: Slots) -> None:
         """Make one update, or none."""
@@ -221,10 +265,7 @@ class _Run:
         try:
             self.optimizer.update(parameters, gradients, slots, step)
         except DivergedError:
-            self._diverged(
-                f"an update beyond {self.net.dtype.name}, from loss {loss:.4g} and gradient norm {norm:.4g},",
-                loss, norm, batch, indices,
-            )  # fmt: skip
+            self._overflowed(loss, norm, batch, indices)
         self.rows.append((loss, norm, self.optimizer.rate(step)))
 
     def _evaluate(self) -> float | None:
@@ -238,10 +279,22 @@ class _Run:
         return loss
 
     def _tell(self, validation_loss: float | None) -> None:
-        loss, norm, rate = self.rows[-1]
-        event = Event(len(self.rows) - 1, self.total, loss, norm, rate, self.net, validation_loss)
-        for callback in self.callbacks:
-            callback(event)
+        """Call the callbacks for every step that was made since the last call."""
+        if self.callbacks:
+            for step in range(self.told, len(self.rows)):
+                loss, norm, rate = self.rows[step]
+                seen = validation_loss if step == len(self.rows) - 1 else None
+                event = Event(step, self.total, loss, norm, rate, self.net, seen)
+                for callback in self.callbacks:
+                    callback(event)
+                self.told = step + 1
+        self.told = len(self.rows)
+
+    def _overflowed(self, loss: float, norm: float, batch: Batch, indices: Indices) -> NoReturn:
+        self._diverged(
+            f"an update beyond {self.net.dtype.name}, from loss {loss:.4g} and gradient norm {norm:.4g},",
+            loss, norm, batch, indices,
+        )  # fmt: skip
 
     def _diverged(self, found: str, loss: float, norm: float, batch: Batch, indices: Indices) -> NoReturn:
         step = kept = len(self.rows)

@@ -1,4 +1,4 @@
-"""A dense layer over rows: the readout, and the linear path's lags. The register tile is that of the recurrent products.
+"""A dense layer over rows: the readout, and the linear path's lags, by the register tile of the recurrent products.
 
 Rows of A have K numbers at stride `lda`, rows of C have N numbers padded to VN vectors, at stride `ldc` = VN * lanes.
 """

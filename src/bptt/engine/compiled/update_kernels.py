@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 from llvmlite import ir
 
@@ -52,7 +52,9 @@ class NormKernel:
     lanes: int
     safe: tuple[float, float]
 
-    SLOTS = {name: k for k, name in enumerate(("control", "table", "tensors", "losses", "norms", "bound"))}
+    SLOTS: ClassVar[dict[str, int]] = {
+        name: k for k, name in enumerate(("control", "table", "tensors", "losses", "norms", "bound"))
+    }
 
     def load(self, kind: str) -> Kernel:
         """Return the kernel for a dtype ("float" or "double")."""
@@ -76,7 +78,9 @@ class UpdateKernel:
     formula: Formula
     slots: int
 
-    SLOTS = {name: k for k, name in enumerate(("control", "table", "tensors", "constants", "first", "rows"))}
+    SLOTS: ClassVar[dict[str, int]] = {
+        name: k for k, name in enumerate(("control", "table", "tensors", "constants", "first", "rows"))
+    }
 
     @property
     def columns(self) -> int:
