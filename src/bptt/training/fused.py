@@ -221,7 +221,8 @@ class _Batches:
                   "target": address(step.x), "target_t": B * D, "target_b": D}  # fmt: skip
         wide = 1 if step.classes else step.width
         targets = {"starts": address(resident.y_starts), "source": address(run.y),
-                   "width": 1 if step.classes else K, "T": resident.y_length, "target": address(step.y), "target_t": B * wide, "target_b": wide}  # fmt: skip
+                   "width": 1 if step.classes else K, "T": resident.y_length,
+                   "target": address(step.y), "target_t": B * wide, "target_b": wide}  # fmt: skip
         common = {"control": run.control.address, "B": B}
         return [
             (gather_kernel(kind), _arguments(GATHER, {**inputs, **common})),
