@@ -160,13 +160,13 @@ def core_probe(threads: int) -> Callable[[], float] | None:
 
 def others(sections, jobs, options, settings: Settings, results: Results, show) -> None:
     """Run the sections that race engines on something else than training."""
-    if "inference" in sections:
-        chosen = tuple(name for name in ("weather", "sine", "medium") if name in jobs)
-        run_inference(settings, results, show, chosen)
     if "streaming" in sections:
         run_streaming(settings, results, show)
     if "own" in sections:
         run_own(settings, results, show, ("own-1",) if options.quick else ("own-1", "own-32"))
+    if "inference" in sections:
+        chosen = tuple(name for name in ("weather", "sine", "medium") if name in jobs)
+        run_inference(settings, results, show, chosen)
 
 
 def single_figures(sections, results: Results) -> None:

@@ -8,6 +8,7 @@ from benchmarks.agreement import make_net, reference
 from benchmarks.bars import inference_key
 from benchmarks.engines import ENGINES
 from benchmarks.jobs import INFERENCE_JOBS, INFERENCE_ROWS, JOBS, OWN, STREAM, Arrays, Problem, make_problem
+from benchmarks.race import Race
 from benchmarks.results import Results, Row
 from benchmarks.timing import ratio
 from benchmarks.training import OURS, Entrants, Settings
@@ -45,9 +46,9 @@ def run_inference(
                 names = [title for title, _, _ in settings.peers("onnxruntime") if title in found.samples]
                 key = inference_key(settings.threads, name, cell)
                 if not found.is_valid:
-                    row.note += f"invalid: the machine did not give its cores in any of {found.lost} rounds. "
+                    row.note += f"{found.why_invalid}. "
                     results.invalid.append(key)
-                elif names:
+                if names and found.is_timed:
                     ours_took = found.samples[OURS]
                     results.measured[key] = min(ratio(found.samples[title], ours_took) for title in names)
             show(row)
@@ -66,9 +67,13 @@ def run_streaming(settings: Settings, results: Results, show: Show) -> None:
         for engine in ("onnxruntime", "pytorch"):
             entrants.add(ENGINES[engine][1], settings.workers.get((engine, settings.threads)), "stream", 1)
         if entrants.handles:
-            samples = entrants.race(settings, watched=False).samples
-            if OURS in samples:
-                results.measured[f"streaming step, hidden 32: {cell}"] = 1e6 * samples[OURS].median
+            found = entrants.race(settings, watched=False)
+            if OURS in found.samples:
+                key = f"streaming step, hidden 32: {cell}"
+                results.measured[key] = 1e6 * found.samples[OURS].median
+                if not found.is_valid:
+                    row.note += f"{found.why_invalid}. "
+                    results.invalid.append(key)
         show(row)
 
 
@@ -87,11 +92,19 @@ def run_own(settings: Settings, results: Results, show: Show, jobs: tuple[str, .
                 entrants.add(title, ours, kind, threads)
             entrants.add(LOOP, settings.workers.get(("pytorch", threads)), "loop", threads)
             if entrants.handles:
-                samples = entrants.race(settings, watched=False).samples
-                if {BUILT_IN, OWN_CELL} <= set(samples):
-                    key = f"own cell's time over the built-in one's: {cell}"
-                    results.worst(key, ratio(samples[OWN_CELL], samples[BUILT_IN]))
-                if {LOOP, OWN_CELL} <= set(samples) and OWN[name].B == 1:
-                    key = f"own cell against a PyTorch loop, hidden 64: {cell}"
-                    results.measured[key] = ratio(samples[LOOP], samples[OWN_CELL])
+                _record_own(row, entrants.race(settings, watched=False), results)
             show(row)
+
+
+def _record_own(row: Row, found: Race, results: Results) -> None:
+    """Keep the worst ratio to the built-in cell, and that to the loop of one sequence: the user's own experiments."""
+    samples, keys = found.samples, []
+    if {BUILT_IN, OWN_CELL} <= set(samples):
+        keys.append(f"own cell's time over the built-in one's: {row.cell}")
+        results.worst(keys[-1], ratio(samples[OWN_CELL], samples[BUILT_IN]))
+    if {LOOP, OWN_CELL} <= set(samples) and OWN[row.job].B == 1:
+        keys.append(f"own cell against a PyTorch loop, hidden 64: {row.cell}")
+        results.measured[keys[-1]] = ratio(samples[LOOP], samples[OWN_CELL])
+    if not found.is_valid:
+        row.note += f"{found.why_invalid}. "
+        results.invalid += keys

@@ -20,7 +20,7 @@ def row_text(row: Row) -> str:
     """Return the lines of one job: a heading, then each competitor."""
     title = f"{row.section}: {row.job} {row.cell}, {row.dtype}"
     lines = [title + (f", {row.threads} threads" if row.threads > 1 else "")]
-    if row.race is not None and row.race.is_valid:
+    if row.race is not None and row.race.is_timed:
         names = list(row.race.samples)
         ours = row.race.samples[names[0]]
         lines += [_competitor(name, row, ours) for name in names]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from statistics import median
 
-# One core's worth of work for one thread; above this a "one thread" run was none.
+# Processor time over elapsed time: above this times its threads a run had more cores than it may, ...
 MOST_CORES = 1.2
+# ... and below this it had to share its core with somebody else, and its time is not its own.
+LEAST_SHARE = 0.96
 
 
 @dataclass
@@ -25,15 +27,31 @@ class Samples:
     seconds: list[float] = field(default_factory=list)
     cores: list[float] = field(default_factory=list)
 
+    def add(self, seconds: float, cores: float) -> None:
+        """Take in one round."""
+        self.seconds.append(seconds)
+        self.cores.append(cores)
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether it had its core to itself in any round."""
+        return any(cores >= LEAST_SHARE for cores in self.cores)
+
+    @property
+    def counted(self) -> list[float]:
+        """The rounds in which it had its core to itself; all, where there is none."""
+        kept = [s for s, cores in zip(self.seconds, self.cores, strict=True) if cores >= LEAST_SHARE]
+        return kept or self.seconds
+
     @property
     def best(self) -> float:
         """The fastest round: on a shared machine the others measure the neighbours."""
-        return min(self.seconds)
+        return min(self.counted)
 
     @property
     def median(self) -> float:
         """The round in the middle."""
-        return median(self.seconds)
+        return median(self.counted)
 
     def is_within(self, threads: int) -> bool:
         """Whether no more cores were at work than `threads` may take."""
@@ -46,8 +64,8 @@ def ratio(peer: Samples, ours: Samples) -> float:
 
 
 def median_ratio(peer: Samples, ours: Samples) -> float:
-    """Return the median over the rounds of the ratio within a round."""
-    return median(p / o for p, o in zip(peer.seconds, ours.seconds, strict=True))
+    """Return how many times faster ours is in the round in the middle."""
+    return peer.median / ours.median
 
 
 def chunk_length(time_of: Callable[[int], float], budget: float, most: int = 1_000_000) -> int:
@@ -66,8 +84,3 @@ def chunk_length(time_of: Callable[[int], float], budget: float, most: int = 1_0
         if spent >= budget / 4 or steps >= most:
             return max(1, min(most, round(steps * budget / max(spent, 1e-9))))
         steps = min(most, steps * 4)
-
-
-def good_rounds(cores: Sequence[float], least: float) -> list[int]:
-    """Return the rounds in which the machine gave at least `least` cores."""
-    return [k for k, found in enumerate(cores) if found >= least]

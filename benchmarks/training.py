@@ -191,9 +191,10 @@ def _record(row: Row, settings: Settings, results: Results) -> None:
         for engine in ("pytorch", "jax")
     }
     if not row.race.is_valid:
-        row.note += f"invalid: the machine did not give two cores in any of {row.race.lost} rounds. "
-        results.invalid.extend(keys.values())
-        return
+        row.note += f"{row.race.why_invalid}. "
+        results.invalid += [*keys.values(), share_key(row.dtype, row.job, row.cell)]
+        if not row.race.is_timed:
+            return
     samples = row.race.samples
     for engine, key in keys.items():
         names = [name for name, _, _ in settings.peers(engine) if name in samples]

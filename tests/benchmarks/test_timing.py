@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+from itertools import cycle
+
 import pytest
 
 from benchmarks.jobs import JOBS, Job
 from benchmarks.race import LEAST_CORES, PATIENCE, race
 from benchmarks.roofline import Machine, inference_flops, step_flops, step_limit, weight_bytes
-from benchmarks.timing import Samples, chunk_length, median_ratio, ratio
+from benchmarks.timing import LEAST_SHARE, Samples, chunk_length, median_ratio, ratio
 
 
 def test_ratios_of_best_and_of_medians() -> None:
     ours = Samples([2.0, 1.0, 4.0], [1.0, 1.0, 1.0])
     peer = Samples([10.0, 9.0, 8.0], [1.0, 2.0, 1.9])
     assert ratio(peer, ours) == 8.0
-    assert median_ratio(peer, ours) == 5.0
+    assert median_ratio(peer, ours) == 4.5
     assert (peer.best, peer.median) == (8.0, 9.0)
+
+
+def test_rounds_in_which_the_core_was_shared_do_not_count() -> None:
+    shared = Samples([5.0, 3.0, 4.0], [1.0, LEAST_SHARE - 0.01, 0.99])
+    assert (shared.best, shared.median, shared.is_quiet) == (4.0, 4.5, True)
+    never = Samples([5.0, 3.0], [0.5, 0.6])
+    assert (never.best, never.is_quiet) == (3.0, False)
 
 
 def test_a_run_on_more_cores_than_allowed_is_seen() -> None:
@@ -75,15 +84,15 @@ def test_one_sequence_is_bound_by_reading() -> None:
 class FakeHandle:
     """Takes note of when it is asked."""
 
-    def __init__(self, name: str, log: list[str], seconds: float) -> None:
-        self.name, self.log, self.seconds = name, log, seconds
+    def __init__(self, name: str, log: list[str], seconds: float, cores: tuple[float, ...] = (1.0,)) -> None:
+        self.name, self.log, self.seconds, self.cores = name, log, seconds, cycle(cores)
 
     def warm_up(self, budget: float) -> None:
         self.log.append(f"warm {self.name} {budget:g}")
 
     def measure(self) -> tuple[float, float]:
         self.log.append(self.name)
-        return self.seconds, 1.0
+        return self.seconds, next(self.cores)
 
 
 def test_competitors_take_turns() -> None:
@@ -92,6 +101,21 @@ def test_competitors_take_turns() -> None:
     assert log == ["warm a 0.5", "warm b 0.5", "a", "b", "a", "b", "a", "b"]
     assert found.is_valid
     assert found.samples["b"].seconds == [1.0] * 3
+
+
+def test_a_disturbed_engine_gets_another_try() -> None:
+    log: list[str] = []
+    found = race({"a": FakeHandle("a", log, 2.0, (0.5, 0.7, 1.0))}, rounds=2, budget=0.1)
+    assert log[1:] == ["a"] * 6
+    assert found.samples["a"].cores == [1.0, 1.0]
+    assert found.is_valid
+
+
+def test_an_engine_that_never_has_its_core_makes_the_race_invalid() -> None:
+    found = race({"a": FakeHandle("a", [], 2.0, (0.5, 0.7, 0.6))}, rounds=2, budget=0.1)
+    assert found.samples["a"].cores == [0.7, 0.7]
+    assert (found.is_timed, found.is_valid) == (True, False)
+    assert found.why_invalid == "invalid: never a core to itself had a"
 
 
 def test_rounds_without_the_cores_do_not_count() -> None:
@@ -104,4 +128,6 @@ def test_rounds_without_the_cores_do_not_count() -> None:
 def test_a_machine_that_never_gives_its_cores_makes_the_race_invalid() -> None:
     found = race({"a": FakeHandle("a", [], 2.0)}, rounds=2, budget=0.1, probe=lambda: 1.0)
     assert found.lost == 2 * PATIENCE
+    assert not found.is_timed
     assert not found.is_valid
+    assert found.why_invalid == "invalid: the machine gave fewer than 1.8 cores in all of 6 rounds"
