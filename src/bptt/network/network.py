@@ -20,6 +20,7 @@ from bptt.network.generate import generate
 from bptt.network.records import Gradients, LossGradients, Pass, State
 from bptt.network.recurrent import Recurrent, check_filled
 from bptt.network.steps import IdleSteps, step_gradients
+from bptt.network.stream import Stream
 from bptt.network.summary import summarise
 from bptt.network.weights import step_weights
 
@@ -310,6 +311,26 @@ class Network(Design):
             With readout "every" the state is carried on; with "last" the window slides on, as it was trained.
         """
         return generate(self, self.parameters, self.forward, x0, check_whole("steps", steps))
+
+    def stream(
+        self,
+        streams: int = 1,
+        state: Mapping[str, npt.ArrayLike] | None = None,
+        *,
+        y_start: npt.ArrayLike | None = None,
+    ) -> Stream:
+        """Return a `Stream`, which keeps a state and predicts row by row; see docs/streaming.md.
+
+        Parameters
+        ----------
+        streams : int
+            S, how many advance together.
+        state : mapping of state name to array_like (L, S, H), optional
+            As for `forward`.
+        y_start : array_like (S, K), optional
+            As for `forward`.
+        """
+        return Stream(self, streams, state, y_start)
 
     def summary(self) -> str:
         """Return a table of the parameters and the path of a number through the network."""

@@ -4,7 +4,8 @@ See docs/engine.md. It offers what `bptt.engine.reference` offers, for float32 a
 """
 
 from bptt.engine.compiled.passes import CompiledTape, backward, forward
+from bptt.engine.compiled.stream_runner import CompiledStream
 
 NAME = "compiled"
 
-__all__ = ["NAME", "CompiledTape", "backward", "forward"]
+__all__ = ["NAME", "CompiledStream", "CompiledTape", "backward", "forward"]
