@@ -239,25 +239,30 @@ class Stream:
 
     def _numbers(self, name: str, value: object, shape: Shape) -> Array:
         """Return an array of the stated shape, contiguous and in the network's dtype."""
-        # A number beyond the range of float32 becomes infinite, which is refused with its place.
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore"):  # as in `_converted`
             array = check_array(name, value, shape, dtype=self._dtype)
-        if array.dtype.kind == "c":
-            raise InvalidType(f"{name} must hold real numbers. Got dtype {array.dtype}")
+        _check_real(name, array)
         return np.require(array, requirements=["C", "A"])
 
     def _converted(self, x_t: object) -> Array:
-        """Return a row as the fast path of `step` takes it."""
+        """Take over a row that is not what `step` takes at once."""
         if x_t is None and not self._net.input_size:
             return self._x
-        symbols = "D" if self.streams == 1 else "SD"
-        return self._numbers("x_t", x_t, list(zip(symbols, self._shape, strict=True)))
+        if type(x_t) is np.ndarray and x_t.shape == self._shape and x_t.dtype.kind in "fiub":
+            array = x_t  # another dtype than the network's: the common case
+        else:
+            symbols = "D" if self.streams == 1 else "SD"
+            array = check_array("x_t", x_t, list(zip(symbols, self._shape, strict=True)))
+            _check_real("x_t", array)
+        # A number beyond the range of float32 becomes infinite and is refused with its place.
+        with np.errstate(over="ignore"):
+            self._x[...] = array
+        return self._x
 
     def _checked_state(self, state: Mapping[str, npt.ArrayLike]) -> State:
         found = self._net.recurrent.check_state("state", state, self.streams, self._dtype)
         for name, array in (found or {}).items():
-            if array.dtype.kind == "c":
-                raise InvalidType(f"state[{name!r}] must hold real numbers. Got dtype {array.dtype}")
+            _check_real(f"state[{name!r}]", array)
             _check_finite(f"state[{name!r}]", array)
         return found or {}
 
@@ -273,6 +278,11 @@ class Stream:
             f"{name} must be finite: the state would never forget it. Got {x[s, t, d]} in {', '.join(places)}: "
             "fill the gap before it gets here"
         )
+
+
+def _check_real(name: str, array: Array) -> None:
+    if array.dtype.kind == "c":
+        raise InvalidType(f"{name} must hold real numbers. Got dtype {array.dtype}")
 
 
 def _check_finite(name: str, array: Array) -> None:

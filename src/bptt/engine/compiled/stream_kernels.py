@@ -20,7 +20,7 @@ from bptt.engine.compiled.target import host
 
 
 def emit_stream_module(layout: StreamLayout, kind: str, activation: str, prefix: str = "") -> Any:
-    """Return a module with ``pack(a layer's arguments)`` and ``advance(arguments)``.
+    """Return a module with ``pack_layer(a layer's arguments)`` and ``advance(arguments)``.
 
     `advance` returns 1, and has then changed nothing, where a number of x is not finite.
     """
@@ -28,7 +28,7 @@ def emit_stream_module(layout: StreamLayout, kind: str, activation: str, prefix:
     lanes = lanes_of(kind, target)
     module = new_module("bptt_stream")
     products = StreamProducts(module, lanes, target)
-    _emit_pack(module, f"{prefix}pack", lanes, layout, products)
+    _emit_pack(module, f"{prefix}pack_layer", lanes, layout, products)
     _emit_advance(module, f"{prefix}advance", lanes, layout, products, activation)
     return module
 

@@ -75,8 +75,8 @@ class StreamSizes:
 
     @property
     def tile(self) -> int:
-        """Streams that run together."""
-        return min(self.S, TILE)
+        """Streams that run together: tiles as equal as can be."""
+        return -(-self.S // -(-self.S // TILE))
 
     def counts(self) -> dict[str, int]:
         """Numbers in each array of the stream's own."""

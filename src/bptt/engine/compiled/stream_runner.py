@@ -210,13 +210,13 @@ class CompiledStream:
 
 @lru_cache(maxsize=256)
 def find_functions(layout: StreamLayout, kind: str, activation: str) -> tuple[Function, Function, Function]:
-    """Return ``pack``, and ``advance`` twice: with the interpreter's lock kept, and given away meanwhile."""
+    """Return ``pack_layer``, and ``advance`` twice: with the interpreter's lock kept, and given away meanwhile."""
     kernels = load_kernels(
         f"stream, {kind}, {activation}\n{layout.text}",
-        ("pack", "advance"),
+        ("pack_layer", "advance"),
         lambda prefix: emit_stream_module(layout, kind, activation, prefix),
     )
-    pack, advance = (ctypes.cast(kernels[name], ctypes.c_void_p).value for name in ("pack", "advance"))  # type: ignore[arg-type]  # they are ctypes' functions
+    pack, advance = (ctypes.cast(kernels[name], ctypes.c_void_p).value for name in ("pack_layer", "advance"))  # type: ignore[arg-type]  # they are ctypes' functions
     keeping = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_void_p)
     giving = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)
     assert pack is not None
