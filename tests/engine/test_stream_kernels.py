@@ -100,7 +100,7 @@ def test_a_row_in_the_callers_memory_is_written_and_no_more(rng: np.random.Gener
 
 def test_float32_kernels_hold_no_double_precision() -> None:
     cells = (get_cell("lstm_peephole"), *(cls() for cls in OWN))
-    for cell, activation in zip(cells, cycle(ACTIVATIONS)):  # noqa: B905  # without end
+    for cell, activation in zip(cells, cycle(ACTIVATIONS)):  # without end
         text = str(optimise(emit_stream_module(StreamLayout(Layout.of(cell)), "float", activation)))
         assert not re.search(r"\bdouble\b", text)
         assert "<" in text

@@ -89,7 +89,7 @@ def _not_finite(e: StreamFrame, array: Value, count: Value) -> Value:
     with e.loop(e.integer(0), count, e.integer(e.lanes.count)) as i:
         several = e.load_masked(e.at(array, i), e.below(i, count))
         e.write(e.fma(several, e.const(0), e.read(sums, e.lanes.vector)), sums)
-    total = e.total(e.read(sums, e.lanes.vector))
+    total = e.fold(e.read(sums, e.lanes.vector), "sum")
     return e.b.fcmp_unordered("uno", total, total)
 
 

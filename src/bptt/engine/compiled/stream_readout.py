@@ -55,7 +55,7 @@ def _sums(e: StreamFrame, h: Value, stream: Value) -> None:
             rows = e.at(e.pointer("rows"), e.times(stream, e.number("row")))
             with e.loop(e.integer(0), seen, lanes) as i:
                 _add(e, e.load(e.at(rows, i)), e.load(e.at(weights, i)), sums)
-        total = e.total(e.read(sums, e.lanes.vector))
+        total = e.fold(e.read(sums, e.lanes.vector), "sum")
         bias = e.load_scalar(e.at(e.pointer("readout_bias"), k))
         e.store(e.b.fadd(total, bias), e.at(e.pointer("a_y"), k))
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from bptt.cells.protocol import Cell
 from bptt.engine.compiled.kernels import lanes_of
 from bptt.engine.compiled.layout import Layout
-from bptt.engine.compiled.machine_code import load_kernels
+from bptt.engine.compiled.machine_code import kernel_address, load_kernels
 from bptt.engine.compiled.stream_kernels import emit_stream_module
 from bptt.engine.compiled.stream_layout import HEAD, HEAD_SLOTS, StreamLayout, StreamSizes, places
 from bptt.engine.compiled.target import host
@@ -216,9 +216,7 @@ def find_functions(layout: StreamLayout, kind: str, activation: str) -> tuple[Fu
         ("pack_layer", "advance"),
         lambda prefix: emit_stream_module(layout, kind, activation, prefix),
     )
-    pack, advance = (ctypes.cast(kernels[name], ctypes.c_void_p).value for name in ("pack_layer", "advance"))  # type: ignore[arg-type]  # they are ctypes' functions
+    pack, advance = (kernel_address(kernels[name]) for name in ("pack_layer", "advance"))
     keeping = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_void_p)
     giving = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)
-    assert pack is not None
-    assert advance is not None
     return keeping(pack), keeping(advance), giving(advance)
