@@ -68,7 +68,7 @@ def test_memory_is_not_overrun(
 
 def test_arrays_in_memory_keep_to_their_places(rng: np.random.Generator) -> None:
     # What lies behind an array is the next one's, or padding: padding that is never read may hold anything.
-    for settings in ({"linear_lags": 3}, {"feedback": True, "inputs": D + K}):
+    for settings in ({"linear_lags": 5}, {"linear_lags": 2}, {"feedback": True, "inputs": D + K}):
         net, _ = make_pair("gru_reset_before", rng, stack={"num_layers": 2}, readout="every", **settings)
         plain, dirty = net.stream(5), net.stream(5)
         runner = dirty._runner
@@ -80,6 +80,9 @@ def test_arrays_in_memory_keep_to_their_places(rng: np.random.Generator) -> None
         x = draw(rng, 5, T, D)
         np.testing.assert_array_equal(dirty.push(x), plain.push(x))
         assert np.isnan(runner._block[~used]).all()
+        # Behind a stream's newest rows whole vectors are read: nothing may get there.
+        rows = runner._part("rows").reshape(5, -1)
+        assert (rows[:, runner.rows[0].size :] == 0).all()
 
 
 def test_a_row_in_the_callers_memory_is_written_and_no_more(rng: np.random.Generator) -> None:
