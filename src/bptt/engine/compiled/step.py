@@ -1,7 +1,7 @@
 """One training step of a network as a list of compiled calls: forward, loss and backward on memory that stays.
 
-`Network.loss_and_gradients` plays the list once; `bptt.training.train` plays it many times in one call, with what
-draws the batch before it and what updates the parameters behind it. The bits are therefore the same.
+`Network.loss_and_gradients` plays the list once; `training_steps` plays it many times in one call, with what draws the
+batch before it and what updates the parameters behind it. The bits are therefore the same.
 """
 
 from __future__ import annotations
@@ -12,72 +12,46 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bptt.engine import get_engine
-from bptt.engine.choice import Engine
-from bptt.losses import CrossEntropy, Loss
+from bptt.engine.compiled.call_list import Call, CallList, Control
+from bptt.engine.compiled.dense_calls import DenseCalls, padded
+from bptt.engine.compiled.layer_calls import LayerCalls, Rows
+from bptt.engine.compiled.loss_kernels import (
+    CLASSES,
+    PointwiseHead,
+    cross_entropy_kernel,
+    pointwise_kernel,
+)
+from bptt.engine.compiled.route import KINDS
+from bptt.engine.compiled.row_kernels import COPY, row_kernels
+from bptt.engine.compiled.workspace import ALIGNMENT, address, new_block
+from bptt.engine.step_design import StepDesign
+from bptt.engine.tape import Array
+from bptt.losses import CrossEntropy
 from bptt.losses.cross_entropy import check_labels
-from bptt.losses.pointwise import Pinball, Pointwise
-from bptt.network.design import Design
-
-Array = npt.NDArray[Any]
+from bptt.losses.pointwise import Pointwise
 
 
-def can_step(net: Design, parameters: Mapping[str, Array]) -> bool:
-    """Return whether the network's steps can be compiled as a whole.
-
-    They can for stacks that run forward in time, on the compiled engine, with a loss of `bptt.losses`. Feedback,
-    both directions, dropout, constraints and learned initial states go layer by layer.
-    """
-    stack = net.recurrent
-    return (
-        _is_compiled(get_engine(stack.engine))
-        and net.dtype in (np.float32, np.float64)
-        and stack.direction == "forward"
-        and stack.constraint is None
-        and not (stack.dropout or net.feedback or net.learned_initial_state)
-        and _known(net.loss)
-        and all(p.dtype == net.dtype and p.flags.c_contiguous and p.size for p in parameters.values())
-    )
-
-
-def _is_compiled(engine: Engine) -> bool:
-    return engine.NAME == "compiled"
-
-
-def _known(loss: Loss) -> bool:
-    if isinstance(loss, CrossEntropy):
-        return type(loss) is CrossEntropy
-    own = (Pointwise._rows, Pinball._rows)  # whether a subclass computes something else
-    return isinstance(loss, Pointwise) and type(loss)._rows in own
-
-
-class Step:
+class CompiledStep:
     """Forward, loss and backward of one batch size and length.
 
     Parameters
     ----------
-    net : Design
+    design : StepDesign
     parameters : mapping of name to ndarray
         Live arrays; `gradients` has the same names.
     B, T : int
     """
 
-    def __init__(self, net: Design, parameters: Mapping[str, Array], B: int, T: int) -> None:
-        from bptt.engine.compiled.call_list import CallList, Control
-        from bptt.engine.compiled.dense_calls import padded
-        from bptt.engine.compiled.layer_calls import Rows
-        from bptt.engine.compiled.workspace import address, new_block
+    def __init__(self, design: StepDesign, parameters: Mapping[str, Array], B: int, T: int) -> None:
 
-        self.net, self.parameters = net, dict(parameters)
-        self.settings = _settings(net)
-        self.B, self.T, self.dtype = B, T, net.dtype
-        self.every = net.readout == "every"
-        self.classes = isinstance(net.loss, CrossEntropy)
+        self.design, self.parameters = design, dict(parameters)
+        self.B, self.T, self.dtype, self.every = B, T, design.dtype, design.every
+        self.classes = isinstance(design.loss, CrossEntropy)
         self.rows = B * T if self.every else B
-        K = net.output_size
+        K = design.output_size
         self.width = padded(K, self.dtype)
         self.gradients, self.gradient_block = _beside(self.parameters, self.dtype)
-        self.x = new_block(T * B * net.input_size, self.dtype).reshape(T, B, net.input_size)
+        self.x = new_block(T * B * design.input_size, self.dtype).reshape(T, B, design.input_size)
         self.sums = self._zeros(self.rows, self.width)
         self.y_hat = self._zeros(self.rows, self.width)
         self.y = np.zeros(self.rows, np.int64) if self.classes else self._zeros(self.rows, self.width)
@@ -90,7 +64,6 @@ class Step:
         self._uniform = False
 
     def _zeros(self, *shape: int) -> Array:
-        from bptt.engine.compiled.workspace import new_block
 
         block = new_block(int(np.prod(shape)), self.dtype)
         block[:] = 0
@@ -99,23 +72,17 @@ class Step:
     # ---------------------------------------------------------------- the list
 
     def _build(self) -> None:
-        from bptt.engine.compiled.call_list import Call
-        from bptt.engine.compiled.dense_calls import DenseCalls
-        from bptt.engine.compiled.layer_calls import LayerCalls, Rows
-        from bptt.engine.compiled.workspace import address
 
-        net, stack = self.net, self.net.recurrent
-        T, B, H, D = self.T, self.B, stack.hidden_size, net.input_size
-        size = self.dtype.itemsize
+        design, T, B, H = self.design, self.T, self.B, self.design.hidden_size
         calls: list[Call] = []
         layers: list[LayerCalls] = []
-        x, width = address(self.x), D
-        for k, prefix in enumerate(stack.prefixes):
+        x, width = address(self.x), design.input_size
+        for k, prefix in enumerate(design.prefixes):
             own, found = (_part(arrays, prefix) for arrays in (self.parameters, self.gradients))
-            layer = LayerCalls(stack.cell, own, found, x, (T, B, width))
+            layer = LayerCalls(design.cell, own, found, x, (T, B, width))
             calls += layer.calls("pack_forward", "forward_rows")
             layers.append(layer)
-            if k < len(stack.prefixes) - 1:
+            if k < len(design.prefixes) - 1:
                 h = layer.outputs
                 x, width = h.address, H
                 if h.stride != H:
@@ -126,7 +93,7 @@ class Step:
         top = layers[-1]
         features = top.outputs if self.every else top.last_output
         b = self.parameters.get("readout.b_y")
-        self._no_bias = np.zeros(net.output_size, self.dtype)
+        self._no_bias = np.zeros(design.output_size, self.dtype)
         readout = DenseCalls(
             features, self.parameters["readout.W_hy"], self.gradients["readout.W_hy"], self._sum_rows,
             self._no_bias if b is None else b, None if b is None else self.gradients["readout.b_y"],
@@ -154,12 +121,8 @@ class Step:
                 below.read_upstream(layer.input_gradient)
                 calls += below.calls("pack_backward")
         self.calls = tuple(calls)
-        assert size == self.x.itemsize
 
     def _copy(self, source: Any, N: int, target: Any, kept: object) -> Any:
-        from bptt.engine.compiled.call_list import Call
-        from bptt.engine.compiled.route import KINDS
-        from bptt.engine.compiled.row_kernels import COPY, row_kernels
 
         arguments = np.zeros(len(COPY), np.int64)
         values = {"M": source.count, "N": N, "source": source.address, "lds": source.stride,
@@ -170,11 +133,7 @@ class Step:
 
     def _linear(self) -> list[Any]:
         """Return the linear path: one product a lag, newest first."""
-        from bptt.engine.compiled.dense_calls import DenseCalls
-        from bptt.engine.compiled.layer_calls import Rows
-        from bptt.engine.compiled.workspace import address
-
-        lags, D, B, T = self.net.linear_lags, self.net.input_size, self.B, self.T
+        lags, D, B, T = self.design.linear_lags, self.design.input_size, self.B, self.T
         if not lags:
             return []
         W, dW = self.parameters["linear.W_xy"], self.gradients["linear.W_xy"]
@@ -191,16 +150,11 @@ class Step:
 
     def _base(self) -> list[Any]:
         """Return what picks the values whose change is predicted."""
-        from bptt.engine.compiled.call_list import Call
-        from bptt.engine.compiled.route import KINDS
-        from bptt.engine.compiled.row_kernels import COPY, row_kernels
-        from bptt.engine.compiled.workspace import address
-
-        if self.net.change_of is None:
+        if self.design.change_of is None:
             return []
-        D = self.net.input_size
+        D = self.design.input_size
         self._base_array = self._zeros(self.rows, self.width)
-        columns = np.array(self.net.change_of, np.int64)
+        columns = np.array(self.design.change_of, np.int64)
         first = 0 if self.every else (self.T - 1) * self.B * D
         arguments = np.zeros(len(COPY), np.int64)
         values = {"M": self.rows, "N": len(columns), "source": address(self.x) + first * self.dtype.itemsize,
@@ -211,36 +165,27 @@ class Step:
         return [Call(row_kernels(KINDS[self.dtype])["pick_columns"], arguments, columns)]
 
     def _loss(self) -> Any:
-        from bptt.engine.compiled.call_list import Call
-        from bptt.engine.compiled.loss_kernels import (
-            CLASSES,
-            PointwiseHead,
-            cross_entropy_kernel,
-            pointwise_kernel,
-        )
-        from bptt.engine.compiled.route import KINDS
-        from bptt.engine.compiled.workspace import address
 
-        net, kind = self.net, KINDS[self.dtype]
+        design, kind = self.design, KINDS[self.dtype]
         values = {"control": self.control.address, "sums": address(self.sums), "y_hat": address(self.y_hat),
                   "scales": address(self.scales), "losses": address(self.losses)}  # fmt: skip
         kept: list[Array] = []
-        if isinstance(net.loss, CrossEntropy):
+        if isinstance(design.loss, CrossEntropy):
             slots, kernel = CLASSES, cross_entropy_kernel(kind)
-            values |= {"M": self.rows, "N": net.output_size, "ldc": self.width, "labels": address(self.y)}
+            values |= {"M": self.rows, "N": design.output_size, "ldc": self.width, "labels": address(self.y)}
         else:
-            assert isinstance(net.loss, Pointwise)
-            head = PointwiseHead(net.output_activation, net.loss.formula, net.change_of is not None)
+            assert isinstance(design.loss, Pointwise)
+            head = PointwiseHead(design.activation, design.loss.formula, design.change_of is not None)
             slots, kernel = head.slots, pointwise_kernel(head, kind)
             values |= {"count": self.sums.size, "y": address(self.y)}
-            if net.change_of is not None:
-                kept.append(np.full(1, net.change_scale, self.dtype))
+            if design.change_of is not None:
+                kept.append(np.full(1, design.change_scale, self.dtype))
                 values |= {"base": address(self._base_array), "change_scale": address(kept[0])}
             for name, constants in zip(
-                head.constants, net.loss.output_constants(net.output_size), strict=True
+                head.constants, design.loss.output_constants(design.output_size), strict=True
             ):
                 spread = self._zeros(self.rows, self.width)
-                spread[:, : net.output_size] = constants
+                spread[:, : design.output_size] = constants
                 kept.append(spread)
                 values[name] = address(spread)
         arguments = np.zeros(len(slots), np.int64)
@@ -251,18 +196,16 @@ class Step:
 
     # ---------------------------------------------------------------- playing it
 
-    def fits(self, net: Design, parameters: Mapping[str, Array]) -> bool:
+    def fits(self, design: StepDesign, parameters: Mapping[str, Array]) -> bool:
         """Whether the list still belongs to these live arrays and settings."""
         return (
             len(parameters) == len(self.parameters)
             and all(parameters.get(name) is p for name, p in self.parameters.items())
-            and _settings(net) == self.settings
+            and design == self.design
         )
 
     def share(self, control: Any, losses: Array) -> None:
         """Let the loss be written at the step that `control` counts."""
-        from bptt.engine.compiled.workspace import address
-
         self.control, self.losses = control, losses
         self._loss_arguments[self._loss_slots["control"]] = control.address
         self._loss_arguments[self._loss_slots["losses"]] = address(losses)
@@ -271,9 +214,9 @@ class Step:
         """Set each row's share of the loss; weights as for `Loss.scales`."""
         if weights is None and self._uniform:
             return
-        K = self.net.output_size
+        K = self.design.output_size
         shape = (self.B, self.T, K) if self.every else (self.B, K)
-        scales = self.net.loss.scales(shape, weights).T.reshape(self.rows)
+        scales = self.design.loss.scales(shape, weights).T.reshape(self.rows)
         if self.classes:
             self.scales[:] = scales
         else:
@@ -282,7 +225,7 @@ class Step:
 
     def set_targets(self, y: npt.ArrayLike, weights: npt.ArrayLike | None) -> None:
         """Take the targets of a batch, batch first."""
-        K, loss = self.net.output_size, self.net.loss
+        K, loss = self.design.output_size, self.design.loss
         shape = (self.B, self.T, K) if self.every else (self.B, K)
         checked = loss.check_targets(y, shape, self.dtype)
         self.set_scales(weights)
@@ -307,7 +250,7 @@ class Step:
 
     def predictions(self) -> Array:
         """Return a copy of y_hat, batch first."""
-        K = self.net.output_size
+        K = self.design.output_size
         if self.every:
             return self.y_hat.reshape(self.T, self.B, self.width)[..., :K].transpose(1, 0, 2).copy()
         return self.y_hat[:, :K].copy()
@@ -321,24 +264,18 @@ class Step:
     def final_state(self) -> dict[str, Array]:
         """Return the state after the last step, each (L, B, H)."""
         return {
-            name: np.stack([layer.final(name) for layer in self.layers]) for name in self.net.recurrent.states
+            name: np.stack([layer.final(name) for layer in self.layers])
+            for name in self.design.cell.plan.states
         }
 
     def initial_gradient(self) -> dict[str, Array]:
         """Return dL/d(initial state), each (L, B, H)."""
-        names = self.net.recurrent.states
+        names = self.design.cell.plan.states
         return {name: np.stack([layer.initial_gradient(name) for layer in self.layers]) for name in names}
-
-
-def _settings(net: Design) -> tuple[object, ...]:
-    change = None if net.change_of is None else tuple(net.change_of)
-    return (net.readout, net.loss, net.output_activation, change, net.change_scale, net.linear_lags)
 
 
 def _beside(parameters: Mapping[str, Array], dtype: np.dtype[Any]) -> tuple[dict[str, Array], Array]:
     """Return arrays of the parameters' shapes that lie in one block, and the block."""
-    from bptt.engine.compiled.workspace import ALIGNMENT, new_block
-
     align = ALIGNMENT // dtype.itemsize
     starts, end = {}, 0
     for name, p in parameters.items():
