@@ -21,6 +21,12 @@ from bptt.engine.compiled.workspace import ALIGNMENT
 
 # Rows that run through all steps together: their states should stay in the second cache beside the weights.
 TILE = 64
+# The same where there is enough work for several threads.
+SHARED_TILE = 32
+# Arithmetic worth sharing, in operations for each lane of the machine: about 150 microseconds of one core.
+WORTH = 1_500_000
+# Vector operations that a column's elementwise kernel takes, roughly.
+ELEMENTWISE = 30
 
 KINDS = {np.dtype(np.float32): "float", np.dtype(np.float64): "double"}
 
@@ -62,6 +68,10 @@ class Route:
     backward: Region
     parameter_slots: tuple[tuple[str, int], ...]
     kernels: dict[str, Kernel]
+    forward_own: Region  # what a second thread needs for itself
+    backward_own: Region
+    splits: dict[str, tuple[int, int, int]]  # kernel: slot of its range, least step, end of the range
+    work: dict[str, int]  # kernel: arithmetic operations
 
 
 @lru_cache(maxsize=512)
@@ -83,11 +93,15 @@ def find_route(
     """
     layout, target = _layout(cell), host()
     T, B, D = shape
+    tall, lanes = target.heights[0], lanes_of(KINDS[dtype], target).count
+    work = _work(layout, shape, -(-H // lanes) * lanes)
     # Tiles of one size, a whole number of register tiles: how work is cut depends on the problem alone.
-    tall = target.heights[0]
-    tile = B if B <= TILE else -(-B // -(-B // TILE) // tall) * tall
-    lanes = lanes_of(KINDS[dtype], target).count
+    tiles = -(-B // TILE)
+    if work["forward_rows"] >= WORTH * lanes:
+        tiles = max(-(-B // SHARED_TILE), min(4, -(-B // tall)))
+    tile = B if tiles <= 1 else -(-B // tiles // tall) * tall
     sizes = Sizes(T, B, D, H, lanes, target.panel, max(tile, 1), states, saved)
+    splits = _splits(layout, sizes, tall)
     weights = ((name, layout.slots[f"weight:{name}"]) for name in layout.plan.weights)
     vectors = ((name, layout.slots[f"own:{name}"]) for name in layout.plan.vectors)
     return Route(
@@ -95,13 +109,45 @@ def find_route(
         sizes=sizes,
         dtype=dtype,
         ragged=ragged,
-        opening=_opening(layout, sizes),
+        opening=_opening(layout, sizes, splits),
         tape=_region(layout, sizes, dtype, layout.tape_arrays),
         forward=_region(layout, sizes, dtype, layout.forward_arrays),
         backward=_region(layout, sizes, dtype, layout.backward_arrays, layout.zeroed_arrays),
         parameter_slots=(*weights, ("b_h", layout.slots["b_h"]), *vectors),
         kernels=get_kernels(layout, KINDS[dtype], ragged=ragged),
+        forward_own=_region(layout, sizes, dtype, layout.forward_own),
+        backward_own=_region(layout, sizes, dtype, layout.backward_own),
+        splits=splits,
+        work=work,
     )
+
+
+def _work(layout: Layout, shape: tuple[int, int, int], P: int) -> dict[str, int]:
+    """Arithmetic operations of the kernels that can be shared."""
+    T, B, D = shape
+    x = sum(2 * D * run.count * P for runs in layout.runs for run in runs if run.kind == "x")
+    h = sum(2 * P * run.count * P for runs in layout.runs for run in runs if run.kind != "x")
+    elementwise = ELEMENTWISE * P * sum(len(stage.columns) for stage in layout.plan.stages)
+    return {
+        "forward_rows": T * B * (x + h + elementwise),
+        "backward_rows": T * B * (h + elementwise),
+        "weight_gradients": T * B * (x + h),
+        "input_gradient": T * B * x,
+    }
+
+
+def _splits(layout: Layout, sizes: Sizes, tall: int) -> dict[str, tuple[int, int, int]]:
+    """Where a kernel reads its range, the least step that keeps register tiles whole, and the range's end."""
+    groups = sum(
+        -(-(sizes.D if run.kind == "x" else sizes.H) // tall) for runs in layout.runs for run in runs
+    )
+    rows = (layout.slots["first_row"], sizes.tile, sizes.B)
+    return {
+        "forward_rows": rows,
+        "backward_rows": rows,
+        "weight_gradients": (layout.slots["first_group"], 1, groups),
+        "input_gradient": (layout.slots["first_line"], 8 * tall, sizes.T * sizes.B),
+    }
 
 
 @lru_cache(maxsize=256)
@@ -122,14 +168,17 @@ def _region(
     )
 
 
-def _opening(layout: Layout, sizes: Sizes) -> npt.NDArray[np.int64]:
+def _opening(
+    layout: Layout, sizes: Sizes, splits: dict[str, tuple[int, int, int]]
+) -> npt.NDArray[np.int64]:
     arguments = np.zeros(len(layout.slots), np.int64)
     values = {
-        "first_row": 0, "end_row": sizes.B,
         "T": sizes.T, "B": sizes.B, "D": sizes.D, "H": sizes.H,
         "V": sizes.V, "P": sizes.V * sizes.lanes, "VX": sizes.VX, "PX": sizes.VX * sizes.lanes,
         "tile": sizes.tile, "ring": -1 if sizes.all_states else 1, "keep": int(sizes.all_saved),
     }  # fmt: skip
     for name, value in values.items():
         arguments[layout.slots[name]] = value
+    for slot, _, end in splits.values():
+        arguments[slot + 1] = end  # from 0: one call does it all
     return arguments

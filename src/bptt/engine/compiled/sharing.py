@@ -1,0 +1,78 @@
+"""Which kernels of a call several threads share, and how their work is cut."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from bptt.engine.compiled.machine_code import Kernel
+from bptt.engine.compiled.route import WORTH, Region, Route
+from bptt.engine.compiled.team import Phase, run_together
+from bptt.engine.compiled.workspace import Array, address
+from bptt.engine.threads import get_threads
+
+# Pieces for each thread where work can be cut at will: the last ones then even out what the cores are slower or faster.
+PIECES = 2
+
+
+def count_members(route: Route, kernels: Sequence[str]) -> int:
+    """Return how many threads should run these kernels: decided by the amount of work, never by timing."""
+    most = max((_pieces(route, kernel) for kernel in kernels), default=1)
+    return 1 if most == 1 else min(get_threads(), most)
+
+
+def run_shared(
+    route: Route, kernels: Sequence[str], members: int, arguments: npt.NDArray[np.int64], own: Region, block: Array
+) -> None:
+    """Run kernels in order, the large ones shared.
+
+    Parameters
+    ----------
+    members : int
+        At least 2.
+    own, block : Region, ndarray
+        The arrays that each thread has for itself, and room for those of every member but the first.
+    """
+    shared = [k for k, kernel in enumerate(kernels) if _pieces(route, kernel) > 1]
+    if not shared:
+        _run(route, kernels, arguments)
+        return
+    first, last = shared[0], shared[-1] + 1
+    while first and kernels[first - 1] not in route.splits:
+        first -= 1  # a short kernel is run by whoever comes first, while the others wake up
+    _run(route, kernels[:first], arguments)
+    table = np.repeat(arguments[None], members, axis=0)
+    for k in range(1, members):
+        table[k, own.slots] = own.starts + address(block[(k - 1) * own.count :])
+    run_together([_phase(route, kernel, members) for kernel in kernels[first:last]], table, [block])
+    _run(route, kernels[last:], arguments)
+
+
+def _run(route: Route, kernels: Sequence[str], arguments: npt.NDArray[np.int64]) -> None:
+    for kernel in kernels:
+        route.kernels[kernel](address(arguments))
+
+
+def _pieces(route: Route, kernel: str) -> int:
+    """Into how many pieces a kernel's work can be cut: 1 if it is not worth it."""
+    if kernel not in route.splits or route.work[kernel] < WORTH * route.sizes.lanes:
+        return 1
+    _, step, end = route.splits[kernel]
+    return -(-end // step)
+
+
+def _phase(route: Route, kernel: str, members: int) -> Phase:
+    """Cut a kernel's work into pieces: a tile each, or a few for each thread."""
+    slot, step, end = route.splits.get(kernel, route.splits["forward_rows"])
+    if _pieces(route, kernel) == 1:
+        step = max(end, 1)
+    elif kernel not in ("forward_rows", "backward_rows"):
+        step *= -(-end // (step * PIECES * members))
+    return Phase(_address(route.kernels[kernel]), slot, step, max(end, 1))
+
+
+def _address(kernel: Kernel) -> int:
+    return ctypes.cast(kernel, ctypes.c_void_p).value or 0  # type: ignore[arg-type]  # a ctypes function
