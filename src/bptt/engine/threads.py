@@ -14,6 +14,8 @@ from bptt.errors import InvalidInput
 
 VARIABLE = "BPTT_NUM_THREADS"
 
+_NO_QUOTA = 2**31
+
 _inside: ContextVar[int | None] = ContextVar("bptt_threads", default=None)
 
 
@@ -83,7 +85,9 @@ def use_threads(threads: int | None) -> Iterator[None]:
 
 def available_cpus() -> int:
     """Return how many CPUs this process may use: its affinity and its share of a container."""
-    if hasattr(os, "process_cpu_count"):  # Python 3.13; counts the affinity, and can be overridden by the user
+    if hasattr(
+        os, "process_cpu_count"
+    ):  # Python 3.13; counts the affinity, and can be overridden by the user
         count = os.process_cpu_count() or 1
     elif hasattr(os, "sched_getaffinity"):
         count = len(os.sched_getaffinity(0))
@@ -92,24 +96,28 @@ def available_cpus() -> int:
     return max(1, min(count, _quota()))
 
 
+def read_quota(root: Path) -> int:
+    """Return the whole CPUs that a container's quota allows; a great number if there is none.
+
+    More threads than that would be stopped for the rest of a period while others wait for them.
+    """
+    try:
+        try:
+            share, period = (root / "cpu.max").read_text(encoding="ascii").split()
+        except (OSError, ValueError):
+            share, period = (
+                (root / "cpu" / f"cpu.cfs_{name}_us").read_text(encoding="ascii")
+                for name in ("quota", "period")
+            )
+        quota, length = int(share), int(period)
+    except (OSError, ValueError):  # no such files, or "max"
+        return _NO_QUOTA
+    return max(1, quota // length) if quota > 0 and length > 0 else _NO_QUOTA
+
+
 @cache
 def _quota() -> int:
-    """Whole CPUs that a container's quota allows: more threads than that would be stopped while others wait for them."""
-    root = Path("/sys/fs/cgroup")
-    try:
-        share, period = (root / "cpu.max").read_text(encoding="ascii").split()
-    except (OSError, ValueError):
-        try:
-            share, period = (
-                (root / "cpu" / f"cpu.cfs_{name}_us").read_text(encoding="ascii") for name in ("quota", "period")
-            )
-        except OSError:
-            return 2**31
-    try:
-        allowed = int(share) // int(period)
-    except (ValueError, ZeroDivisionError):  # "max": no quota
-        return 2**31
-    return max(1, allowed) if int(share) > 0 else 2**31
+    return read_quota(Path("/sys/fs/cgroup"))
 
 
 def _from_environment() -> int | None:

@@ -55,6 +55,26 @@ class Region:
 
 
 @dataclass(frozen=True)
+class Split:
+    """How a kernel's work can be cut.
+
+    Attributes
+    ----------
+    slot : int
+        Where it reads its range's first number; its end is in the slot after that.
+    step, end : int
+        The smallest piece, and the end of the last.
+    pieces : int
+        How many there can be; 1 also where there is too little work to be worth a second thread.
+    """
+
+    slot: int
+    step: int
+    end: int
+    pieces: int
+
+
+@dataclass(frozen=True)
 class Route:
     """How a cell's passes of one size are run."""
 
@@ -70,8 +90,7 @@ class Route:
     kernels: dict[str, Kernel]
     forward_own: Region  # what a second thread needs for itself
     backward_own: Region
-    splits: dict[str, tuple[int, int, int]]  # kernel: slot of its range, least step, end of the range
-    work: dict[str, int]  # kernel: arithmetic operations
+    splits: dict[str, Split]
 
 
 @lru_cache(maxsize=512)
@@ -95,13 +114,14 @@ def find_route(
     T, B, D = shape
     tall, lanes = target.heights[0], lanes_of(KINDS[dtype], target).count
     work = _work(layout, shape, -(-H // lanes) * lanes)
+    worth = {kernel: operations >= WORTH * lanes for kernel, operations in work.items()}
     # Tiles of one size, a whole number of register tiles: how work is cut depends on the problem alone.
     tiles = -(-B // TILE)
-    if work["forward_rows"] >= WORTH * lanes:
+    if worth["forward_rows"]:
         tiles = max(-(-B // SHARED_TILE), min(4, -(-B // tall)))
     tile = B if tiles <= 1 else -(-B // tiles // tall) * tall
     sizes = Sizes(T, B, D, H, lanes, target.panel, max(tile, 1), states, saved)
-    splits = _splits(layout, sizes, tall)
+    splits = _splits(layout, sizes, tall, worth)
     weights = ((name, layout.slots[f"weight:{name}"]) for name in layout.plan.weights)
     vectors = ((name, layout.slots[f"own:{name}"]) for name in layout.plan.vectors)
     return Route(
@@ -118,7 +138,6 @@ def find_route(
         forward_own=_region(layout, sizes, dtype, layout.forward_own),
         backward_own=_region(layout, sizes, dtype, layout.backward_own),
         splits=splits,
-        work=work,
     )
 
 
@@ -136,17 +155,20 @@ def _work(layout: Layout, shape: tuple[int, int, int], P: int) -> dict[str, int]
     }
 
 
-def _splits(layout: Layout, sizes: Sizes, tall: int) -> dict[str, tuple[int, int, int]]:
-    """Where a kernel reads its range, the least step that keeps register tiles whole, and the range's end."""
+def _splits(layout: Layout, sizes: Sizes, tall: int, worth: dict[str, bool]) -> dict[str, Split]:
+    """Cut so that register tiles stay whole."""
     groups = sum(
         -(-(sizes.D if run.kind == "x" else sizes.H) // tall) for runs in layout.runs for run in runs
     )
-    rows = (layout.slots["first_row"], sizes.tile, sizes.B)
+    cuts = {
+        "forward_rows": ("first_row", sizes.tile, sizes.B),
+        "backward_rows": ("first_row", sizes.tile, sizes.B),
+        "weight_gradients": ("first_group", 1, groups),
+        "input_gradient": ("first_line", 8 * tall, sizes.T * sizes.B),
+    }
     return {
-        "forward_rows": rows,
-        "backward_rows": rows,
-        "weight_gradients": (layout.slots["first_group"], 1, groups),
-        "input_gradient": (layout.slots["first_line"], 8 * tall, sizes.T * sizes.B),
+        kernel: Split(layout.slots[first], step, end, -(-end // step) if worth[kernel] else 1)
+        for kernel, (first, step, end) in cuts.items()
     }
 
 
@@ -168,9 +190,7 @@ def _region(
     )
 
 
-def _opening(
-    layout: Layout, sizes: Sizes, splits: dict[str, tuple[int, int, int]]
-) -> npt.NDArray[np.int64]:
+def _opening(layout: Layout, sizes: Sizes, splits: dict[str, Split]) -> npt.NDArray[np.int64]:
     arguments = np.zeros(len(layout.slots), np.int64)
     values = {
         "T": sizes.T, "B": sizes.B, "D": sizes.D, "H": sizes.H,
@@ -179,6 +199,6 @@ def _opening(
     }  # fmt: skip
     for name, value in values.items():
         arguments[layout.slots[name]] = value
-    for slot, _, end in splits.values():
-        arguments[slot + 1] = end  # from 0: one call does it all
+    for split in splits.values():
+        arguments[split.slot + 1] = split.end  # from 0: one call does it all
     return arguments

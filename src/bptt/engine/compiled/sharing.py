@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bptt.engine.compiled.machine_code import Kernel
-from bptt.engine.compiled.route import WORTH, Region, Route
+from bptt.engine.compiled.route import Region, Route
 from bptt.engine.compiled.team import Phase, run_together
 from bptt.engine.compiled.workspace import Array, address
 from bptt.engine.threads import get_threads
@@ -25,7 +25,12 @@ def count_members(route: Route, kernels: Sequence[str]) -> int:
 
 
 def run_shared(
-    route: Route, kernels: Sequence[str], members: int, arguments: npt.NDArray[np.int64], own: Region, block: Array
+    route: Route,
+    kernels: Sequence[str],
+    members: int,
+    arguments: npt.NDArray[np.int64],
+    own: Region,
+    block: Array,
 ) -> None:
     """Run kernels in order, the large ones shared.
 
@@ -57,21 +62,18 @@ def _run(route: Route, kernels: Sequence[str], arguments: npt.NDArray[np.int64])
 
 
 def _pieces(route: Route, kernel: str) -> int:
-    """Into how many pieces a kernel's work can be cut: 1 if it is not worth it."""
-    if kernel not in route.splits or route.work[kernel] < WORTH * route.sizes.lanes:
-        return 1
-    _, step, end = route.splits[kernel]
-    return -(-end // step)
+    return route.splits[kernel].pieces if kernel in route.splits else 1
 
 
 def _phase(route: Route, kernel: str, members: int) -> Phase:
     """Cut a kernel's work into pieces: a tile each, or a few for each thread."""
-    slot, step, end = route.splits.get(kernel, route.splits["forward_rows"])
+    split = route.splits.get(kernel, route.splits["forward_rows"])
+    step = split.step
     if _pieces(route, kernel) == 1:
-        step = max(end, 1)
+        step = split.end
     elif kernel not in ("forward_rows", "backward_rows"):
-        step *= -(-end // (step * PIECES * members))
-    return Phase(_address(route.kernels[kernel]), slot, step, max(end, 1))
+        step *= -(-split.pieces // (PIECES * members))
+    return Phase(_address(route.kernels[kernel]), split.slot, max(step, 1), max(split.end, 1))
 
 
 def _address(kernel: Kernel) -> int:
