@@ -50,7 +50,7 @@ def same(found: dict[str, Any], expected: dict[str, Any], what: object) -> None:
         np.testing.assert_array_equal(found[name], value, err_msg=f"{name}, {what}")
 
 
-@pytest.mark.parametrize("ragged, dtype", [(False, "float32"), (True, "float64")])
+@pytest.mark.parametrize(("ragged", "dtype"), [(False, "float32"), (True, "float64")])
 @pytest.mark.parametrize("cell", ALL, ids=repr)
 def test_any_number_of_threads_gives_the_same_bits(
     cell: Cell, dtype: str, ragged: bool, rng: np.random.Generator

@@ -94,7 +94,7 @@ def test_the_affinity_counts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    "files, allowed",
+    ("files", "allowed"),
     [
         ({"cpu.max": "150000 100000\n"}, 1),
         ({"cpu.max": "400000 100000\n"}, 4),

@@ -1,7 +1,7 @@
 """Threads that share one pass of the engine, and that wait for the next one meanwhile.
 
-Workers are plain Python threads which run machine code and let go of the interpreter's lock. Posting a job wakes some of
-them; the caller begins at once and would finish alone if nobody came, so it never waits for a thread to wake up.
+Workers are plain Python threads which run machine code and let go of the interpreter's lock. Posting a job wakes some
+of them; the caller begins at once and would finish alone if nobody came, so it never waits for a thread to wake up.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ atexit.register(lambda: _pool.end())
 
 def _forget() -> None:
     """In a forked child there are no workers, and the lock may have been held by a thread that is not there."""
-    global _pool  # noqa: PLW0603
+    global _pool
     _pool = _Pool()
 
 

@@ -89,11 +89,11 @@ class _Words(Emitter):
         return self.b.gep(array, [index], source_etype=I64)
 
     def word(self, index: int) -> Value:
-        """A word of the job that nobody changes."""
+        """Read a word of the job that nobody changes."""
         return self.b.load(self.place(self.job, self.integer(index)), typ=I64)
 
     def field(self, phase: Value, field: int) -> Value:
-        """A word of a phase's record."""
+        """Read a word of a phase's record."""
         index = self.plus(self.times(phase, self.integer(RECORD)), self.integer(TABLE + field))
         return self.b.load(self.place(self.job, index), typ=I64)
 
