@@ -26,6 +26,9 @@ SIZES = (
     "first_row", "end_row",  # what a call works on: whole tiles of rows
     "first_group", "end_group",  # of weight gradients: groups of rows of them, all weights counted through
     "first_line", "end_line",  # of the inputs' gradient: rows of all steps
+    "first_block", "end_block", "round",  # of units, where threads share a step; and which turn it is
+    "blocks",  # how many of them there are
+    "first_vector", "end_vector",  # of a row of units: what the elementwise kernels work on
     "cleared",  # numbers from `zeros` on that a sweep starts by setting to 0
 )  # fmt: skip
 
@@ -137,16 +140,6 @@ class Layout:
             "dx",
             *(f"dstate:{s}" for s in self.plan.states),
         )
-
-    @cached_property
-    def forward_own(self) -> tuple[str, ...]:
-        """What each thread has for itself in a forward pass."""
-        return tuple(name for name in self.forward_arrays if name.startswith(("columns:", "passing:")))
-
-    @cached_property
-    def backward_own(self) -> tuple[str, ...]:
-        """What each thread has for itself in a sweep."""
-        return tuple(name for name in self.backward_arrays if name == "block" or name.startswith("gradient:"))
 
     @cached_property
     def slots(self) -> dict[str, int]:

@@ -25,6 +25,8 @@ TILE = 64
 SHARED_TILE = 32
 # Arithmetic worth sharing, in operations for each lane of the machine: about 150 microseconds of one core.
 WORTH = 1_500_000
+# Bytes of recurrent weights from which on threads share each step of a few rows, and the vectors that one takes at least.
+LARGE, FEWEST = 2**19, 4
 # Vector operations that a column's elementwise kernel takes, roughly.
 ELEMENTWISE = 30
 
@@ -91,6 +93,7 @@ class Route:
     forward_own: Region  # what a second thread needs for itself
     backward_own: Region
     splits: dict[str, Split]
+    blocks: int  # of units that threads may share each step; 1 where they share rows, or nothing
 
 
 @lru_cache(maxsize=512)
@@ -122,6 +125,7 @@ def find_route(
     tile = B if tiles <= 1 else -(-B // tiles // tall) * tall
     sizes = Sizes(T, B, D, H, lanes, target.panel, max(tile, 1), states, saved)
     splits = _splits(layout, sizes, tall, worth)
+    blocks = _blocks(layout, sizes, dtype, tall) if worth["forward_rows"] else 1
     weights = ((name, layout.slots[f"weight:{name}"]) for name in layout.plan.weights)
     vectors = ((name, layout.slots[f"own:{name}"]) for name in layout.plan.vectors)
     return Route(
@@ -135,9 +139,10 @@ def find_route(
         backward=_region(layout, sizes, dtype, layout.backward_arrays, layout.zeroed_arrays),
         parameter_slots=(*weights, ("b_h", layout.slots["b_h"]), *vectors),
         kernels=get_kernels(layout, KINDS[dtype], ragged=ragged),
-        forward_own=_region(layout, sizes, dtype, layout.forward_own),
-        backward_own=_region(layout, sizes, dtype, layout.backward_own),
+        forward_own=_region(layout, sizes, dtype, own_arrays(layout.forward_arrays, blocks)),
+        backward_own=_region(layout, sizes, dtype, own_arrays(layout.backward_arrays, blocks)),
         splits=splits,
+        blocks=blocks,
     )
 
 
@@ -190,11 +195,25 @@ def _region(
     )
 
 
+def own_arrays(arrays: tuple[str, ...], blocks: int) -> tuple[str, ...]:
+    """Which of a pass's own arrays every thread must have for itself."""
+    kinds = ("columns:", "block") if blocks > 1 else ("columns:", "passing:", "gradient:", "block")
+    return tuple(name for name in arrays if name.startswith(kinds))
+
+
+def _blocks(layout: Layout, sizes: Sizes, dtype: np.dtype[Any], tall: int) -> int:
+    """Cut the units of a few rows: threads then meet every step, which takes them some tenths of a microsecond."""
+    counts = sum(run.count for runs in layout.runs for run in runs if run.kind != "x")
+    weights = sizes.H * counts * sizes.V * sizes.lanes * dtype.itemsize
+    return max(1, sizes.V // FEWEST) if sizes.B <= tall and weights >= LARGE else 1
+
+
 def _opening(layout: Layout, sizes: Sizes, splits: dict[str, Split]) -> npt.NDArray[np.int64]:
     arguments = np.zeros(len(layout.slots), np.int64)
     values = {
         "T": sizes.T, "B": sizes.B, "D": sizes.D, "H": sizes.H,
         "V": sizes.V, "P": sizes.V * sizes.lanes, "VX": sizes.VX, "PX": sizes.VX * sizes.lanes,
+        "blocks": 1, "end_vector": sizes.V,
         "tile": sizes.tile, "ring": -1 if sizes.all_states else 1, "keep": int(sizes.all_saved),
     }  # fmt: skip
     for name, value in values.items():

@@ -18,9 +18,18 @@ from bptt.engine.threads import get_threads
 PIECES = 2
 
 
+# A step's kernels in which every thread has a block of the units, in place of those for rows.
+_BY_UNITS: dict[str, tuple[str, ...]] = {
+    "pack_forward": ("pack_forward_units",),
+    "forward_rows": ("forward_units",),
+    "pack_backward": ("clear_backward",),
+    "backward_rows": ("pack_backward_units", "backward_units"),
+}
+
+
 def count_members(route: Route, kernels: Sequence[str]) -> int:
     """Return how many threads should run these kernels: decided by the amount of work, never by timing."""
-    most = max((_pieces(route, kernel) for kernel in kernels), default=1)
+    most = max(route.blocks, *(_pieces(route, kernel) for kernel in kernels))
     return 1 if most == 1 else min(get_threads(), most)
 
 
@@ -41,18 +50,20 @@ def run_shared(
     own, block : Region, ndarray
         The arrays that each thread has for itself, and room for those of every member but the first.
     """
-    shared = [k for k, kernel in enumerate(kernels) if _pieces(route, kernel) > 1]
-    if not shared:
-        _run(route, kernels, arguments)
-        return
-    first, last = shared[0], shared[-1] + 1
-    while first and kernels[first - 1] not in route.splits:
+    if route.blocks > 1:
+        kernels = [each for kernel in kernels for each in _BY_UNITS.get(kernel, (kernel,))]
+    phases = {kernel: _phase(route, kernel, members) for kernel in kernels}
+    shared = [k for k, kernel in enumerate(kernels) if phases[kernel].pieces > 1]
+    first, last = (shared[0], shared[-1] + 1) if shared else (len(kernels), len(kernels))
+    while shared and first and kernels[first - 1] not in route.splits:
         first -= 1  # a short kernel is run by whoever comes first, while the others wake up
     _run(route, kernels[:first], arguments)
-    table = np.repeat(arguments[None], members, axis=0)
-    for k in range(1, members):
-        table[k, own.slots] = own.starts + address(block[(k - 1) * own.count :])
-    run_together([_phase(route, kernel, members) for kernel in kernels[first:last]], table, [block])
+    if shared:
+        table = np.repeat(arguments[None], members, axis=0)
+        table[:, route.layout.slots["blocks"]] = min(members, route.blocks)
+        for k in range(1, members):
+            table[k, own.slots] = own.starts + address(block[(k - 1) * own.count :])
+        run_together([phases[kernel] for kernel in kernels[first:last]], table, [block])
     _run(route, kernels[last:], arguments)
 
 
@@ -66,14 +77,20 @@ def _pieces(route: Route, kernel: str) -> int:
 
 
 def _phase(route: Route, kernel: str, members: int) -> Phase:
-    """Cut a kernel's work into pieces: a tile each, or a few for each thread."""
+    """Cut a kernel's work into pieces: a block or a tile each, or a few for each thread."""
+    at = _address(route.kernels[kernel])
+    if kernel.endswith("_units"):
+        stages = len(route.layout.plan.stages)
+        rounds = {"forward_units": route.sizes.T * stages, "backward_units": route.sizes.T * stages + 1}
+        slot = route.layout.slots["first_block"]
+        return Phase(at, slot, 1, min(members, route.blocks), rounds.get(kernel, 1))
     split = route.splits.get(kernel, route.splits["forward_rows"])
     step = split.step
     if _pieces(route, kernel) == 1:
         step = split.end
     elif kernel not in ("forward_rows", "backward_rows"):
         step *= -(-split.pieces // (PIECES * members))
-    return Phase(_address(route.kernels[kernel]), split.slot, max(step, 1), max(split.end, 1))
+    return Phase(at, split.slot, max(step, 1), max(split.end, 1))
 
 
 def _address(kernel: Kernel) -> int:

@@ -39,12 +39,15 @@ class Phase:
         Where in the argument array it reads the range's first number; its end is in the slot after that.
     step, end : int
         Ranges are 0..step, step..2 step, ..., up to end.
+    rounds : int
+        All ranges are gone through so often; the round's number is in the second slot after `slot` if there are several.
     """
 
     kernel: int
     slot: int
     step: int
     end: int
+    rounds: int = 1
 
     @property
     def pieces(self) -> int:
@@ -71,7 +74,7 @@ class Job:
         for k, phase in enumerate(phases):
             start = words.TABLE + words.RECORD * k
             at[start : start + words.RECORD] = (
-                phase.kernel, phase.slot, phase.step, phase.end, phase.pieces, claims,
+                phase.kernel, phase.slot, phase.step, phase.end, phase.pieces, claims, phase.rounds,
             )  # fmt: skip
             claims += words.LINE * phase.pieces
 

@@ -12,11 +12,11 @@ word                  holds
 `ARGUMENTS`           address of the members' argument arrays, `STRIDE` words apart
 `MEMBERS`             how many there are: the caller and its workers
 `PHASES`              number of phases; from `TABLE` on each has a record of `RECORD` words: the kernel's address, the
-                      slot for the first and the end of a piece, a piece's step, the last end, how many pieces, and
-                      where (word) its claims are
+                      slot for the first and the end of a piece (and the round, if there are several), a piece's
+                      step, the last end, how many pieces, where (word) its claims are, and how many rounds of them
 ====================  ==========================================================================================
 
-A phase begins when all pieces of those before it are done. Every member starts with pieces of its own and then takes
+A phase, and each of its rounds, begins when all pieces of those before it are done. Every member starts with pieces of its own and then takes
 what the others have left, so one that comes late or never holds nobody up: the caller alone would finish the job.
 """
 
@@ -32,8 +32,8 @@ from bptt.engine.compiled.machine_code import Kernel, load_kernels, new_module
 
 # Words that several threads write lie on cache lines of their own (8 words).
 STATE, JOINED, DONE, YIELD, ARGUMENTS, STRIDE, MEMBERS, PHASES, TABLE = 0, 8, 16, 24, 25, 26, 27, 28, 32
-RECORD, LINE = 6, 8
-PIECES = 4  # word of a record
+RECORD, LINE = 7, 8
+PIECES, ROUNDS = 4, 6  # words of a record
 CLOSED = 2**32
 
 # Looks at a word before the waiting thread lets others run: about 10 microseconds.
@@ -56,7 +56,7 @@ def emit_team(prefix: str = "") -> Any:
     e.b.call(work, [e.job, e.integer(0)])
     total = e.variable(e.integer(0))
     with e.loop(e.integer(0), e.word(PHASES)) as p:
-        e.write(e.plus(e.read(total, I64), e.field(p, PIECES)), total)
+        e.write(e.plus(e.read(total, I64), e.times(e.field(p, PIECES), e.field(p, ROUNDS))), total)
     e.b.call(wait, [e.job, e.integer(DONE), e.read(total, I64)])
     e.count(STATE, CLOSED)
     e.b.call(wait, [e.job, e.integer(STATE), e.integer(CLOSED)])
@@ -156,22 +156,26 @@ def _emit_work(module: Any, wait: Any) -> Any:
     members = e.word(MEMBERS)
     needed = e.variable(e.integer(0))
     with e.loop(e.integer(0), e.word(PHASES)) as p:
-        kernel, slot, step, last, pieces, claims = (e.field(p, k) for k in range(RECORD))
-        e.b.call(wait, [e.job, e.integer(DONE), e.read(needed, I64)])
+        kernel, slot, step, last, pieces, claims, rounds = (e.field(p, k) for k in range(RECORD))
         own = e.b.sdiv(e.times(member, pieces), members)
-        with e.loop(e.integer(0), pieces) as i:
-            piece = e.b.srem(e.plus(own, i), pieces)
-            claim = e.place(e.job, e.plus(claims, e.times(piece, e.integer(LINE))))
-            free = e.b.icmp_signed("==", e.b.load_atomic(claim, "monotonic", 8, typ=I64), e.integer(0))
-            with e.when(free):
-                found = e.b.cmpxchg(claim, e.integer(0), e.integer(1), "acq_rel", "monotonic")
-                with e.when(e.b.extract_value(found, 1)):
-                    first = e.times(piece, step)
-                    end = e.least(e.plus(first, step), last)
-                    e.b.store(first, e.place(arguments, slot))
-                    e.b.store(end, e.place(arguments, e.plus(slot, e.integer(1))))
-                    e.call_at(kernel, VOID, arguments)
-                    e.count(DONE, 1)
-        e.write(e.plus(e.read(needed, I64), pieces), needed)
+        with e.loop(e.integer(0), rounds) as turn:
+            e.b.call(wait, [e.job, e.integer(DONE), e.read(needed, I64)])
+            with e.when(e.b.icmp_signed(">", rounds, e.integer(1))):
+                e.b.store(turn, e.place(arguments, e.plus(slot, e.integer(2))))
+            with e.loop(e.integer(0), pieces) as i:
+                piece = e.b.srem(e.plus(own, i), pieces)
+                claim = e.place(e.job, e.plus(claims, e.times(piece, e.integer(LINE))))
+                free = e.b.icmp_signed("==", e.b.load_atomic(claim, "monotonic", 8, typ=I64), turn)
+                with e.when(free):
+                    following = e.plus(turn, e.integer(1))
+                    found = e.b.cmpxchg(claim, turn, following, "acq_rel", "monotonic")
+                    with e.when(e.b.extract_value(found, 1)):
+                        first = e.times(piece, step)
+                        end = e.least(e.plus(first, step), last)
+                        e.b.store(first, e.place(arguments, slot))
+                        e.b.store(end, e.place(arguments, e.plus(slot, e.integer(1))))
+                        e.call_at(kernel, VOID, arguments)
+                        e.count(DONE, 1)
+            e.write(e.plus(e.read(needed, I64), pieces), needed)
     e.b.ret_void()
     return e.function
