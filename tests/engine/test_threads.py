@@ -13,17 +13,17 @@ pytest.importorskip("llvmlite")
 from bptt.cells import Cell, get_cell
 from bptt.cells.registry import CELLS
 from bptt.engine import compiled, set_threads, threads
-from bptt.engine.compiled import passes, route, sharing, team
+from bptt.engine.compiled import call_list, passes, route, team
 from bptt.network import Network, Recurrent
 from bptt.optim import SGD
-from bptt.training import train
+from bptt.training import TrainingDivergedError, train
 from tests.engine.own_cells import OWN
 from tests.engine.test_compiled import draw, run
 
 COUNTS = (1, 2, 3, 4, 8)
 ALL = [cls() for cls in (*CELLS.values(), *OWN)]
-# Partial tiles of rows, of units, of inputs; one row; fewer groups than threads.
-SIZES = ((5, 70, 19, 37), (9, 13, 3, 50), (6, 1, 5, 17), (1, 33, 2, 3))
+# Partial tiles of rows, of units, of inputs; few rows, whose units are shared; fewer pieces than threads.
+SIZES = ((5, 70, 19, 37), (9, 13, 3, 50), (6, 1, 5, 70), (4, 5, 1, 137), (1, 33, 2, 3))
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -36,7 +36,8 @@ def _kernel_folder(tmp_path_factory: pytest.TempPathFactory) -> Any:
 @pytest.fixture(autouse=True)
 def _many_cpus(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let every pass be shared, by more threads than there are cores."""
-    monkeypatch.setattr(route, "WORTH", 0)
+    for name, value in (("WORTH", 0), ("LARGE", 0), ("FEWEST", 1)):
+        monkeypatch.setattr(route, name, value)
     monkeypatch.setattr(threads, "available_cpus", lambda: 16)
     route.find_route.cache_clear()
     yield
@@ -114,25 +115,75 @@ def test_what_is_not_wanted_changes_no_bit_of_the_rest(without: str, rng: np.ran
             same(a if isinstance(a, dict) else {"x": a}, b if isinstance(b, dict) else {"x": b}, count)
 
 
-def test_a_network_trains_to_the_same_weights(rng: np.random.Generator) -> None:
+@pytest.mark.parametrize(
+    ("more", "batch_size"),
+    [
+        ({"direction": "bidirectional", "dropout": 0.2}, 21),  # layer by layer
+        ({}, 21),  # steps fused into one call
+        ({}, 1),
+    ],
+)
+def test_a_network_trains_to_the_same_weights(
+    more: dict[str, Any], batch_size: int, rng: np.random.Generator
+) -> None:
     x = rng.standard_normal((50, 9, 3)).astype("float32")
     y = rng.standard_normal((50, 2)).astype("float32")
-    weights = []
+    found = []
     for count in COUNTS:
-        stack = Recurrent(
-            "gru", 3, 13, num_layers=2, direction="bidirectional", dropout=0.2, dtype="float32", seed=4,
-            engine="compiled",
-        )  # fmt: skip
+        stack = Recurrent("gru", 3, 37, num_layers=2, dtype="float32", seed=4, engine="compiled", **more)
         net = Network(stack, 2, seed=3)
         set_threads(count)
-        train(net, (x, y), optimizer=SGD(0.1, momentum=0.9), steps=6, batch_size=21, progress=False)
-        weights.append({k: v.copy() for k, v in net.parameters.items()})
-    for count, found in zip(COUNTS, weights, strict=True):
-        same(found, weights[0], count)
+        history = train(
+            net,
+            (x, y),
+            optimizer=SGD(0.05, momentum=0.9),
+            steps=7,
+            batch_size=batch_size,
+            clip=1.0,
+            progress=False,
+        )
+        found.append({"losses": history.losses, **{k: v.copy() for k, v in net.parameters.items()}})
+    for count, each in zip(COUNTS, found, strict=True):
+        same(each, found[0], count)
 
 
+def test_fused_steps_are_shared_in_one_job(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    x = rng.standard_normal((50, 9, 3)).astype("float32")
+    y = rng.standard_normal((50, 1)).astype("float32")
+    repeats = []
+    together = call_list.run_together
+    monkeypatch.setattr(
+        call_list, "run_together",
+        lambda job: (repeats.append(int(job.words[team.words.REPEATS])), together(job)),
+    )  # fmt: skip
+    set_threads(3)
+    net = Network(Recurrent("lstm", 3, 13, dtype="float32", engine="compiled"), 1)
+    train(net, (x, y), optimizer=SGD(0.05), steps=300, batch_size=20, progress=False)
+    assert sum(repeats) == 300
+    assert max(repeats) > 5
+
+
+@pytest.mark.parametrize("count", COUNTS)
+def test_a_shared_run_stops_at_the_step_that_diverges(count: int, rng: np.random.Generator) -> None:
+    x = rng.standard_normal((60, 9, 3)).astype("float32")
+    y = rng.standard_normal((60, 1)).astype("float32")
+    y[41] = 1e30  # its square is infinite
+    net = Network(Recurrent("elman", 3, 13, dtype="float32", seed=1, engine="compiled"), 1)
+    set_threads(count)
+    with pytest.raises(TrainingDivergedError) as found:
+        train(net, (x, y), optimizer=SGD(0.01), steps=500, batch_size=2, seed=5, progress=False)
+    losses = found.value.history.losses
+    set_threads(1)
+    again = Network(Recurrent("elman", 3, 13, dtype="float32", seed=1, engine="compiled"), 1)
+    with pytest.raises(TrainingDivergedError) as expected:
+        train(again, (x, y), optimizer=SGD(0.01), steps=500, batch_size=2, seed=5, progress=False)
+    np.testing.assert_array_equal(losses, expected.value.history.losses)
+    same(net.parameters, again.parameters, count)
+
+
+@pytest.mark.parametrize("rows_and_more", [(70, 3, 11), (3, 5, 137)])
 def test_memory_of_a_shared_pass_is_neither_read_before_it_is_written_nor_overrun(
-    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+    rows_and_more: tuple[int, int, int], rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     guards: list[Any] = []
 
@@ -143,7 +194,7 @@ def test_memory_of_a_shared_pass_is_neither_read_before_it_is_written_nor_overru
         return block[64:-64]
 
     cell = get_cell("gru_reset_before")  # it has a value that passes from stage to stage
-    drawn = draw(cell, (4, 70, 3, 11), "float32", rng)
+    drawn = draw(cell, (4, *rows_and_more), "float32", rng)
     set_threads(1)
     plain = run(compiled, cell, drawn)
     for name in ("new_block", "scratch"):
@@ -161,7 +212,7 @@ def test_little_work_is_done_alone(rng: np.random.Generator, monkeypatch: pytest
     route.find_route.cache_clear()
     monkeypatch.setattr(threads, "available_cpus", lambda: 16)
     shared = []
-    monkeypatch.setattr(sharing, "run_together", lambda *given: shared.append(given))
+    monkeypatch.setattr(passes, "run_together", shared.append)
     for name, sizes in (("elman", (24, 32, 6, 10)), ("lstm", (24, 32, 6, 10)), ("elman", (200, 1, 1, 50))):
         cell = get_cell(name)
         run(compiled, cell, draw(cell, sizes, "float32", rng))

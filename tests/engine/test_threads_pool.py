@@ -40,7 +40,8 @@ def _kernel_folder(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 @pytest.fixture(autouse=True)
 def _many_cpus(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(route, "WORTH", 0)
+    for name, value in (("WORTH", 0), ("LARGE", 0), ("FEWEST", 1)):
+        monkeypatch.setattr(route, name, value)
     monkeypatch.setattr(threads, "available_cpus", lambda: 16)
     route.find_route.cache_clear()
     yield
@@ -84,14 +85,15 @@ def test_every_piece_is_done_once_and_phases_keep_their_order(members: int) -> N
     assert at is not None
     for end, step in ((1000, 7), (1000, 1000), (3, 1), (64, 1)):
         marks = np.zeros(end, np.int64)
-        arguments = np.zeros((members, 4), np.int64)
+        arguments = np.zeros((members, 3), np.int64)
         arguments[:, 2] = marks.ctypes.data
+        where, apart = arguments.ctypes.data, arguments.strides[0]
         # A phase that began before the one before it was done would lose counts of marks[0].
-        phases = [team.Phase(at, 0, step, end)] + [team.Phase(at, 0, 1, 1)] * 50
+        phases = [team.Phase(at, where, apart, 0, step, end)] + [team.Phase(at, where, apart, 0, 2, 3)] * 50
         for again in range(20):
-            team.run_together(phases, arguments, [marks])
-            expected = np.full(end, again + 1)
-            expected[0] += 50 * (again + 1)
+            team.run_together(team.Job(phases, members, repeats=3, kept=[marks, arguments]))
+            expected = np.full(end, 3 * (again + 1))
+            expected[:3] += 150 * (again + 1)
             np.testing.assert_array_equal(marks, expected)
 
 
@@ -142,8 +144,8 @@ def test_workers_are_started_once_and_hold_no_arrays(case: Any) -> None:
     jobs: list[Any] = []
     init = team.Job.__init__
 
-    def noted(self: team.Job, *given: Any) -> None:
-        init(self, *given)
+    def noted(self: team.Job, *given: Any, **more: Any) -> None:
+        init(self, *given, **more)
         jobs.append(weakref.ref(self))
 
     with pytest.MonkeyPatch.context() as patch:

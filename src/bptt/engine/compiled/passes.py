@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +12,8 @@ from bptt.cells.plan import CellPlan
 from bptt.cells.protocol import Cell
 from bptt.engine import reference
 from bptt.engine.compiled.route import KINDS, Region, Route, find_route
-from bptt.engine.compiled.sharing import count_members, run_shared
+from bptt.engine.compiled.sharing import Members, count_members, most_members, room
+from bptt.engine.compiled.team import Job, run_together
 from bptt.engine.compiled.workspace import address, new_block, scratch
 from bptt.engine.tape import WANT, Array, Sweep, Tape
 
@@ -56,7 +57,7 @@ def forward(
     call = _Call(route)
     call.place(route.tape, block)
     kernels = ("pack_forward", "forward_rows")
-    call.place_scratch(route.forward, route.forward_own, count_members(route, kernels))
+    call.place_scratch(route.forward, route.forward_own, kernels)
     call.give(parameters, x, lengths if active is not None else None)
     states = {
         name: _part(block, route.tape.offsets[f"state:{name}"], (T + 1 if every else 2, B, call.P))
@@ -98,7 +99,7 @@ def backward(
         *(("weight_gradients", "collect") if "parameters" in want else ()),
         *(("input_gradient",) if "x" in want else ()),
     ]
-    call.place_scratch(route.backward, route.backward_own, count_members(route, kernels))
+    call.place_scratch(route.backward, route.backward_own, kernels)
     call.give(tape.parameters, tape.x, tape.lengths if route.ragged else None)
     if dh is not None:
         call.give_upstream(dh)
@@ -150,13 +151,14 @@ class _Call:
         """Tell the kernel that a region's arrays lie in `block`."""
         self.arguments[region.slots] = region.starts + address(block)
 
-    def place_scratch(self, region: Region, own: Region, members: int) -> None:
+    def place_scratch(self, region: Region, own: Region, kernels: Sequence[str]) -> None:
         """Let a region's arrays lie in scratch memory, to be read by `array` after the call.
 
-        Those that every thread has for itself (`own`) follow once more for each further member.
+        Where threads share some of the `kernels`, those that each has for itself (`own`) follow for each further one.
         """
-        self.region, self.own, self.members = region, own, members
-        self.block = scratch(region.count + (members - 1) * own.count, self.route.dtype)
+        self.region, self.own = region, own
+        self.members = count_members(max(most_members(self.route, kernel) for kernel in kernels))
+        self.block = scratch(region.count + room([own], self.members), self.route.dtype)
         self.place(region, self.block)
         self.set("cleared", region.zeroed)
 
@@ -196,7 +198,12 @@ class _Call:
         """Call kernels in order."""
         if self.members > 1:
             block = self.block[self.region.count :]
-            run_shared(self.route, kernels, self.members, self.arguments, self.own, block)
+            table = Members(self.route, self.arguments, self.members, [self.own], block)
+            phases = [phase for kernel in kernels for phase in table.phases(kernel)]
+            kept = (self.block, self.kept, *table.kept)
+            # A lone short kernel wakes nobody.
+            members = self.members if any(phase.pieces > 1 for phase in phases) else 1
+            run_together(Job(phases, members, kept=kept))
             return
         arguments = address(self.arguments)
         for kernel in kernels:

@@ -25,7 +25,7 @@ TILE = 64
 SHARED_TILE = 32
 # Arithmetic worth sharing, in operations for each lane of the machine: about 150 microseconds of one core.
 WORTH = 1_500_000
-# Bytes of recurrent weights from which on threads share each step of a few rows, and the vectors that one takes at least.
+# Bytes of recurrent weights from which on threads share each step of a few rows; vectors that one takes at least.
 LARGE, FEWEST = 2**19, 4
 # Vector operations that a column's elementwise kernel takes, roughly.
 ELEMENTWISE = 30
@@ -124,8 +124,10 @@ def find_route(
         tiles = max(-(-B // SHARED_TILE), min(4, -(-B // tall)))
     tile = B if tiles <= 1 else -(-B // tiles // tall) * tall
     sizes = Sizes(T, B, D, H, lanes, target.panel, max(tile, 1), states, saved)
-    splits = _splits(layout, sizes, tall, worth)
     blocks = _blocks(layout, sizes, dtype, tall) if worth["forward_rows"] else 1
+    if blocks == 1 and tiles == 1:  # then most of the work cannot be shared, and threads would mostly wait
+        worth = dict.fromkeys(worth, False)
+    splits = _splits(layout, sizes, tall, worth)
     weights = ((name, layout.slots[f"weight:{name}"]) for name in layout.plan.weights)
     vectors = ((name, layout.slots[f"own:{name}"]) for name in layout.plan.vectors)
     return Route(
@@ -205,7 +207,9 @@ def _blocks(layout: Layout, sizes: Sizes, dtype: np.dtype[Any], tall: int) -> in
     """Cut the units of a few rows: threads then meet every step, which takes them some tenths of a microsecond."""
     counts = sum(run.count for runs in layout.runs for run in runs if run.kind != "x")
     weights = sizes.H * counts * sizes.V * sizes.lanes * dtype.itemsize
-    return max(1, sizes.V // FEWEST) if sizes.B <= tall and weights >= LARGE else 1
+    if tall < sizes.B or weights < LARGE:
+        return 1
+    return max(1, sizes.V // FEWEST)
 
 
 def _opening(layout: Layout, sizes: Sizes, splits: dict[str, Split]) -> npt.NDArray[np.int64]:

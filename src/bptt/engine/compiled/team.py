@@ -18,13 +18,10 @@ from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from bptt.engine.compiled import team_kernels as words
 from bptt.engine.compiled.team_kernels import team_kernels
 from bptt.engine.compiled.workspace import address
-
-Arguments = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -35,18 +32,25 @@ class Phase:
     ----------
     kernel : int
         Its address.
+    arguments : int
+        Address of the caller's argument array.
+    apart : int
+        How far (bytes) the next member's array lies from it. They differ in where scratch memory lies.
     slot : int
-        Where in the argument array it reads the range's first number; its end is in the slot after that.
+        Where in the argument array the kernel reads the range's first number; its end is in the slot after that. -1:
+        it is called as it is, once.
     step, end : int
         Ranges are 0..step, step..2 step, ..., up to end.
     rounds : int
-        All ranges are gone through so often; the round's number is in the second slot after `slot` if there are several.
+        All ranges are gone through so often; if there are several, the second slot after `slot` holds the round.
     """
 
     kernel: int
-    slot: int
-    step: int
-    end: int
+    arguments: int
+    apart: int = 0
+    slot: int = -1
+    step: int = 1
+    end: int = 1
     rounds: int = 1
 
     @property
@@ -56,25 +60,47 @@ class Phase:
 
 
 class Job:
-    """One call's phases, and the memory that they work on, which lives at least as long as this."""
+    """A list of phases, and the memory that they work on, which lives at least as long as this.
 
-    def __init__(self, phases: Sequence[Phase], arguments: Arguments, kept: Sequence[Any] = ()) -> None:
-        members, stride = arguments.shape
+    Parameters
+    ----------
+    phases : sequence of Phase
+    members : int
+        Threads at most.
+    repeats : int
+        How often the whole list is gone through.
+    flag : int
+        Address of an integer that ends the list once it is not 0; 0: none.
+    kept : sequence
+        Whatever must not be freed meanwhile.
+    """
+
+    def __init__(
+        self,
+        phases: Sequence[Phase],
+        members: int,
+        *,
+        repeats: int = 1,
+        flag: int = 0,
+        kept: Sequence[Any] = (),
+    ) -> None:
         claims = words.TABLE + words.RECORD * len(phases)
         claims += -claims % words.LINE
         pieces = sum(phase.pieces for phase in phases)
         # One line more, for the start on a line of its own.
         room = np.zeros(claims + words.LINE * (pieces + 1), np.int64)
-        self.words = room[-(address(room) // 8) % words.LINE :]
-        self.kept = (arguments, *kept)
+        self.words = at = room[-(address(room) // 8) % words.LINE :]
+        self.members = members
+        self.kept = tuple(kept)
         self.error: BaseException | None = None
-        at = self.words
         at[words.YIELD], at[words.MEMBERS], at[words.PHASES] = _yield_address(), members, len(phases)
-        at[words.ARGUMENTS], at[words.STRIDE] = address(arguments), stride
+        at[words.REPEATS], at[words.FLAG] = repeats, flag
+        at[words.TOTAL] = sum(phase.pieces * phase.rounds for phase in phases)
         for k, phase in enumerate(phases):
             start = words.TABLE + words.RECORD * k
             at[start : start + words.RECORD] = (
-                phase.kernel, phase.slot, phase.step, phase.end, phase.pieces, claims, phase.rounds,
+                phase.kernel, phase.arguments, phase.apart, phase.slot, phase.step, phase.end, phase.pieces, claims,
+                phase.rounds,
             )  # fmt: skip
             claims += words.LINE * phase.pieces
 
@@ -150,20 +176,10 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget)
 
 
-def run_together(phases: Sequence[Phase], arguments: Arguments, kept: Sequence[Any] = ()) -> None:
-    """Run phases one after another, the pieces of each shared among the caller and waiting workers.
-
-    Parameters
-    ----------
-    phases : sequence of Phase
-    arguments : ndarray of int64 (members, slots)
-        An argument array for each thread: the caller has the first. They differ in where scratch memory lies.
-    kept : sequence
-        Whatever must not be freed meanwhile.
-    """
-    job = Job(phases, arguments, kept)
+def run_together(job: Job) -> None:
+    """Run a job, the pieces of each phase shared among the caller and waiting workers."""
     try:
-        _pool.post(job, len(arguments) - 1)
+        _pool.post(job, job.members - 1)
     finally:
         # An interruption may have come when workers were at it already: the memory is theirs until all is done.
         job.lead()

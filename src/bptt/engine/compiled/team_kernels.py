@@ -1,4 +1,4 @@
-"""The machine code in which threads share one pass: they claim pieces of work and wait for one another's.
+"""The machine code in which threads share a list of calls: they claim pieces of work and wait for one another's.
 
 A job is an array of 64-bit integers:
 
@@ -9,15 +9,19 @@ word                  holds
 `JOINED`              workers that have come in so far
 `DONE`                pieces that are finished
 `YIELD`               address of the system's "let others run", or 0
-`ARGUMENTS`           address of the members' argument arrays, `STRIDE` words apart
-`MEMBERS`             how many there are: the caller and its workers
-`PHASES`              number of phases; from `TABLE` on each has a record of `RECORD` words: the kernel's address, the
-                      slot for the first and the end of a piece (and the round, if there are several), a piece's
-                      step, the last end, how many pieces, where (word) its claims are, and how many rounds of them
+`MEMBERS`             how many threads there may be: the caller and its workers
+`REPEATS`             how often the whole list is gone through
+`FLAG`                address of a word that ends the list once it is not 0, or 0
+`TOTAL`               pieces of the whole list, all rounds counted
+`PHASES`              how many; from `TABLE` on each has a record of `RECORD` words: the kernel's address, the address of
+                      its argument array and how far (bytes) the next member's lies, the slot for the first and the
+                      end of a piece (and the round, if there are several), a piece's step, the last end, how many
+                      pieces, where (word) its claims are, and how many rounds of them
 ====================  ==========================================================================================
 
-A phase, and each of its rounds, begins when all pieces of those before it are done. Every member starts with pieces of its own and then takes
-what the others have left, so one that comes late or never holds nobody up: the caller alone would finish the job.
+A phase, and each of its rounds, begins when all pieces of those before it are done. Every member starts with pieces of
+its own and then takes what the others have left, so one that comes late or never holds nobody up: the caller alone would
+finish the job. What is in one piece is left to the caller.
 """
 
 from __future__ import annotations
@@ -31,9 +35,19 @@ from bptt.engine.compiled.emitter import I64, POINTER, VOID, Emitter, Lanes, Val
 from bptt.engine.compiled.machine_code import Kernel, load_kernels, new_module
 
 # Words that several threads write lie on cache lines of their own (8 words).
-STATE, JOINED, DONE, YIELD, ARGUMENTS, STRIDE, MEMBERS, PHASES, TABLE = 0, 8, 16, 24, 25, 26, 27, 28, 32
-RECORD, LINE = 7, 8
-PIECES, ROUNDS = 4, 6  # words of a record
+STATE, JOINED, DONE, YIELD, MEMBERS, REPEATS, FLAG, TOTAL, PHASES, TABLE = (
+    0,
+    8,
+    16,
+    24,
+    25,
+    26,
+    27,
+    28,
+    29,
+    32,
+)
+RECORD, LINE = 9, 8
 CLOSED = 2**32
 
 # Looks at a word before the waiting thread lets others run: about 10 microseconds.
@@ -54,10 +68,6 @@ def emit_team(prefix: str = "") -> Any:
 
     e = _Words(module, f"{prefix}lead", 0, public=True)
     e.b.call(work, [e.job, e.integer(0)])
-    total = e.variable(e.integer(0))
-    with e.loop(e.integer(0), e.word(PHASES)) as p:
-        e.write(e.plus(e.read(total, I64), e.times(e.field(p, PIECES), e.field(p, ROUNDS))), total)
-    e.b.call(wait, [e.job, e.integer(DONE), e.read(total, I64)])
     e.count(STATE, CLOSED)
     e.b.call(wait, [e.job, e.integer(STATE), e.integer(CLOSED)])
     e.b.ret_void()
@@ -151,31 +161,50 @@ def _emit_work(module: Any, wait: Any) -> Any:
     """Go through the phases as member number `member`."""
     e = _Words(module, "work", 1)
     (member,) = e.more
-    offset = e.times(member, e.word(STRIDE), e.integer(8))
-    arguments = e.b.inttoptr(e.plus(e.word(ARGUMENTS), offset), POINTER)
-    members = e.word(MEMBERS)
-    needed = e.variable(e.integer(0))
-    with e.loop(e.integer(0), e.word(PHASES)) as p:
-        kernel, slot, step, last, pieces, claims, rounds = (e.field(p, k) for k in range(RECORD))
+    members, total, flag = e.word(MEMBERS), e.word(TOTAL), e.word(FLAG)
+    # Who comes late begins where the others are.
+    done = e.b.load_atomic(e.place(e.job, e.integer(DONE)), "acquire", 8, typ=I64)
+    begun = e.b.sdiv(done, total)
+    needed = e.variable(e.times(begun, total))
+    with e.loop(begun, e.word(REPEATS)) as repeat, e.loop(e.integer(0), e.word(PHASES)) as p:
+        kernel, first_array, apart, slot, step, last, pieces, claims, rounds = (
+            e.field(p, k) for k in range(RECORD)
+        )
+        arguments = e.b.inttoptr(e.plus(first_array, e.times(member, apart)), POINTER)
         own = e.b.sdiv(e.times(member, pieces), members)
+        alone = e.b.icmp_signed("==", pieces, e.integer(1))
+        idle = e.b.and_(alone, e.b.icmp_signed("!=", member, e.integer(0)))
+        tried = e.b.select(idle, e.integer(0), pieces)
         with e.loop(e.integer(0), rounds) as turn:
             e.b.call(wait, [e.job, e.integer(DONE), e.read(needed, I64)])
+            _leave_if_flagged(e, flag)
             with e.when(e.b.icmp_signed(">", rounds, e.integer(1))):
                 e.b.store(turn, e.place(arguments, e.plus(slot, e.integer(2))))
-            with e.loop(e.integer(0), pieces) as i:
+            mark = e.plus(e.times(repeat, rounds), turn)
+            with e.loop(e.integer(0), tried) as i:
                 piece = e.b.srem(e.plus(own, i), pieces)
                 claim = e.place(e.job, e.plus(claims, e.times(piece, e.integer(LINE))))
-                free = e.b.icmp_signed("==", e.b.load_atomic(claim, "monotonic", 8, typ=I64), turn)
+                free = e.b.icmp_signed("==", e.b.load_atomic(claim, "monotonic", 8, typ=I64), mark)
                 with e.when(free):
-                    following = e.plus(turn, e.integer(1))
-                    found = e.b.cmpxchg(claim, turn, following, "acq_rel", "monotonic")
+                    following = e.plus(mark, e.integer(1))
+                    found = e.b.cmpxchg(claim, mark, following, "acq_rel", "monotonic")
                     with e.when(e.b.extract_value(found, 1)):
-                        first = e.times(piece, step)
-                        end = e.least(e.plus(first, step), last)
-                        e.b.store(first, e.place(arguments, slot))
-                        e.b.store(end, e.place(arguments, e.plus(slot, e.integer(1))))
+                        with e.when(e.b.icmp_signed(">=", slot, e.integer(0))):
+                            first = e.times(piece, step)
+                            end = e.least(e.plus(first, step), last)
+                            e.b.store(first, e.place(arguments, slot))
+                            e.b.store(end, e.place(arguments, e.plus(slot, e.integer(1))))
                         e.call_at(kernel, VOID, arguments)
                         e.count(DONE, 1)
             e.write(e.plus(e.read(needed, I64), pieces), needed)
     e.b.ret_void()
     return e.function
+
+
+def _leave_if_flagged(e: _Words, flag: Value) -> None:
+    """Return if a kernel has ended the list. Whoever still works on the phase that did so finishes it."""
+    with e.when(e.b.icmp_signed("!=", flag, e.integer(0))):
+        word = e.b.load_atomic(e.b.inttoptr(flag, POINTER), "monotonic", 8, typ=I64)
+        with e.when(e.b.icmp_signed("!=", word, e.integer(0))):
+            e.b.ret_void()
+            e.b.position_at_end(e.function.append_basic_block("unreached"))
