@@ -26,9 +26,18 @@ class _Flow:
     previous: set[str] = field(default_factory=set)
 
 
+@dataclass(frozen=True)
+class Steps:
+    """The parts of a step back: functions, and a stage's products with whether each is the first to write."""
+
+    upstream: Any
+    stages: dict[int, Any]
+    pushes: dict[int, list[tuple[Run, bool]]]
+
+
 def emit_backward(
     module: Any, prefix: str, lanes: Lanes, layout: Layout, products: Products, *, ragged: bool
-) -> None:
+) -> Steps:
     """Emit ``pack_backward(arguments)``, and ``backward_rows(arguments)`` for rows first_row..end_row."""
     flow = _Flow()
     upstream = _emit_upstream(module, lanes, layout, ragged)
@@ -40,6 +49,7 @@ def emit_backward(
         pushes[k] = [(run, _note_push(layout, run, flow)) for run in layout.runs[k] if run.kind != "x"]
 
     e = Frame(module, f"{prefix}pack_backward", lanes, layout, public=True)
+    clear(e, products)
     _pack(e, products)
     e.b.ret_void()
 
@@ -56,13 +66,18 @@ def emit_backward(
                 for run, starts in pushes[k]:
                     _push(e, products, run, t, row, rows, starts)
     e.b.ret_void()
+    return Steps(upstream, stages, pushes)
+
+
+def clear(e: Frame, products: Products) -> None:
+    """Set to zero what must start so, and copy the per-unit parameters."""
+    with e.loop(e.integer(0), e.number("cleared"), e.integer(e.lanes.count)) as i:
+        e.store(e.const(0), e.at(e.pointer("zeros"), i))
+    pack_vectors(e, products)
 
 
 def _pack(e: Frame, products: Products) -> None:
     H, P = e.number("H"), e.number("P")
-    with e.loop(e.integer(0), e.number("cleared"), e.integer(e.lanes.count)) as i:
-        e.store(e.const(0), e.at(e.pointer("zeros"), i))
-    pack_vectors(e, products)
     for runs in e.layout.runs:
         for run in runs:
             rows, vectors = (e.number("D"), e.number("VX")) if run.kind == "x" else (H, e.number("V"))
@@ -89,7 +104,7 @@ def _emit_upstream(module: Any, lanes: Lanes, layout: Layout, ragged: bool) -> A
     with e.when(e.given("dh")):
         start = e.plus(e.times(t, e.number("dh_t")), e.times(row, e.number("dh_b")))
         source, target = e.at(e.pointer("dh"), start), e.carried("h", t, row)
-        with e.loop(e.integer(0), e.number("V")) as j:
+        with e.loop(e.number("first_vector"), e.number("end_vector")) as j:
             unit = e.times(j, e.integer(lanes.count))
             mask = e.below(unit, e.number("H"))
             with e.loop(e.integer(0), rows) as b:
@@ -102,8 +117,12 @@ def _emit_upstream(module: Any, lanes: Lanes, layout: Layout, ragged: bool) -> A
         with e.when(e.given(f"dstate:{state}")):
             first = e.times(e.plus(e.times(e.plus(t, e.integer(1)), B), row), P)
             target, source = e.at(e.pointer(f"dstate:{state}"), first), e.carried(state, t, row)
-            with e.loop(e.integer(0), e.times(rows, P), e.integer(lanes.count)) as i:
-                e.store(e.load(e.at(source, i)), e.at(target, i))
+            with (
+                e.loop(e.number("first_vector"), e.number("end_vector")) as j,
+                e.loop(e.integer(0), rows) as b,
+            ):
+                here = e.plus(e.times(b, P), e.times(j, e.integer(lanes.count)))
+                e.store(e.load(e.at(source, here)), e.at(target, here))
     e.b.ret_void()
     return e.function
 
@@ -165,7 +184,7 @@ def _emit_stage(module: Any, lanes: Lanes, layout: Layout, k: int, flow: _Flow, 
     if not stage.backward:
         sources.update({f"d{r}": ("gradient", r) for r in stage.forward.results})
     starts = _starts(layout, stage, flow, k, ragged)
-    with e.loop(e.integer(0), e.number("V")) as j:
+    with e.loop(e.number("first_vector"), e.number("end_vector")) as j:
         unit = e.times(j, e.integer(lanes.count))
         inside = e.below(unit, e.number("H"))
         fixed = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -14,6 +14,8 @@ from llvmlite import ir
 from bptt.engine.compiled.arguments import ArgumentFrame
 from bptt.engine.compiled.emitter import I64, POINTER, VOID, Lanes
 from bptt.engine.compiled.machine_code import Kernel, kernel_address, load_kernels, new_module
+from bptt.engine.compiled.sharing import count_members
+from bptt.engine.compiled.team import Job, Phase, run_together
 from bptt.engine.compiled.workspace import address
 
 _SLOTS = {name: k for k, name in enumerate(("calls", "count", "control"))}
@@ -24,11 +26,22 @@ STEP, END, FLAG = range(3)
 
 @dataclass(frozen=True, eq=False)
 class Call:
-    """A kernel and the argument array that it is called with; `kept` is what must stay alive meanwhile."""
+    """A kernel and the argument array that it is called with; `kept` is what must stay alive meanwhile.
+
+    Threads may share what it does if `most` is above 1: `share` says how, for a number of them.
+    """
 
     kernel: Kernel
     arguments: npt.NDArray[np.int64]
     kept: object = None
+    most: int = 1
+    share: Callable[[int], list[Phase]] | None = None
+
+    def phases(self, members: int) -> list[Phase]:
+        """Return the call as phases of a job."""
+        if self.share is not None:
+            return self.share(members)
+        return [Phase(kernel_address(self.kernel), address(self.arguments))]
 
 
 class Control:
@@ -70,23 +83,43 @@ class CallList:
         self._arguments = np.array([address(self._pairs), len(self.calls), control.address], np.int64)
         self._address = address(self._arguments)
         self._play = _player()
+        self._most = max((call.most for call in self.calls), default=1)
 
     def play(self, steps: int) -> int:
         """Run `steps` times through the list, or until a kernel sets the flag; return the flag."""
         array = self.control.array
         array[END] = array[STEP] + steps
         array[FLAG] = 0
-        self._play(self._address)
+        members = count_members(self._most)
+        if members > 1:
+            self._play_together(steps, members)
+        else:
+            self._play(self._address)
         return int(array[FLAG])
+
+    def _play_together(self, steps: int, members: int) -> None:
+        phases = [phase for call in self.calls for phase in call.phases(members)]
+        advance = Phase(kernel_address(_advance()), self._address)
+        flag = self.control.address + FLAG * self.control.array.itemsize
+        run_together(Job([*phases, advance], members, repeats=steps, flag=flag, kept=[self]))
+
+
+def _player() -> Kernel:
+    return _kernels()["play"]
+
+
+def _advance() -> Kernel:
+    return _kernels()["advance"]
 
 
 @cache
-def _player() -> Kernel:
-    return load_kernels("call list", ("play",), _emit)["play"]
+def _kernels() -> dict[str, Kernel]:
+    return load_kernels("call list", ("play", "advance"), _emit)
 
 
 def _emit(prefix: str) -> Any:
     module = new_module("bptt")
+    _emit_advance(module, prefix)
     e = ArgumentFrame(module, f"{prefix}play", Lanes("float", 4), _SLOTS, public=True)
     control, calls, zero = e.pointer("control"), e.pointer("calls"), e.integer(0)
     kind = ir.FunctionType(VOID, [POINTER])
@@ -108,3 +141,11 @@ def _emit(prefix: str) -> Any:
         e.b.store(e.plus(step, e.integer(1)), place(STEP))
     e.b.ret_void()
     return module
+
+
+def _emit_advance(module: Any, prefix: str) -> None:
+    """Count a step: the last call of a list that threads share."""
+    e = ArgumentFrame(module, f"{prefix}advance", Lanes("float", 4), _SLOTS, public=True)
+    place = e.b.gep(e.pointer("control"), [e.integer(STEP)], source_etype=I64)
+    e.b.store(e.plus(e.b.load(place, typ=I64), e.integer(1)), place)
+    e.b.ret_void()

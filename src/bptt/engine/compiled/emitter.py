@@ -264,6 +264,10 @@ class Emitter:
         """The smaller of two integers."""
         return self.b.select(self.b.icmp_signed("<", a, b), a, b)
 
+    def most(self, a: Value, b: Value) -> Value:
+        """The larger of two integers."""
+        return self.b.select(self.b.icmp_signed(">", a, b), a, b)
+
     # ---------------------------------------------------------------- control
 
     @contextmanager

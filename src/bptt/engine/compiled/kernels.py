@@ -13,11 +13,13 @@ from bptt.engine.compiled.layout import Layout
 from bptt.engine.compiled.machine_code import Kernel, load_kernels, new_module
 from bptt.engine.compiled.products import Products
 from bptt.engine.compiled.target import Target, host
+from bptt.engine.compiled.unit_kernels import UNIT_KERNELS, emit_units
 
 # In the order of a training step.
 KERNELS = (
     "pack_forward", "forward_rows",
     "pack_backward", "backward_rows", "weight_gradients", "input_gradient", "collect",
+    *UNIT_KERNELS,
 )  # fmt: skip
 
 
@@ -32,9 +34,10 @@ def emit_module(layout: Layout, kind: str, *, ragged: bool, prefix: str = "") ->
     lanes = lanes_of(kind, target)
     module = new_module("bptt")
     products = Products(module, lanes, target)
-    emit_forward(module, prefix, lanes, layout, products, ragged=ragged)
-    emit_backward(module, prefix, lanes, layout, products, ragged=ragged)
+    stages = emit_forward(module, prefix, lanes, layout, products, ragged=ragged)
+    steps = emit_backward(module, prefix, lanes, layout, products, ragged=ragged)
     emit_gradients(module, prefix, lanes, layout, products)
+    emit_units(module, prefix, lanes, layout, products, stages, steps)
     return module
 
 

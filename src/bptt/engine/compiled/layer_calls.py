@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ import numpy as np
 from bptt.cells.protocol import Cell
 from bptt.engine.compiled.call_list import Call
 from bptt.engine.compiled.route import Region, find_route
+from bptt.engine.compiled.sharing import Members, most_members, room
+from bptt.engine.compiled.team import Phase
 from bptt.engine.compiled.workspace import address, new_block
 from bptt.engine.tape import Array
 
@@ -64,6 +67,7 @@ class LayerCalls:
         self._place(self.route.forward)
         self._sweep = self._place(self.route.backward)
         self._set("cleared", self.route.backward.zeroed)
+        self._members: Members | None = None
 
     @property
     def P(self) -> int:  # noqa: N802  # as in the engine
@@ -117,7 +121,20 @@ class LayerCalls:
 
     def calls(self, *kernels: str) -> list[Call]:
         """Return calls of the layer's kernels."""
-        return [Call(self.route.kernels[kernel], self._arguments, self) for kernel in kernels]
+        return [
+            Call(
+                self.route.kernels[kernel], self._arguments, self, most_members(self.route, kernel),
+                partial(self._share, kernel),
+            )
+            for kernel in kernels
+        ]  # fmt: skip
+
+    def _share(self, kernel: str, members: int) -> list[Phase]:
+        own = (self.route.forward_own, self.route.backward_own)
+        if self._members is None or self._members.members != members:
+            block = new_block(room(own, members), self.dtype)
+            self._members = Members(self.route, self._arguments, members, own, block)
+        return self._members.phases(kernel)
 
     def _place(self, region: Region) -> Array:
         block = new_block(region.count, self.dtype)

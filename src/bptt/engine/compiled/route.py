@@ -21,6 +21,14 @@ from bptt.engine.compiled.workspace import ALIGNMENT
 
 # Rows that run through all steps together: their states should stay in the second cache beside the weights.
 TILE = 64
+# The same where there is enough work for several threads.
+SHARED_TILE = 32
+# Arithmetic worth sharing, in operations for each lane of the machine: about 150 microseconds of one core.
+WORTH = 1_500_000
+# Bytes of recurrent weights from which on threads share each step of a few rows; vectors that one takes at least.
+LARGE, FEWEST = 2**19, 4
+# Vector operations that a column's elementwise kernel takes, roughly.
+ELEMENTWISE = 30
 
 KINDS = {np.dtype(np.float32): "float", np.dtype(np.float64): "double"}
 
@@ -49,6 +57,26 @@ class Region:
 
 
 @dataclass(frozen=True)
+class Split:
+    """How a kernel's work can be cut.
+
+    Attributes
+    ----------
+    slot : int
+        Where it reads its range's first number; its end is in the slot after that.
+    step, end : int
+        The smallest piece, and the end of the last.
+    pieces : int
+        How many there can be; 1 also where there is too little work to be worth a second thread.
+    """
+
+    slot: int
+    step: int
+    end: int
+    pieces: int
+
+
+@dataclass(frozen=True)
 class Route:
     """How a cell's passes of one size are run."""
 
@@ -62,6 +90,10 @@ class Route:
     backward: Region
     parameter_slots: tuple[tuple[str, int], ...]
     kernels: dict[str, Kernel]
+    forward_own: Region  # what a second thread needs for itself
+    backward_own: Region
+    splits: dict[str, Split]
+    blocks: int  # of units that threads may share each step; 1 where they share rows, or nothing
 
 
 @lru_cache(maxsize=512)
@@ -83,11 +115,19 @@ def find_route(
     """
     layout, target = _layout(cell), host()
     T, B, D = shape
+    tall, lanes = target.heights[0], lanes_of(KINDS[dtype], target).count
+    work = _work(layout, shape, -(-H // lanes) * lanes)
+    worth = {kernel: operations >= WORTH * lanes for kernel, operations in work.items()}
     # Tiles of one size, a whole number of register tiles: how work is cut depends on the problem alone.
-    tall = target.heights[0]
-    tile = B if B <= TILE else -(-B // -(-B // TILE) // tall) * tall
-    lanes = lanes_of(KINDS[dtype], target).count
+    tiles = -(-B // TILE)
+    if worth["forward_rows"]:
+        tiles = max(-(-B // SHARED_TILE), min(4, -(-B // tall)))
+    tile = B if tiles <= 1 else -(-B // tiles // tall) * tall
     sizes = Sizes(T, B, D, H, lanes, target.panel, max(tile, 1), states, saved)
+    blocks = _blocks(layout, sizes, dtype, tall) if worth["forward_rows"] else 1
+    if blocks == 1 and tiles == 1:  # then most of the work cannot be shared, and threads would mostly wait
+        worth = dict.fromkeys(worth, False)
+    splits = _splits(layout, sizes, tall, worth)
     weights = ((name, layout.slots[f"weight:{name}"]) for name in layout.plan.weights)
     vectors = ((name, layout.slots[f"own:{name}"]) for name in layout.plan.vectors)
     return Route(
@@ -95,13 +135,48 @@ def find_route(
         sizes=sizes,
         dtype=dtype,
         ragged=ragged,
-        opening=_opening(layout, sizes),
+        opening=_opening(layout, sizes, splits),
         tape=_region(layout, sizes, dtype, layout.tape_arrays),
         forward=_region(layout, sizes, dtype, layout.forward_arrays),
         backward=_region(layout, sizes, dtype, layout.backward_arrays, layout.zeroed_arrays),
         parameter_slots=(*weights, ("b_h", layout.slots["b_h"]), *vectors),
         kernels=get_kernels(layout, KINDS[dtype], ragged=ragged),
+        forward_own=_region(layout, sizes, dtype, own_arrays(layout.forward_arrays, blocks)),
+        backward_own=_region(layout, sizes, dtype, own_arrays(layout.backward_arrays, blocks)),
+        splits=splits,
+        blocks=blocks,
     )
+
+
+def _work(layout: Layout, shape: tuple[int, int, int], P: int) -> dict[str, int]:
+    """Arithmetic operations of the kernels that can be shared."""
+    T, B, D = shape
+    x = sum(2 * D * run.count * P for runs in layout.runs for run in runs if run.kind == "x")
+    h = sum(2 * P * run.count * P for runs in layout.runs for run in runs if run.kind != "x")
+    elementwise = ELEMENTWISE * P * sum(len(stage.columns) for stage in layout.plan.stages)
+    return {
+        "forward_rows": T * B * (x + h + elementwise),
+        "backward_rows": T * B * (h + elementwise),
+        "weight_gradients": T * B * (x + h),
+        "input_gradient": T * B * x,
+    }
+
+
+def _splits(layout: Layout, sizes: Sizes, tall: int, worth: dict[str, bool]) -> dict[str, Split]:
+    """Cut so that register tiles stay whole."""
+    groups = sum(
+        -(-(sizes.D if run.kind == "x" else sizes.H) // tall) for runs in layout.runs for run in runs
+    )
+    cuts = {
+        "forward_rows": ("first_row", sizes.tile, sizes.B),
+        "backward_rows": ("first_row", sizes.tile, sizes.B),
+        "weight_gradients": ("first_group", 1, groups),
+        "input_gradient": ("first_line", 8 * tall, sizes.T * sizes.B),
+    }
+    return {
+        kernel: Split(layout.slots[first], step, end, -(-end // step) if worth[kernel] else 1)
+        for kernel, (first, step, end) in cuts.items()
+    }
 
 
 @lru_cache(maxsize=256)
@@ -122,14 +197,31 @@ def _region(
     )
 
 
-def _opening(layout: Layout, sizes: Sizes) -> npt.NDArray[np.int64]:
+def own_arrays(arrays: tuple[str, ...], blocks: int) -> tuple[str, ...]:
+    """Which of a pass's own arrays every thread must have for itself."""
+    kinds = ("columns:", "block") if blocks > 1 else ("columns:", "passing:", "gradient:", "block")
+    return tuple(name for name in arrays if name.startswith(kinds))
+
+
+def _blocks(layout: Layout, sizes: Sizes, dtype: np.dtype[Any], tall: int) -> int:
+    """Cut the units of a few rows: threads then meet every step, which takes them some tenths of a microsecond."""
+    counts = sum(run.count for runs in layout.runs for run in runs if run.kind != "x")
+    weights = sizes.H * counts * sizes.V * sizes.lanes * dtype.itemsize
+    if tall < sizes.B or weights < LARGE:
+        return 1
+    return max(1, sizes.V // FEWEST)
+
+
+def _opening(layout: Layout, sizes: Sizes, splits: dict[str, Split]) -> npt.NDArray[np.int64]:
     arguments = np.zeros(len(layout.slots), np.int64)
     values = {
-        "first_row": 0, "end_row": sizes.B,
         "T": sizes.T, "B": sizes.B, "D": sizes.D, "H": sizes.H,
         "V": sizes.V, "P": sizes.V * sizes.lanes, "VX": sizes.VX, "PX": sizes.VX * sizes.lanes,
+        "blocks": 1, "end_vector": sizes.V,
         "tile": sizes.tile, "ring": -1 if sizes.all_states else 1, "keep": int(sizes.all_saved),
     }  # fmt: skip
     for name, value in values.items():
         arguments[layout.slots[name]] = value
+    for split in splits.values():
+        arguments[split.slot + 1] = split.end  # from 0: one call does it all
     return arguments
