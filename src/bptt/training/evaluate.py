@@ -17,9 +17,9 @@ from bptt.training.counting import counted
 from bptt.training.sources import Data, as_source, fetch
 
 # Examples held at once where the caller does not say: fewer where they are so long that the pre-activations of a layer
-# would be more numbers than these (16 MiB of float32).
+# would be more numbers than these (8 MiB of float32).
 _EXAMPLES = 1024
-_NUMBERS = 1 << 22
+_NUMBERS = 1 << 21
 
 
 def evaluate(net: Network, source: Data, batch_size: int | None = None) -> float:
