@@ -9,8 +9,8 @@ from bptt.data import Sequences, Source, Streams, Stretches, Windows
 from bptt.errors import DataError, InvalidInput, InvalidType
 
 
-def naive(rows, chunk, streams, warmup, horizon, segments):
-    """Return, for each row of the batch, its chunks as lists of (row, counts) and whether each starts anew."""
+def naive(rows, chunk, streams, warmup, horizon, segments, lookback=0):
+    """Return what each row of the batch reads: its chunks as (rows, whether each counts, carry, onward)."""
     chunks = []
     for first, stop in pairwise([*segments, rows]):
         steps = [row for row in range(first, stop) if row + horizon < stop]
@@ -21,11 +21,22 @@ def naive(rows, chunk, streams, warmup, horizon, segments):
     dealt = []
     for s in range(streams):
         own = [chunks.pop(0) for _ in range(each + (s < more))]
-        own[0] = (own[0][0], True)
-        dealt.append(
-            [([(row, not anew or t >= warmup) for t, row in enumerate(steps)], anew) for steps, anew in own]
-        )
+        row, before = [], []
+        for k, (steps, begins) in enumerate(own):
+            if k == 0 or begins:
+                before = []
+            again = before[max(0, len(before) - lookback) :]
+            counts = [False] * len(again) + [bool(before) or t >= warmup for t in range(len(steps))]
+            start = len(before) - len(again)
+            next_start = max(0, len(before) + chunk - lookback)
+            row.append((again + steps, counts, start > 0, next_start - start))
+            before = before + steps
+        dealt.append(row)
     return dealt
+
+
+def shifted(dealt, by):
+    return [[([row + by for row in steps], *rest) for steps, *rest in own] for own in dealt]
 
 
 def check(stretches, values, inputs, targets, dealt):
@@ -33,30 +44,31 @@ def check(stretches, values, inputs, targets, dealt):
     S = stretches.streams
     assert stretches.steps == len(dealt[0]) == max(len(own) for own in dealt)
     assert len(stretches) == S * stretches.steps
-    horizon = stretches.horizon
+    horizon, longest = stretches.horizon, stretches.lookback + stretches.chunk
     for c in range(stretches.steps):
         batch = stretches.batch(np.arange(c * S, (c + 1) * S))
         rows = stretches.target_rows(np.arange(c * S, (c + 1) * S))
-        there = [own[c] if c < len(own) else ([], True) for own in dealt]
-        T = max(len(steps) for steps, _ in there)
+        there = [own[c] if c < len(own) else ([], [], False, 0) for own in dealt]
+        T = max(len(steps) for steps, *_ in there)
         assert batch.x.shape == (S, T, len(inputs))
         assert batch.y.shape == (S, T, len(targets))
-        assert rows.shape == (S, stretches.chunk)
+        assert rows.shape == (S, longest)
         assert batch.lengths is None
-        assert batch.carry.tolist() == [not anew for _, anew in there]
+        assert batch.carry.tolist() == [carry for *_, carry, _ in there]
+        assert (batch.onward is None) == (stretches.lookback == 0)
         weights = np.ones((S, T)) if batch.weights is None else batch.weights
         assert weights.any()
-        for s, (steps, _) in enumerate(there):
-            padding = [0.0] * (T - len(steps))
-            assert weights[s].tolist() == [float(counts) for _, counts in steps] + padding
-            assert rows[s].tolist() == [row + horizon for row, _ in steps] + [-1] * (
-                stretches.chunk - len(steps)
-            )
-            for t, (row, _) in enumerate(steps):
+        for s, (steps, counts, _, onward) in enumerate(there):
+            if batch.onward is not None and steps:
+                assert batch.onward[s] == onward
+            assert weights[s].tolist() == [float(each) for each in counts] + [0.0] * (T - len(steps))
+            for t, row in enumerate(steps):
                 assert np.array_equal(batch.x[s, t], values[row, inputs].astype(stretches.dtype))
                 assert np.array_equal(batch.y[s, t], values[row + horizon, targets].astype(stretches.dtype))
+                assert rows[s, t] in (row + horizon, -1)
+            assert (rows[s, len(steps) :] == -1).all()
         assert np.isfinite(batch.x).all()
-        assert {batch.x.dtype, batch.y.dtype, weights.dtype} <= {stretches.dtype, np.dtype(float)}
+        assert {batch.x.dtype, batch.y.dtype} == {stretches.dtype}
 
 
 def test_stretches_agree_with_a_plain_loop(rng):
@@ -65,6 +77,7 @@ def test_stretches_agree_with_a_plain_loop(rng):
         columns = int(rng.integers(1, 5))
         chunk, horizon = int(rng.integers(1, 12)), int(rng.integers(1, 5))
         warmup, streams = int(rng.integers(chunk)), int(rng.integers(1, 6))
+        lookback = int(rng.integers(15)) * int(rng.integers(2))
         rows = int(rng.integers(horizon + warmup + 1, 90))
         inputs = rng.integers(columns, size=rng.integers(1, 5)).tolist()
         targets = rng.integers(columns, size=rng.integers(1, 4)).tolist()
@@ -73,7 +86,7 @@ def test_stretches_agree_with_a_plain_loop(rng):
         values = rng.normal(size=(rows, columns))
         options = {
             "inputs": inputs, "targets": targets, "chunk": chunk, "streams": streams, "warmup": warmup,
-            "horizon": horizon, "segments": segments, "dtype": dtype,
+            "horizon": horizon, "segments": segments, "dtype": dtype, "lookback": lookback,
         }  # fmt: skip
         pieces = [
             -(-(b - a - horizon) // chunk) for a, b in pairwise([*segments, rows]) if b - a - horizon > warmup
@@ -89,14 +102,22 @@ def test_stretches_agree_with_a_plain_loop(rng):
         stretches = Stretches(values, **options)
         assert isinstance(stretches, Source)
         assert isinstance(stretches, Streams)
-        check(stretches, values, inputs, targets, naive(rows, chunk, streams, warmup, horizon, segments))
+        check(
+            stretches,
+            values,
+            inputs,
+            targets,
+            naive(rows, chunk, streams, warmup, horizon, segments, lookback),
+        )
         tried += 1
 
 
-def test_every_step_with_a_target_is_read_once(rng):
+@pytest.mark.parametrize("lookback", [0, 3, 20])
+def test_every_step_with_a_target_is_predicted_once(rng, lookback):
     stretches = Stretches(
-        rng.normal(size=(101, 2)), targets=[1], chunk=7, streams=4, horizon=3, segments=[0, 40, 42, 43]
-    )
+        rng.normal(size=(101, 2)), targets=[1], chunk=7, streams=4, lookback=lookback, horizon=3,
+        segments=[0, 40, 42, 43],
+    )  # fmt: skip
     rows = stretches.target_rows(np.arange(len(stretches)))
     assert sorted(rows[rows >= 0]) == [*range(3, 40), *range(46, 101)]
 
@@ -120,18 +141,13 @@ def test_the_split_shares_no_row_between_the_parts(rng, segments):
     training, validation = stretches.split_last(0.21)
     check(training, values, [0, 1, 2], [2], naive(158, 6, 5, 2, 3, [s for s in segments if s < 158]))
     own = naive(42, 6, 5, 2, 3, [0, *(s - 158 for s in segments if s > 158)])
-    check(validation, values, [0, 1, 2], [2], [
-        [([(row + 158, counts) for row, counts in steps], anew) for steps, anew in each] for each in own
-    ])  # fmt: skip
+    check(validation, values, [0, 1, 2], [2], shifted(own, 158))
     assert validation.x_rows is training.x_rows
     again, _ = training.split_last(0.5)
     check(again, values, [0, 1, 2], [2], naive(79, 6, 5, 2, 3, [s for s in segments if s < 79]))
     # Too short for five streams.
     _, short = stretches.split_last(0.05)
-    check(short, values, [0, 1, 2], [2], [
-        [([(row + 190, counts) for row, counts in steps], anew) for steps, anew in each]
-        for each in naive(10, 6, 2, 2, 3, [0])
-    ])  # fmt: skip
+    check(short, values, [0, 1, 2], [2], shifted(naive(10, 6, 2, 2, 3, [0]), 190))
 
 
 def test_what_stretches_need():
@@ -146,6 +162,7 @@ def test_what_stretches_need():
     )
     assert said(InvalidInput, chunk=0) == "chunk must be at least 1. Got 0"
     assert said(InvalidType, streams=2.0) == "streams must be a whole number. Got 2.0"
+    assert said(InvalidInput, lookback=-1) == "lookback must be at least 0. Got -1"
     assert said(InvalidInput, horizon=0) == "horizon must be at least 1. Got 0"
     assert said(InvalidInput, streams=4) == (
         "streams must be at most the number of chunks = 3. Got 4: use fewer streams or a shorter chunk"
@@ -171,7 +188,8 @@ def test_what_stretches_need():
 
 def test_the_text_of_stretches_names_its_sizes():
     assert repr(Stretches(np.zeros((20, 2)), targets=[0], chunk=4, streams=2, warmup=3)) == (
-        "Stretches(2 streams of 3 chunks, chunk=4, warmup=3, horizon=1, inputs=(0, 1), targets=(0,), dtype=float64)"
+        "Stretches(2 streams of 3 chunks, chunk=4, warmup=3, lookback=0, "
+        "horizon=1, inputs=(0, 1), targets=(0,), dtype=float64)"
     )
 
 

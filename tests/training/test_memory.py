@@ -94,7 +94,7 @@ def test_a_million_rows_train_within_data_and_a_hundred_megabytes(
     )  # fmt: skip
     assert data == 64.0
     assert above <= data + 100.0
-    # Of its own it keeps one copy in the working dtype, the starts and an order: another copy of the series is too much.
+    # One copy in the working dtype, the starts and an order of them; another copy of the series is too much.
     own = (32.0 + 8.0 if dtype == "float32" else 64.0) + 8.0 + 8.0
     assert above <= data + own + 24.0
 
