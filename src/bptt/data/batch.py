@@ -31,6 +31,9 @@ class Batch:
     carry : ndarray of bool (B,), optional
         Which rows go on from the state that the same row of the batch before ended with; the others start anew. None
         when all start anew. Only a source that is read in order may say so: see `Streams`.
+    onward : ndarray of int (B,), optional
+        After how many steps the next batch goes on from each row's state; None where it does so from the last one.
+        Fewer than all T where batches overlap; a row that goes on after none has to start anew.
     """
 
     x: Array
@@ -38,6 +41,7 @@ class Batch:
     lengths: Array | None = None
     weights: Array | None = None
     carry: Array | None = None
+    onward: Array | None = None
 
     def __len__(self) -> int:
         return int(self.x.shape[0])

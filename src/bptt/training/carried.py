@@ -102,13 +102,14 @@ class CarriedState:
             anew = ~_carry_of(batch)
             for name, d in (found.gradients.state or {}).items():
                 found.gradients.parameters[f"initial.{name}"] = d[:, anew].sum(axis=1)
-        self._keep(batch, Pass(found.y_hat, found.state, None))
+        self._keep(batch, Pass(found.y_hat, found.state, None), start, dropout_key)
         return found
 
     def forward(self, batch: Batch) -> Pass:
         """Return `Network.forward` of the batch without a tape, from the carried state, and carry the new one."""
-        found = self.net.forward(batch.x, lengths=batch.lengths, tape=False, **self._start(batch))
-        self._keep(batch, found)
+        start = self._start(batch)
+        found = self.net.forward(batch.x, lengths=batch.lengths, tape=False, **start)
+        self._keep(batch, found, start, None)
         return found
 
     def _start(self, batch: Batch) -> _Start:
@@ -142,8 +143,17 @@ class CarriedState:
             return self.net.parameters[f"initial.{name}"][:, None, :]
         return self.net.dtype.type(0)
 
-    def _keep(self, batch: Batch, found: Pass) -> None:
+    def _keep(self, batch: Batch, found: Pass, start: _Start, dropout_key: tuple[int, int] | None) -> None:
         self._last = None if batch.carry is None else found
+        if batch.carry is None or batch.onward is None:
+            return
+        steps = _steps_of(self.net, batch)
+        if (steps == batch.x.shape[1]).all():
+            return
+        # The state in the middle of the pass: the same steps once more, without a tape.
+        self._last = self.net.forward(
+            batch.x[:, : steps.max()], lengths=steps, dropout_key=dropout_key, tape=False, **start
+        )
 
 
 def _carry_of(batch: Batch) -> Array:
@@ -153,6 +163,23 @@ def _carry_of(batch: Batch) -> Array:
             f"carry must be booleans of shape (B,) = ({len(batch)},). Got {carry.dtype} of shape {carry.shape}"
         )
     return carry
+
+
+def _steps_of(net: Network, batch: Batch) -> Array:
+    """Return after how many steps the next batch goes on from each row; where it does after none, it starts anew."""
+    steps, T = np.asarray(batch.onward), batch.x.shape[1]
+    if steps.shape != (len(batch),) or steps.dtype.kind not in "iu" or steps.min() < 0:
+        raise InvalidInput(
+            f"onward must be whole numbers of at least 0, shape (B,) = ({len(batch)},). "
+            f"Got {steps.dtype} of shape {steps.shape}"
+        )
+    if net.feedback:
+        raise InvalidInput(
+            "onward must be left out for a network with feedback, whose outputs are part of its state. Got it: use "
+            "chunks that do not overlap (lookback=0)"
+        )
+    clipped: Array = np.clip(steps, 1, T)
+    return clipped
 
 
 def check_goes_on(net: Network, *sources: Source | None) -> None:

@@ -16,10 +16,10 @@ from bptt.training.carried import CarriedState, batching
 from bptt.training.counting import counted
 from bptt.training.sources import Data, as_source, fetch
 
-# Examples held at once where the caller does not say: fewer where they are so long that the pre-activations of a layer
-# would be more numbers than these (16 MiB of float32).
+# Examples held at once where the caller does not say: fewer where they are so long that inputs and pre-activations of a
+# layer would be more numbers than these (4 MiB of float64, and a pass holds some copies of them).
 _EXAMPLES = 1024
-_NUMBERS = 1 << 22
+_NUMBERS = 1 << 19
 
 
 def evaluate(net: Network, source: Data, batch_size: int | None = None) -> float:
@@ -90,8 +90,8 @@ def _fitting(net: Network, source: Source) -> int:
     """Return how many examples a pass may hold without memory that a training step would not need either."""
     stack = net.recurrent
     steps = int(fetch(source, [0]).x.shape[1])
-    widest = max(stack.input_size, len(stack.cell.plan.gates) * stack.hidden_size)
-    return max(1, min(_EXAMPLES, _NUMBERS // (steps * widest)))
+    width = stack.input_size + len(stack.cell.plan.gates) * stack.hidden_size
+    return max(1, min(_EXAMPLES, _NUMBERS // (steps * width)))
 
 
 def _stack(parts: list[Array]) -> Array:
