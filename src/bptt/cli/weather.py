@@ -71,9 +71,9 @@ def run_weather(
     quiet: bool,
 ) -> Path:
     """Do the work of the command; return the report's path."""
+    from bptt.atomic import write_atomic
     from bptt.cli.display import Display
     from bptt.data import load_weather
-    from bptt.files.atomic import write_atomic
     from bptt.labs.weather import run
     from bptt.labs.weather_report import HEADERS, as_json, make_folder, table_rows, verdicts, write_folder
 

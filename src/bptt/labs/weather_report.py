@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from bptt.atomic import write_atomic
 from bptt.checks import Array
 from bptt.errors import InvalidInput
-from bptt.files.atomic import write_atomic
 from bptt.labs.weather import BASELINES, HOURS_A_DAY, LAB_BAR, TRAINED, Method, WeatherResult, methods_by_rmse
 from bptt.models import save
 from bptt.plots import error_by_hour, forecast_week, learning_curve, method_bars, png_bytes, scatter
