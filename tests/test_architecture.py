@@ -67,7 +67,6 @@ HEAVY = {
 LAZY_STANDARD = {
     "http": ("bptt.data.download",),  # nothing but a download needs them
     "urllib": ("bptt.data.download",),
-    "numpy": ("bptt.report.versions",),  # `bptt --version` names it without waiting for it
 }
 
 # Our own modules that may be imported inside functions: (who, what).
