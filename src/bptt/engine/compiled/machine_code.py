@@ -52,18 +52,14 @@ def load_kernels(wanted: str, names: tuple[str, ...], emit: Callable[[str], Any]
     emit : callable
         From a prefix for the public names to an `llvmlite.ir.Module`; called only if no kept code is found.
     """
-    digest = hashlib.sha256(f"{_surroundings()}\n{wanted}".encode()).hexdigest()[:32]
+    digest = hashlib.sha256(f"{_surroundings()}\n{names}\n{wanted}".encode()).hexdigest()[:32]
     prefix = f"bptt_{digest}_"
     with _lock:
         code = kept(digest)
-        if code is not None:
-            try:
-                return _link(code, prefix, names)
-            except RuntimeError:
-                _log.warning("kept kernels %s cannot be read: compiling them again", digest)
-        _log.info("compiling for this machine, to be kept for the next run: %s", wanted.splitlines()[0])
-        code = compile_module(emit(prefix))
-        keep(digest, code)
+        if code is None:
+            _log.info("compiling for this machine, to be kept for the next run: %s", wanted.splitlines()[0])
+            code = compile_module(emit(prefix))
+            keep(digest, code)
         return _link(code, prefix, names)
 
 
