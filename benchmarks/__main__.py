@@ -203,7 +203,7 @@ def finish(options: argparse.Namespace, results: Results, seconds: float) -> Non
         print(f"{key}: largest at {place}")
     if options.threads > 1:
         print(f"rounds in which the machine gave fewer than {LEAST_CORES} cores do not count")
-    print(verdicts_text(verdicts))
+    print(verdicts_text(verdicts, results.by_processor_time))
     print("left out: " + "; ".join(results.left_out))
     options.out.mkdir(parents=True, exist_ok=True)
     target = options.out / "result.json"

@@ -19,7 +19,7 @@ def draw(results: Results, path: Path, dtype: str = "float32", theme: str = "lig
     rows = [
         row
         for row in results.rows
-        if row.section == "training" and row.dtype == dtype and row.race is not None and row.race.is_timed
+        if row.section == "training" and row.dtype == dtype and row.race is not None and row.race.is_valid
     ]
     ratios = {engine: [_ratio(row, ENGINES[engine][1]) for row in rows] for engine in PEERS}
     if not any(value for values in ratios.values() for value in values):

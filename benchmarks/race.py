@@ -31,22 +31,23 @@ class Race:
     lost: int = 0
 
     @property
-    def is_timed(self) -> bool:
-        """Whether there is any round."""
+    def is_valid(self) -> bool:
+        """Whether there is any round that counts."""
         return all(samples.seconds for samples in self.samples.values())
 
     @property
-    def is_valid(self) -> bool:
-        """Whether every competitor had what it was promised in some round."""
-        return all(samples.is_quiet for samples in self.samples.values())
+    def disturbed(self) -> list[str]:
+        """Who never had a core to itself, and is judged by processor time."""
+        return [name for name, samples in self.samples.items() if samples.seconds and not samples.is_quiet]
 
     @property
-    def why_invalid(self) -> str:
-        """A line on what was missing."""
-        if not self.is_timed:
-            return f"invalid: the machine gave fewer than {LEAST_CORES} cores in all of {self.lost} rounds"
-        disturbed = [name for name, samples in self.samples.items() if not samples.is_quiet]
-        return f"invalid: never a core to itself had {', '.join(disturbed)}"
+    def remark(self) -> str:
+        """What to know about the times; nothing where all is well."""
+        if not self.is_valid:
+            return f"invalid: the machine gave fewer than {LEAST_CORES} cores in all of {self.lost} rounds. "
+        if self.disturbed:
+            return f"processor time, for want of a core to itself: {', '.join(self.disturbed)}. "
+        return ""
 
 
 def race(

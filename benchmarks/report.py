@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from benchmarks.bars import Verdict
 from benchmarks.engines import ENGINES
@@ -20,7 +20,7 @@ def row_text(row: Row) -> str:
     """Return the lines of one job: a heading, then each competitor."""
     title = f"{row.section}: {row.job} {row.cell}, {row.dtype}"
     lines = [title + (f", {row.threads} threads" if row.threads > 1 else "")]
-    if row.race is not None and row.race.is_timed:
+    if row.race is not None and row.race.is_valid:
         names = list(row.race.samples)
         ours = row.race.samples[names[0]]
         lines += [_competitor(name, row, ours) for name in names]
@@ -58,7 +58,7 @@ def number(value: float | None, unit: str) -> str:
     return f"{value:.3g} {unit}"
 
 
-def verdicts_text(verdicts: Iterable[Verdict]) -> str:
+def verdicts_text(verdicts: Iterable[Verdict], by_processor_time: Collection[str] = ()) -> str:
     """Return the table: what was asked, what was measured, met or not; what was not measured is only counted."""
     kept = list(verdicts)
     lines = [f"{'what':72s} {'measured':>10s} {'bar':>12s}  "]
@@ -68,9 +68,9 @@ def verdicts_text(verdicts: Iterable[Verdict]) -> str:
             continue
         limit = (">= " if bar.at_least else "<= ") + number(verdict.limit, bar.unit)
         aim = f" (aim {number(bar.aim, bar.unit)})" if bar.aim is not None else ""
-        lines.append(
-            f"{bar.key:72s} {number(verdict.measured, bar.unit):>10s} {limit:>12s}  {verdict.state}{aim}"
-        )
+        aside = ", by processor time" if bar.key in by_processor_time else ""
+        figures = f"{number(verdict.measured, bar.unit):>10s} {limit:>12s}"
+        lines.append(f"{bar.key:72s} {figures}  {verdict.state}{aim}{aside}")
     states = [verdict.state for verdict in kept]
     counts = ", ".join(f"{states.count(s)} {s}" for s in ("met", "NOT met", "invalid", "not measured"))
     return "\n".join([*lines, f"bars: {counts}"])

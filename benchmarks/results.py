@@ -49,6 +49,8 @@ class Results:
         Of a measurement that is the worst of many: which one it was.
     invalid : list of str
         Keys whose measurement does not count: the machine did not give its cores.
+    by_processor_time : list of str
+        Keys whose measurement is of processor time, for want of a core that was not shared.
     """
 
     environment: dict[str, Any] = field(default_factory=dict)
@@ -59,6 +61,7 @@ class Results:
     measured: dict[str, float] = field(default_factory=dict)
     where: dict[str, str] = field(default_factory=dict)
     invalid: list[str] = field(default_factory=list)
+    by_processor_time: list[str] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 

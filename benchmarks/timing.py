@@ -39,9 +39,10 @@ class Samples:
 
     @property
     def counted(self) -> list[float]:
-        """The rounds in which it had its core to itself; all, where there is none."""
-        kept = [s for s, cores in zip(self.seconds, self.cores, strict=True) if cores >= LEAST_SHARE]
-        return kept or self.seconds
+        """The rounds in which it had its core to itself; where there is none, the processor time of all."""
+        rounds = list(zip(self.seconds, self.cores, strict=True))
+        kept = [seconds for seconds, cores in rounds if cores >= LEAST_SHARE]
+        return kept or [seconds * cores for seconds, cores in rounds]
 
     @property
     def best(self) -> float:

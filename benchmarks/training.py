@@ -118,6 +118,7 @@ class Entrants:
         for handle in self.handles.values():
             handle.drop()
         self.row.race = found
+        self.row.note += found.remark
         return found
 
 
@@ -191,10 +192,10 @@ def _record(row: Row, settings: Settings, results: Results) -> None:
         for engine in ("pytorch", "jax")
     }
     if not row.race.is_valid:
-        row.note += f"{row.race.why_invalid}. "
-        results.invalid += [*keys.values(), share_key(row.dtype, row.job, row.cell)]
-        if not row.race.is_timed:
-            return
+        results.invalid += keys.values()
+        return
+    if row.race.disturbed:
+        results.by_processor_time += [*keys.values(), share_key(row.dtype, row.job, row.cell)]
     samples = row.race.samples
     for engine, key in keys.items():
         names = [name for name, _, _ in settings.peers(engine) if name in samples]

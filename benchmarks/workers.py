@@ -129,7 +129,7 @@ class Handle:
         """Run, and return the seconds a step and the cores that were at work."""
         count = self.steps if steps is None else steps
         answer = self.worker.ask(do="run", key=self.key, steps=count)
-        return answer["seconds"] / count, answer["processor_seconds"] / answer["elapsed"]
+        return answer["seconds"] / count, answer["cores"]
 
     def warm_up(self, budget: float) -> None:
         """Run until everything is compiled and allocated, and choose how many steps take `budget` seconds."""

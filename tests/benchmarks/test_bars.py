@@ -67,6 +67,10 @@ def test_the_table_shows_what_was_measured_and_counts_the_rest() -> None:
     assert text.endswith("bars: 1 met, 1 NOT met, 0 invalid, 1 not measured")
 
 
+def test_a_verdict_by_processor_time_says_so() -> None:
+    assert "NOT met, by processor time" in verdicts_text([judge(TIME, {"t": 30.0})], ["t"])
+
+
 @pytest.mark.parametrize(
     ("value", "unit", "text"),
     [(0.654, "%", "65 %"), (1e-6, "", "1.0e-06"), (0.0, "", "0"), (None, "x", "-"), (12.34, "us", "12.3 us")],

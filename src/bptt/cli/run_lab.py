@@ -62,7 +62,7 @@ def check_json(path: Path | None) -> None:
 
 def write_json(text: str, path: Path | None) -> None:
     """Write to a file, to stdout for -, or nowhere."""
-    from bptt.files.atomic import write_atomic
+    from bptt.atomic import write_atomic
 
     if str(path) == "-":
         typer.echo(text)

@@ -1,9 +1,9 @@
 """Data: tables, scaling, windows and sequences drawn by index, the embedded and the lab's weather."""
 
+from bptt.cache import cache_folder
 from bptt.data.arrays import Arrays
 from bptt.data.batch import Batch, Source, Streams
 from bptt.data.beijing import find_beijing, load_beijing
-from bptt.data.cache import cache_folder
 from bptt.data.missing import Filled, check_complete, fill_forward
 from bptt.data.nyc import Repaired, load_nyc
 from bptt.data.reading import read_table

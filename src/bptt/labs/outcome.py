@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bptt.atomic import write_atomic
 from bptt.errors import InvalidInput
-from bptt.files.atomic import write_atomic
 from bptt.models import save
 from bptt.network import Network
 from bptt.plots import png_bytes

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from bptt.atomic import write_atomic
 from bptt.checks import Array
-from bptt.files.atomic import write_atomic
 from bptt.labs.outcome import draw_picture, make_folder
 from bptt.labs.weather import BASELINES, HOURS_A_DAY, LAB_BAR, TRAINED, Method, WeatherResult, methods_by_rmse
 from bptt.models import save
