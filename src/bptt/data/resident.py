@@ -44,7 +44,9 @@ class Resident:
 
 def find_resident(source: Source, dtype: np.dtype[Any]) -> Resident | None:
     """Return where the examples lie, in the working dtype; None for a source that must be asked for batches."""
-    # Not by isinstance: a subclass may make its batches differently.
+    # Not by isinstance: a subclass may make its batches differently, and so may a method put in the place of another.
+    if "batch" in getattr(source, "__dict__", {}):
+        return None
     if type(source) in (Windows, Sequences):
         assert isinstance(source, (Windows, Sequences))
         x = _in_dtype(source.x_rows, dtype)
