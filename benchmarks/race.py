@@ -11,6 +11,8 @@ from benchmarks.workers import Handle
 LEAST_CORES = 1.8  # of a machine on which two threads are worth timing
 PATIENCE = 3  # times as many rounds, or tries in a round, as wanted, while the machine is busy with others
 
+HOPE = 0.6  # of a core: with less than that the machine is too busy for another try
+
 
 @dataclass
 class Race:
@@ -85,10 +87,10 @@ def race(
 
 
 def _undisturbed(handle: Handle) -> tuple[float, float]:
-    """Measure until the engine had its core to itself, or patience is at an end; return the try nearest to that."""
+    """Measure until the engine had its core to itself, or there is no hope of it; return the try nearest to that."""
     tries = []
     for _ in range(PATIENCE):
         tries.append(handle.measure())
-        if tries[-1][1] >= LEAST_SHARE:
+        if tries[-1][1] >= LEAST_SHARE or tries[-1][1] < HOPE:
             break
     return max(tries, key=lambda one: one[1])

@@ -108,15 +108,22 @@ def test_competitors_take_turns() -> None:
 
 def test_a_disturbed_engine_gets_another_try() -> None:
     log: list[str] = []
-    found = race({"a": FakeHandle("a", log, 2.0, (0.5, 0.7, 1.0))}, rounds=2, budget=0.1)
+    found = race({"a": FakeHandle("a", log, 2.0, (0.8, 0.7, 1.0))}, rounds=2, budget=0.1)
     assert log[1:] == ["a"] * 6
     assert found.samples["a"].cores == [1.0, 1.0]
     assert (found.is_valid, found.disturbed, found.remark) == (True, [], "")
 
 
+def test_a_machine_too_busy_gets_no_other_try() -> None:
+    log: list[str] = []
+    found = race({"a": FakeHandle("a", log, 2.0, (0.3,))}, rounds=2, budget=0.1)
+    assert log[1:] == ["a"] * 2
+    assert found.disturbed == ["a"]
+
+
 def test_an_engine_that_never_has_its_core_is_named() -> None:
-    found = race({"a": FakeHandle("a", [], 2.0, (0.5, 0.7, 0.6))}, rounds=2, budget=0.1)
-    assert found.samples["a"].cores == [0.7, 0.7]
+    found = race({"a": FakeHandle("a", [], 2.0, (0.8, 0.9, 0.7))}, rounds=2, budget=0.1)
+    assert found.samples["a"].cores == [0.9, 0.9]
     assert (found.is_valid, found.disturbed) == (True, ["a"])
     assert found.remark == "processor time, for want of a core to itself: a. "
 
