@@ -73,6 +73,8 @@ def _of_arrays(source: Arrays, dtype: np.dtype[Any]) -> Resident | None:
     whole = source.y.dtype.kind in "iu"
     every = source.y.ndim == 3 or (whole and source.y.ndim == 2 and source.y.shape[1] == T)
     if whole and source.y.ndim < 3:
+        if source.y.ndim == 2 and not every:
+            return None  # whole numbers (N, K): no labels
         y = np.ascontiguousarray(source.y, np.int64)
     else:
         y = _in_dtype(source.y, dtype)

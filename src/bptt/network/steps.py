@@ -123,4 +123,5 @@ def _is_known(loss: Loss) -> bool:
     if isinstance(loss, CrossEntropy):
         return type(loss) is CrossEntropy
     # A subclass may compute something else.
-    return isinstance(loss, Pointwise) and type(loss)._rows in (Pointwise._rows, Pinball._rows)
+    whole = type(loss).value_and_gradient is Loss.value_and_gradient
+    return isinstance(loss, Pointwise) and whole and type(loss)._rows in (Pointwise._rows, Pinball._rows)

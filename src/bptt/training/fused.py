@@ -27,6 +27,8 @@ from bptt.optim.norms import LANES, SAFE
 # One call should take about this long (seconds): Ctrl-C is heard, and the progress bar moves, between two calls.
 _CALL_SECONDS = 0.05
 _MOST_STEPS = 4096
+# Functions of which the compiled form gives NumPy's bits.
+_EXACT = {"sqrt", "step", "relu"}
 
 
 def find_fused(
@@ -51,6 +53,12 @@ def find_fused(
     if engine is None or type(clip) not in (type(None), ClipNorm, ClipValue):
         return None
     if type(optimizer).update is not Optimizer.update or not _groups_hold(type(optimizer)):
+        return None
+    if type(net).loss_and_gradients is not Network.loss_and_gradients or optimizer.formula.called - _EXACT:
+        return None
+    # NumPy refuses to write some arrays, and others it rounds to their own dtype.
+    held = [array for name in net.parameters for array in slots[name].values()]
+    if not all(a.dtype == net.dtype and a.flags.carray for a in (*net.parameters.values(), *held)):
         return None
     examples = _examples(net, source)
     if examples is None:
@@ -93,6 +101,11 @@ class Fused:
         """Whole steps made."""
         return int(self.steps.made)
 
+    @property
+    def flag(self) -> int:
+        """Why the last call stopped; 0 where it did not."""
+        return int(self.steps.flag)
+
     def skip(self) -> None:
         """Count a step that was made otherwise."""
         self.steps.skip()
@@ -132,6 +145,10 @@ def _examples(net: Network, source: Source) -> Examples | None:
     if found is None or found.x.shape[1] != net.input_size or found.y_length != steps:
         return None
     y, loss, K = found.y, net.loss, net.output_size
+    # With one step an axis of time could be taken for none: it shows in a batch.
+    shape = (1, steps, K) if net.readout == "every" else (1, K)
+    if source.batch(np.zeros(1, np.intp)).y.ndim != len(loss.target_shape(shape)):
+        return None
     if isinstance(loss, CrossEntropy):
         if y.ndim != 1 or y.dtype != np.int64 or K < 2 or ((y < 0) | (y >= K)).any():
             return None

@@ -223,15 +223,21 @@ class _Run:
         most = self.total - made if self.validation is None else self.every - made % self.every
         if any(getattr(callback, "looks_at_net", True) for callback in self.callbacks):
             most = 1
-        flag = self.fused.play(block, most)
+        try:
+            flag = self.fused.play(block, most)
+        except KeyboardInterrupt:
+            # Raised once the call is back: its steps were made.
+            self._take_rows()
+            self._tell(None)
+            raise
         self._take_rows()
-        if flag == self.fused.OVERFLOW:
-            loss, norm = self.fused.losses[len(self.rows)], self.fused.norms[len(self.rows)]
-            self.safe.saved_for = len(self.rows)
+        if flag:
+            self._tell(None)
             indices = block[len(self.rows) - made]
-            self._overflowed(loss, norm, fetch(self.source, indices), indices)
-        if flag == self.fused.UNUSUAL:
-            self._update(block[len(self.rows) - made], slots)
+            if flag == self.fused.OVERFLOW:
+                loss, norm = self.fused.losses[len(self.rows)], self.fused.norms[len(self.rows)]
+                self._overflowed(loss, norm, fetch(self.source, indices), indices)
+            self._update(indices, slots)
             self.fused.skip()
         return len(self.rows) - made
 
@@ -244,6 +250,8 @@ class _Run:
             columns = (self.fused.losses, self.fused.norms, self.fused.rates)
             self.rows += zip(*(column[first:end].tolist() for column in columns), strict=True)
             self.safe.saved_for = end - 1
+        if self.fused.flag == self.fused.OVERFLOW:
+            self.safe.saved_for = end  # the update of this step was begun: it is to be taken back
 
     def _update(self, indices: Indices, slots: Slots) -> None:
         """Make one update, or none."""
@@ -285,9 +293,9 @@ class _Run:
                 loss, norm, rate = self.rows[step]
                 seen = validation_loss if step == len(self.rows) - 1 else None
                 event = Event(step, self.total, loss, norm, rate, self.net, seen)
+                self.told = step + 1  # before: a callback that raises is not called again
                 for callback in self.callbacks:
                     callback(event)
-                self.told = step + 1
         self.told = len(self.rows)
 
     def _overflowed(self, loss: float, norm: float, batch: Batch, indices: Indices) -> NoReturn:

@@ -65,6 +65,11 @@ class CompiledTraining:
         """Whole steps made."""
         return self.control.step
 
+    @property
+    def flag(self) -> int:
+        """Why the last call stopped; 0 where it did not."""
+        return self.control.flag
+
     def skip(self) -> None:
         """Count a step that was made otherwise."""
         self.control.array[STEP] += 1

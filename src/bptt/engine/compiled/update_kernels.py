@@ -58,10 +58,7 @@ class NormKernel:
 
     def load(self, kind: str) -> Kernel:
         """Return the kernel for a dtype ("float" or "double")."""
-        assert self.lanes == 8 * _GROUPS
-        sources = [each.source for each in (self.shrink, self.limit) if each is not None]
-        wanted = f"norm, {kind}\n{self.columns} {self.safe} {self.shrink is None}\n" + "\n".join(sources)
-        return load_kernels(wanted, ("norm",), lambda prefix: _emit_norm(prefix, self, kind))["norm"]
+        return _load_norm(self, kind)
 
 
 @dataclass(frozen=True)
@@ -94,8 +91,21 @@ class UpdateKernel:
 
     def load(self, kind: str) -> Kernel:
         """Return the kernel for a dtype ("float" or "double")."""
-        wanted = f"update, {kind}\n{self.slots}\n{self.formula.source}"
-        return load_kernels(wanted, ("update",), lambda prefix: _emit_update(prefix, self, kind))["update"]
+        return _load_update(self, kind)
+
+
+@cache
+def _load_norm(wanted: NormKernel, kind: str) -> Kernel:
+    assert wanted.lanes == 8 * _GROUPS
+    sources = [each.source for each in (wanted.shrink, wanted.limit) if each is not None]
+    text = f"norm, {kind}\n{wanted.columns} {wanted.safe} {wanted.shrink is None}\n" + "\n".join(sources)
+    return load_kernels(text, ("norm",), lambda prefix: _emit_norm(prefix, wanted, kind))["norm"]
+
+
+@cache
+def _load_update(wanted: UpdateKernel, kind: str) -> Kernel:
+    text = f"update, {kind}\n{wanted.slots}\n{wanted.formula.source}"
+    return load_kernels(text, ("update",), lambda prefix: _emit_update(prefix, wanted, kind))["update"]
 
 
 @cache
@@ -139,7 +149,12 @@ def _emit_norm(prefix: str, wanted: NormKernel, kind: str) -> Any:
     loss = e.b.load(e.b.gep(e.pointer("losses"), [step], source_etype=_DOUBLE), typ=_DOUBLE)
     low, high = (ir.Constant(_DOUBLE, number) for number in wanted.safe)
     usual = e.b.and_(e.b.fcmp_ordered(">", squares, low), e.b.fcmp_ordered("<", squares, high))
-    usual = e.b.or_(usual, e.b.fcmp_ordered("==", squares, none))
+    plain = e.variable(usual)
+    with e.when(e.b.fcmp_ordered("==", squares, none)):
+        # All gradients are 0, or so small that their squares vanish.
+        nothing = e.b.fcmp_ordered("==", _largest(e, wanted), ir.Constant(e.lanes.scalar, 0.0))
+        e.b.store(nothing, plain)
+    usual = e.b.load(plain, typ=ir.IntType(1))
     usual = e.b.and_(usual, e.b.fcmp_ordered("==", e.b.fsub(loss, loss), none))
     with e.when(e.b.not_(usual)):
         e.b.store(e.integer(UNUSUAL), e.b.gep(control, [e.integer(FLAG)], source_etype=I64))
@@ -234,11 +249,13 @@ def _emit_update(prefix: str, wanted: UpdateKernel, kind: str) -> Any:
             values = [e.load_masked(e.at(array, i), mask) for array in (p, g, *held)]
             e.store_masked(values[0], e.at(before, i), mask)
             found = emit_program(e, program, dict(zip(names, [*values, *numbers], strict=True)), {})
+            # What is infinite already may stay so: only the step from finite to not is an overflow.
+            spoilt = _infinite_lanes(e, values)
             for name, target in zip(wanted.formula.results, (p, *held), strict=True):
                 value = found[name]
                 e.store_masked(value, e.at(target, i), mask)
                 finite = e.compare("<", e.abs(value), e.const(float("inf")))
-                flags = e.b.or_(finite, e.b.not_(mask))
+                flags = e.b.or_(finite, e.b.or_(e.b.not_(mask), spoilt))
                 e.b.store(e.b.and_(e.b.load(fine, typ=flags.type), flags), fine)
     bits = e.b.bitcast(
         e.b.load(fine, typ=ir.VectorType(ir.IntType(1), e.lanes.count)), ir.IntType(e.lanes.count)
@@ -247,6 +264,15 @@ def _emit_update(prefix: str, wanted: UpdateKernel, kind: str) -> Any:
         e.b.store(e.integer(OVERFLOW), e.b.gep(control, [e.integer(FLAG)], source_etype=I64))
     e.b.ret_void()
     return module
+
+
+def _infinite_lanes(e: Emitter, values: list[Value]) -> Value:
+    """Lanes where any of the values is not finite."""
+    finite = None
+    for value in values:
+        found = e.compare("<", e.abs(value), e.const(float("inf")))
+        finite = found if finite is None else e.b.and_(finite, found)
+    return e.b.not_(finite)
 
 
 def _widen(e: Emitter, number: Value) -> Value:

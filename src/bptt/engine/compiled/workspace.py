@@ -1,11 +1,12 @@
 """Memory for a pass. Fresh pages cost as much as the work done on them, so memory is used again.
 
-What a tape keeps is lent (`new_block`) and comes back when the last array that shows it is gone; what a kernel forgets
+What a tape keeps is lent (`new_block`), and again once the last array that shows it is gone; what a kernel forgets
 is scratch memory of the calling thread.
 """
 
 from __future__ import annotations
 
+import sys
 import threading
 from typing import Any
 
@@ -16,48 +17,56 @@ Array = npt.NDArray[Any]
 
 # One cache line, and one vector of the widest machines.
 ALIGNMENT = 64
-# Idle memory is kept up to this size (bytes): lent blocks together, and scratch memory of each thread and dtype.
+# Memory is kept up to this size (bytes): all blocks together, and scratch memory of each thread and dtype.
 KEPT = 256 * 2**20
 
 
 class _Idle:
-    """Blocks that nobody shows, by size: a training loop asks for the same sizes again and again."""
+    """Blocks that were lent, by size: a training loop asks for the same sizes again and again.
+
+    A block is idle when nobody but this list holds it. That is asked when one is wanted; a `__del__` would tell at
+    once, but Ctrl-C is lost if it comes while Python runs one.
+    """
 
     def __init__(self) -> None:
         self.blocks: dict[int, list[Array]] = {}
         self.total = 0
+        self.lock = threading.Lock()
 
     def take(self, size: int) -> Array:
-        """Return a block of exactly `size` bytes."""
-        try:
-            raw = self.blocks[size].pop()
-        except (KeyError, IndexError):
-            return np.empty(size, np.uint8)
-        self.total -= size
-        return raw
+        """Return a view of a block of exactly `size` bytes."""
+        with self.lock:
+            for raw in self.blocks.get(size, ()):
+                if sys.getrefcount(raw) == _NOBODY:
+                    return raw.view()
+            if self.total + size > KEPT:
+                self._forget_idle()
+        raw = np.empty(size, np.uint8)
+        with self.lock:
+            if self.total + size <= KEPT:
+                self.blocks.setdefault(size, []).append(raw)
+                self.total += size
+        return raw.view()
 
-    def give(self, raw: Array) -> None:
-        """Take a block back. It runs whenever an array is freed, on any thread, so it holds no lock."""
-        if self.total + raw.nbytes > KEPT:
-            self.blocks, self.total = {}, 0
-        if raw.nbytes <= KEPT:
-            self.total += raw.nbytes
-            self.blocks.setdefault(raw.nbytes, []).append(raw)
+    def _forget_idle(self) -> None:
+        kept: dict[int, list[Array]] = {}
+        for size, blocks in self.blocks.items():
+            used = [raw for raw in blocks if sys.getrefcount(raw) > _NOBODY]
+            if used:
+                kept[size] = used
+        self.blocks = kept
+        self.total = sum(size * len(blocks) for size, blocks in kept.items())
 
 
+def _count_nobody() -> int:
+    """Return the references to a block that is in a list and looked at by a loop, as Python counts them."""
+    for raw in [np.empty(1, np.uint8)]:
+        return sys.getrefcount(raw)
+    raise AssertionError
+
+
+_NOBODY = _count_nobody()
 _idle = _Idle()
-
-
-class _Loan:
-    """What NumPy holds on to while any array shows a block."""
-
-    def __init__(self, size: int) -> None:
-        self.idle = _idle  # held, as a module's names are gone before the last arrays at the end of a process
-        self.raw = self.idle.take(size)
-        self.__array_interface__ = self.raw.__array_interface__
-
-    def __del__(self) -> None:
-        self.idle.give(self.raw)
 
 
 class _Own(threading.local):
@@ -70,7 +79,7 @@ _own = _Own()
 
 def new_block(count: int, dtype: np.dtype[Any]) -> Array:
     """Return `count` numbers, aligned and not initialised."""
-    raw = np.asarray(_Loan(count * dtype.itemsize + ALIGNMENT))
+    raw = _idle.take(count * dtype.itemsize + ALIGNMENT)
     start = -address(raw) % ALIGNMENT
     return raw[start : start + count * dtype.itemsize].view(dtype)
 

@@ -1,0 +1,109 @@
+"""How far back an adder can learn to look: the first and the last digit of a sequence are to be added.
+
+The digits between do not count, so the first must be held against what is read meanwhile. The same training is given to
+an Elman network and to an LSTM; the untrained networks' gradients are taken apart by path length beside it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from bptt.checks import Array
+from bptt.diagnostics import gradient_by_path_length
+from bptt.labs.addition import BATCH, HIDDEN, Notify
+from bptt.labs.addition_data import TEN, first_and_last
+from bptt.network import Network, Recurrent
+from bptt.optim import Adam
+from bptt.training import train
+
+CELLS = {"elman": "Elman", "lstm": "LSTM"}
+LENGTHS, STEPS = (4, 8), 2000
+TRAIN_EXAMPLES, TEST_EXAMPLES = 20_000, 5000
+# Longer than what is trained, so that the picture shows the decay.
+PROFILE_STEPS = 30
+
+
+@dataclass(frozen=True)
+class Holding:
+    """One cell at one length; lists have one entry a seed.
+
+    Attributes
+    ----------
+    cell : str
+    steps : int
+        Length of the sequences: the first digit lies ``steps - 1`` steps back when it is needed.
+    right : list of float
+        Share of right answers on fresh sequences; guessing gets 0.1.
+    losses : list of ndarray
+    seconds : list of float
+    """
+
+    cell: str
+    steps: int
+    right: list[float] = field(default_factory=list)
+    losses: list[Array] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What was found.
+
+    Attributes
+    ----------
+    rows : tuple of Holding
+        By length, the Elman before the LSTM.
+    profiles : dict of str to ndarray (PROFILE_STEPS,)
+        Mean absolute dL/dW_hh by path length, of untrained networks with the loss at the last of `PROFILE_STEPS`
+        steps, over that of the shortest path.
+    """
+
+    rows: tuple[Holding, ...]
+    profiles: dict[str, Array]
+
+
+def make_reader(cell: str, seed: int, *, dtype: str = "float32") -> Network:
+    """Return a network of 100 units that answers at the last step; the Elman without biases, as assigned."""
+    bias = cell != "elman"
+    stack = Recurrent(cell, input_size=TEN, hidden_size=HIDDEN, bias=bias, dtype=dtype, seed=seed)
+    return Network(stack, output_size=TEN, readout="last", loss="cross_entropy", bias=bias, seed=seed)
+
+
+def run(*, seeds: tuple[int, ...], steps: int = STEPS, notify: Notify | None = None) -> Limits:
+    """Train both cells at each length.
+
+    Parameters
+    ----------
+    seeds : tuple of int
+    steps : int
+        Updates of each run.
+    notify : callable, optional
+        Told of progress.
+    """
+    tell = notify or (lambda *_: None)
+    rows = tuple(Holding(cell, length) for length in LENGTHS for cell in CELLS)
+    for row in rows:
+        for number, seed in enumerate(seeds):
+            title = f"{CELLS[row.cell]}, first and last of {row.steps}"
+            tell(title, number, len(seeds))
+            x, y = first_and_last(np.random.default_rng([seed, row.steps, 0]), TRAIN_EXAMPLES, row.steps)
+            net = make_reader(row.cell, seed)
+            history = train(
+                net, (x, y), optimizer=Adam(0.003), clip=1.0, steps=steps, batch_size=BATCH, seed=seed, progress=False
+            )  # fmt: skip
+            if history.stopped_because == "interrupted":
+                raise KeyboardInterrupt
+            x, y = first_and_last(np.random.default_rng([seed, row.steps, 1]), TEST_EXAMPLES, row.steps)
+            row.right.append(float((net.predict(x).argmax(axis=1) == y).mean()))
+            row.losses.append(history.losses)
+            row.seconds.append(history.seconds)
+            tell(title, number + 1, len(seeds))
+    return Limits(rows, {title: _profile(cell, seeds[0]) for cell, title in CELLS.items()})
+
+
+def _profile(cell: str, seed: int) -> Array:
+    x, y = first_and_last(np.random.default_rng([seed, 2]), 128, PROFILE_STEPS)
+    parts = gradient_by_path_length(make_reader(cell, seed), x, y).mean_abs("layers.0.W_hh")
+    return np.asarray(parts / parts[0])
