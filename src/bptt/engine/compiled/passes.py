@@ -12,7 +12,7 @@ from bptt.cells.plan import CellPlan
 from bptt.cells.protocol import Cell
 from bptt.engine import reference
 from bptt.engine.compiled.route import KINDS, Region, Route, find_route
-from bptt.engine.compiled.sharing import Members, count_members, most_members, room
+from bptt.engine.compiled.sharing import Members, count_members, most_members, room, variants
 from bptt.engine.compiled.team import Job, run_together
 from bptt.engine.compiled.workspace import address, new_block, scratch
 from bptt.engine.tape import WANT, Array, Sweep, Tape
@@ -196,18 +196,16 @@ class _Call:
 
     def run(self, *kernels: str) -> None:
         """Call kernels in order."""
-        if self.members > 1:
+        if self.members > 1 and any(most_members(self.route, kernel) > 1 for kernel in kernels):
             block = self.block[self.region.count :]
             table = Members(self.route, self.arguments, self.members, [self.own], block)
             phases = [phase for kernel in kernels for phase in table.phases(kernel)]
-            kept = (self.block, self.kept, *table.kept)
-            # A lone short kernel wakes nobody.
-            members = self.members if any(phase.pieces > 1 for phase in phases) else 1
-            run_together(Job(phases, members, kept=kept))
+            run_together(Job(phases, self.members, kept=(self.block, self.kept, *table.kept)))
             return
         arguments = address(self.arguments)
         for kernel in kernels:
-            self.route.kernels[kernel](arguments)
+            for each in variants(self.route, kernel) if self.members > 1 else (kernel,):
+                self.route.kernels[each](arguments)
 
     def _give(self, slot: int, array: Array) -> None:
         self.kept.append(array)

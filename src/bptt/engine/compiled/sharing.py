@@ -32,6 +32,11 @@ def most_members(route: Route, kernel: str) -> int:
     return route.splits[kernel].pieces if kernel in route.splits else 1
 
 
+def variants(route: Route, kernel: str) -> tuple[str, ...]:
+    """Return what several threads run in a kernel's place."""
+    return _BY_UNITS.get(kernel, (kernel,)) if route.blocks > 1 else (kernel,)
+
+
 def count_members(most: int) -> int:
     """Return how many threads run what at most so many can share."""
     return 1 if most == 1 else min(get_threads(), most)
@@ -72,9 +77,7 @@ class Members:
 
     def phases(self, kernel: str) -> list[Phase]:
         """Cut a kernel's work: a block or a tile a piece, or a few pieces for each thread."""
-        if self.route.blocks > 1:
-            return [self._phase(each) for each in _BY_UNITS.get(kernel, (kernel,))]
-        return [self._phase(kernel)]
+        return [self._phase(each) for each in variants(self.route, kernel)]
 
     def _phase(self, kernel: str) -> Phase:
         route = self.route

@@ -13,15 +13,15 @@ word                  holds
 `REPEATS`             how often the whole list is gone through
 `FLAG`                address of a word that ends the list once it is not 0, or 0
 `TOTAL`               pieces of the whole list, all rounds counted
-`PHASES`              how many; from `TABLE` on each has a record of `RECORD` words: the kernel's address, the address of
-                      its argument array and how far (bytes) the next member's lies, the slot for the first and the
+`PHASES`              how many; from `TABLE` on each has a record of `RECORD` words: the kernel's address, its
+                      argument array's and how far (bytes) the next member's lies, the slot for the first and the
                       end of a piece (and the round, if there are several), a piece's step, the last end, how many
                       pieces, where (word) its claims are, and how many rounds of them
 ====================  ==========================================================================================
 
-A phase, and each of its rounds, begins when all pieces of those before it are done. Every member starts with pieces of
-its own and then takes what the others have left, so one that comes late or never holds nobody up: the caller alone would
-finish the job. What is in one piece is left to the caller.
+A phase, and each of its rounds, begins when all pieces of those before it are done. Every member starts with pieces
+of its own and then takes what the others have left, so one that comes late or never holds nobody up: the caller alone
+would finish the job. What is in one piece is left to the caller.
 """
 
 from __future__ import annotations

@@ -3,9 +3,10 @@
 A block's weights are packed for themselves and stay in the second cache of the thread that packed them. A call works on
 one block in one round; a round is what can be done without seeing what the other blocks did in it:
 
-- forward, round ``t * stages + k``: the products of stage k at step t for the block's columns, then its elementwise step;
-- backward, round 0: the elementwise step back of the last stage at the last step; each round after that begins with the
-  products of the stage before, ``da @ W^T``, and goes on with the next elementwise step back.
+- forward, round ``t * stages + k``: the products of stage k at step t for the block's columns, then its elementwise
+  step;
+- backward, round 0: the elementwise step back of the last stage at the last step; each round after that begins with
+  the products of the stage before, ``da @ W^T``, and goes on with the next elementwise step back.
 
 Each number is summed by the same loop in the same order as by the kernels for rows, so the bits are the same too.
 """
