@@ -17,9 +17,9 @@ from bptt.training.counting import counted
 from bptt.training.sources import Data, as_source, fetch
 
 # Examples held at once where the caller does not say: fewer where they are so long that inputs and pre-activations of a
-# layer would be more numbers than these (4 MiB of float64, and a pass holds some copies of them).
+# layer would take more bytes than these (a pass holds some copies of them).
 _EXAMPLES = 1024
-_NUMBERS = 1 << 19
+_BYTES = 1 << 22
 
 
 def evaluate(net: Network, source: Data, batch_size: int | None = None) -> float:
@@ -91,7 +91,7 @@ def _fitting(net: Network, source: Source) -> int:
     stack = net.recurrent
     steps = int(fetch(source, [0]).x.shape[1])
     width = stack.input_size + len(stack.cell.plan.gates) * stack.hidden_size
-    return max(1, min(_EXAMPLES, _NUMBERS // (steps * width)))
+    return max(1, min(_EXAMPLES, _BYTES // (steps * width * net.dtype.itemsize)))
 
 
 def _stack(parts: list[Array]) -> Array:
