@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib.util import find_spec
 from itertools import pairwise
 from typing import Any
 
@@ -18,6 +19,18 @@ from bptt.training import carried as carried_module
 from bptt.training import evaluate, predict_source, train
 from bptt.training.carried import CarriedState, draw
 from tests.training.setups import Trail, assert_same_bits, copy_of, differ
+
+needs_llvmlite = pytest.mark.skipif(
+    find_spec("llvmlite") is None, reason="the compiled engine needs llvmlite"
+)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _kernel_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BPTT_CACHE_DIR", str(tmp_path_factory.mktemp("kernels")))
+        yield
+
 
 # Rows, inputs, outputs, hidden units: all different.
 N, D, K, H = 83, 3, 2, 5
@@ -182,8 +195,10 @@ def test_what_truncation_leaves_out_is_what_would_cross_the_borders(
     "kind",
     [
         *KINDS,
-        {"cell": "lstm", "engine": "compiled"},
-        {"cell": "gru", "engine": "compiled", "learned_initial_state": True},
+        pytest.param({"cell": "lstm", "engine": "compiled"}, marks=needs_llvmlite),
+        pytest.param(
+            {"cell": "gru", "engine": "compiled", "learned_initial_state": True}, marks=needs_llvmlite
+        ),
     ],
 )
 @pytest.mark.parametrize("dtype", ["float64", "float32"])

@@ -39,7 +39,7 @@ def series(rows, columns):
 
 
 def net(columns, readout):
-    layer = bptt.Recurrent("elman", columns, 12, dtype=settings["dtype"], seed=1)
+    layer = bptt.Recurrent("elman", columns, 12, dtype=settings["dtype"], engine=settings["engine"], seed=1)
     return bptt.Network(layer, readout=readout, seed=1)
 
 
@@ -73,6 +73,7 @@ print(json.dumps([peaks, sizes]))
 
 def measure(**settings: Any) -> tuple[float, float]:
     """Return by how many megabytes the second run's peak is above the first one's, and the size of its series."""
+    settings.setdefault("engine", "numpy")
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, json.dumps(settings)],
         capture_output=True, text=True, check=False, timeout=300,
