@@ -105,6 +105,20 @@ def test_windows_are_not_copied_out(rng):
     assert windows._blocks.strides == (4 * 8, 8)  # overlapping views of one copy of the series
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("inputs", [[0, 1, 2, 3], [3, 2]])
+def test_the_targets_of_all_rows_are_those_of_batches(rng, inputs, dtype):
+    values = rng.normal(size=(40, 4))
+    windows = Windows(values, inputs=inputs, targets=[2, 0], length=5, horizon=2, dtype=dtype)
+    for wanted in ("float64", "float32"):
+        found = windows.target_columns(wanted)
+        assert found.dtype == np.dtype(wanted)
+        assert found.flags.c_contiguous
+        batch = windows.batch(np.arange(len(windows)))
+        assert np.array_equal(found[windows.target_rows], batch.y.astype(wanted))
+    assert np.array_equal(windows.target_columns("float64"), values[:, [2, 0]].astype(dtype))
+
+
 def test_given_starts_are_kept(rng):
     values = rng.normal(size=(30, 2))
     windows = Windows(values, targets=[1], length=6, starts=[0, 7, 24 - 1])

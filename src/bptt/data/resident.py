@@ -53,13 +53,13 @@ def find_resident(source: Source, dtype: np.dtype[Any]) -> Resident | None:
         rows = len(source.x_rows)
         if x is None or rows * len(source.targets) * dtype.itemsize > _COPIED:
             return None
-        with np.errstate(over="ignore"):  # as in a batch
-            y = source.targets_at(np.arange(rows)).astype(source.dtype).astype(dtype)
+        y = source.target_columns(dtype)
         starts = source.starts.astype(np.int64, copy=False)
+        # Counted from the first target on, so that the same starts will do.
         if isinstance(source, Windows):
-            return Resident(x, starts, source.length, y, starts + (source.span - 1), 1, None)
+            return Resident(x, starts, source.length, y[source.span - 1 :], starts, 1, None)
         return Resident(
-            x, starts, source.length, y, starts + source.horizon, source.length, source.step_weights
+            x, starts, source.length, y[source.horizon :], starts, source.length, source.step_weights
         )
     if type(source) is Arrays and source.lengths is None and source.weights is None:
         return _of_arrays(source, dtype)

@@ -64,6 +64,19 @@ class Series:
         """Return the whole series as it was given, float64 (N, C): not a copy where it is float64 already."""
         return read_only(self._given.astype(np.float64, copy=False))
 
+    def target_columns(self, dtype: npt.DTypeLike) -> Array:
+        """Return the target of every row (N, K), rounded as in a batch and then to `dtype`: a new array."""
+        found = np.empty((len(self.x_rows), len(self.targets)), dtype)
+        for k in range(len(self.targets)):
+            if self._y_rows is not None:
+                column = self._y_rows[:, k]
+            else:
+                assert self._places is not None
+                column = self.x_rows[:, self._places[k]]
+            with np.errstate(over="ignore"):
+                found[:, k] = column.astype(self.dtype, copy=False)
+        return found
+
     def targets_at(self, rows: Indices) -> Array:
         """Return the target columns of these rows, float64 (*rows.shape, K)."""
         if self._y_rows is not None:
