@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -83,21 +84,37 @@ def measure(**settings: Any) -> tuple[float, float]:
     return peaks[1] - peaks[0], sizes[1]
 
 
-@pytest.mark.parametrize(
-    ("dtype", "batch_size", "sampling"),
-    [("float32", 32, "random"), ("float32", 256, "shuffled"), ("float64", 64, "shuffled")],
-)
-def test_a_million_rows_train_within_data_and_a_hundred_megabytes(
-    dtype: str, batch_size: int, sampling: str
-) -> None:
+CASES = [("float32", 32, "random"), ("float32", 256, "shuffled"), ("float64", 64, "shuffled")]
+
+
+def million_rows(engine: str, dtype: str, batch_size: int, sampling: str) -> tuple[float, float]:
+    """Return peak above warm-up and size of the series, and hold them to the bar: 100 MB beside the data."""
     above, data = measure(
-        work="windows", rows=[3000, 1_000_000], dtype=dtype, batch_size=batch_size, sampling=sampling, held_out=0.01
+        work="windows", rows=[3000, 1_000_000], engine=engine, dtype=dtype, batch_size=batch_size,
+        sampling=sampling, held_out=0.01,
     )  # fmt: skip
     assert data == 64.0
     assert above <= data + 100.0
+    return above, data
+
+
+@pytest.mark.parametrize(("dtype", "batch_size", "sampling"), CASES)
+def test_a_million_rows_train_within_data_and_a_hundred_megabytes(
+    dtype: str, batch_size: int, sampling: str
+) -> None:
+    above, data = million_rows("numpy", dtype, batch_size, sampling)
     # One copy in the working dtype, the starts and an order of them; another copy of the series is too much.
     own = (32.0 + 8.0 if dtype == "float32" else 64.0) + 8.0 + 8.0
     assert above <= data + own + 24.0
+
+
+@pytest.mark.skipif(find_spec("llvmlite") is None, reason="the compiled engine needs llvmlite")
+@pytest.mark.parametrize(("dtype", "batch_size", "sampling"), CASES)
+def test_fused_steps_stay_within_it_too(
+    dtype: str, batch_size: int, sampling: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BPTT_CACHE_DIR", str(tmp_path))
+    million_rows("compiled", dtype, batch_size, sampling)
 
 
 def test_carried_training_on_a_million_steps_takes_what_a_tenth_takes() -> None:
