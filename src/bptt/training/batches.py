@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -65,14 +65,25 @@ def index_blocks(count: int, batch_size: int, steps: int, sampling: str, seed: i
     rng = np.random.default_rng([seed, 2])
     rows = max(1, min(BLOCK_STEPS, BLOCK_INDICES // batch_size))
     left = steps
+    drawn: Iterable[Indices]
     while left > 0:
         if sampling == "random":
             drawn = [rng.integers(0, count, size=(rows, batch_size), dtype=np.intp)]
         else:
-            order = rng.permutation(count).astype(np.intp, copy=False)
-            whole = count // batch_size * batch_size
-            drawn = [order[:whole].reshape(-1, batch_size), order[None, whole:]]
+            drawn = _permutation(rng, count, batch_size, rows)
         for block in drawn:
             if block.size and left > 0:
                 yield block[:left]
                 left -= len(block)
+
+
+def _permutation(rng: np.random.Generator, count: int, batch_size: int, rows: int) -> Iterator[Indices]:
+    """Yield one permutation of all examples in blocks of at most `rows` batches, the smaller batch at its end."""
+    # Half the memory where the numbers are small enough; the order is the same.
+    order = np.arange(count, dtype=np.int32 if count <= np.iinfo(np.int32).max else np.intp)
+    rng.shuffle(order)
+    whole = count // batch_size * batch_size
+    for first in range(0, whole, rows * batch_size):
+        block = order[first : min(first + rows * batch_size, whole)]
+        yield block.astype(np.intp).reshape(-1, batch_size)
+    yield order[None, whole:].astype(np.intp)
