@@ -10,7 +10,6 @@ from benchmarks.workers import Handle
 
 LEAST_CORES = 1.8  # of a machine on which two threads are worth timing
 PATIENCE = 3  # times as many rounds, or tries in a round, as wanted, while the machine is busy with others
-
 HOPE = 0.6  # of a core: with less than that the machine is too busy for another try
 
 
