@@ -32,11 +32,11 @@ def _weight_gradient(e: Frame, products: Products, run: Run) -> None:
     if run.kind == "x":
         operand, m, stride = e.pointer("x"), e.number("D"), e.number("D")
     else:
-        operand = (
+        grid = (
             e.state(run.operand, zero, zero) if run.kind == "previous" else e.value(run.operand, zero, zero)
         )
-        m, stride = e.number("H"), P
-    source = e.at(e.da(run.stage, zero, zero), e.times(e.integer(run.column), P))
+        operand, m, stride = grid.pointer, e.number("H"), grid.stride
+    source = e.column(e.da(run.stage, zero, zero), run.column).pointer
     arguments = [
         m, e.times(e.integer(run.count), e.number("V")), e.times(e.number("T"), e.number("B")), operand, stride, source,
         e.width(run.stage), e.pointer(f"dweight:{run.key}"), e.times(e.integer(run.count), P), e.pointer("block"),
