@@ -152,15 +152,23 @@ class Emitter:
     def splat(self, scalar: Value) -> Value:
         """One number in all lanes."""
         one = self.b.insert_element(ir.Constant(self.lanes.vector, ir.Undefined), scalar, _index(0))
-        none = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes.count), [0] * self.lanes.count)
+        none = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes.count), None)
         return self.b.shuffle_vector(one, ir.Constant(self.lanes.vector, ir.Undefined), none)
 
     def splat_flag(self, flag: Value) -> Value:
         """One truth value in all lanes."""
         kind = ir.VectorType(ir.IntType(1), self.lanes.count)
         one = self.b.insert_element(ir.Constant(kind, ir.Undefined), flag, _index(0))
-        none = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes.count), [0] * self.lanes.count)
+        none = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes.count), None)
         return self.b.shuffle_vector(one, ir.Constant(kind, ir.Undefined), none)
+
+    def splat_bits(self, number: Value) -> Value:
+        """A 64-bit integer in all lanes, cut to their size."""
+        scalar = self.lanes.bits.element
+        cut = number if scalar.width == I64.width else self.b.trunc(number, scalar)
+        one = self.b.insert_element(ir.Constant(self.lanes.bits, ir.Undefined), cut, _index(0))
+        none = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes.count), None)
+        return self.b.shuffle_vector(one, ir.Constant(self.lanes.bits, ir.Undefined), none)
 
     def below(self, first: Value, limit: Value) -> Value:
         """Lanes whose unit, first + lane, is below `limit`."""
@@ -168,7 +176,7 @@ class Emitter:
         numbers = ir.Constant(kind, list(range(self.lanes.count)))
         room = self.b.sub(limit, first)
         one = self.b.insert_element(ir.Constant(kind, ir.Undefined), room, _index(0))
-        none = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes.count), [0] * self.lanes.count)
+        none = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes.count), None)
         return self.b.icmp_signed(
             "<", numbers, self.b.shuffle_vector(one, ir.Constant(kind, ir.Undefined), none)
         )
@@ -186,6 +194,27 @@ class Emitter:
                     found[i], found[i + half] = self._shuffle(a, b, upper), self._shuffle(a, b, lower)
             half *= 2
         return found
+
+    def first(self, a: Value) -> Value:
+        """The number in the first lane."""
+        return self.b.extract_element(a, _index(0))
+
+    def sum_lanes(self, several: Sequence[Value]) -> Value:
+        """Return the sums over the lanes of up to as many vectors as there are lanes, one in each lane.
+
+        Two vectors are folded into one that holds the halves' sums of both, then pairs of those: about three
+        instructions a vector, and an order of additions that depends on nothing.
+        """
+        found: list[Value] = list(several)
+        count, group = self.lanes.count, self.lanes.count
+        while group > 1:
+            half = group // 2
+            first = [lane for lane in range(2 * count) if lane % group < half]
+            second = [lane + half for lane in first]
+            pairs = [(a, found[i + 1] if i + 1 < len(found) else a) for i, a in list(enumerate(found))[::2]]
+            found = [self.b.fadd(self._shuffle(a, b, first), self._shuffle(a, b, second)) for a, b in pairs]
+            group = half
+        return found[0]
 
     # ---------------------------------------------------------------- addresses and memory
 
@@ -264,6 +293,34 @@ class Emitter:
         self.b.position_at_end(end)
 
     @contextmanager
+    def loop_carrying(
+        self, start: Value, stop: Value, step: Value, values: Sequence[Value]
+    ) -> Iterator[tuple[Value, list[Value], list[Value]]]:
+        """Count from start while below stop, and carry values from one round to the next.
+
+        Yields the count, the values as a round begins, and a list that the round fills with them as it ends; after
+        the loop the second list holds the result. It is `variable` without the detour through memory.
+        """
+        before = self.b.block
+        head, body, end = (self.function.append_basic_block(name) for name in ("head", "body", "end"))
+        self.b.branch(head)
+        self.b.position_at_end(head)
+        i = self.b.phi(I64)
+        i.add_incoming(start, before)
+        carried = [self.b.phi(value.type) for value in values]
+        for place, value in zip(carried, values, strict=True):
+            place.add_incoming(value, before)
+        self.b.cbranch(self.b.icmp_signed("<", i, stop), body, end)
+        self.b.position_at_end(body)
+        following: list[Value] = []
+        yield i, carried, following
+        for place, value in zip(carried, following, strict=True):
+            place.add_incoming(value, self.b.block)
+        i.add_incoming(self.b.add(i, step), self.b.block)
+        self.b.branch(head)
+        self.b.position_at_end(end)
+
+    @contextmanager
     def when(self, condition: Value) -> Iterator[None]:
         """Run the body if `condition` holds."""
         body, end = (self.function.append_basic_block(name) for name in ("then", "after"))
@@ -279,6 +336,14 @@ class Emitter:
             place = self.b.alloca(start.type)
         self.b.store(start, place)
         return place
+
+    def room(self, kind: Any, count: int) -> Value:
+        """Memory of the function's own for `count` values of a type."""
+        with self.b.goto_entry_block():
+            place = self.b.alloca(kind, count)
+            return self.b.inttoptr(
+                self.b.ptrtoint(place, I64), POINTER
+            )  # llvmlite's allocas have typed pointers
 
     def read(self, place: Value, kind: Any) -> Value:
         """Read a variable of the given type."""

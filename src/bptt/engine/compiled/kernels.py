@@ -5,15 +5,21 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from bptt.engine.compiled.backward_kernels import emit_backward
+from bptt.engine.compiled import (
+    backward_kernels,
+    forward_kernels,
+    gradient_kernels,
+    rows_backward,
+    rows_forward,
+    rows_gradients,
+)
 from bptt.engine.compiled.emitter import Lanes
-from bptt.engine.compiled.forward_kernels import emit_forward
-from bptt.engine.compiled.gradient_kernels import emit_gradients
 from bptt.engine.compiled.layout import Layout
 from bptt.engine.compiled.machine_code import Kernel, load_kernels, new_module
 from bptt.engine.compiled.products import Products
+from bptt.engine.compiled.rows_layout import RowsLayout
+from bptt.engine.compiled.rows_products import RowsProducts
 from bptt.engine.compiled.target import Target, host
-
 
 # In the order of a training step.
 KERNELS = (
@@ -32,17 +38,23 @@ def emit_module(layout: Layout, kind: str, *, ragged: bool, prefix: str = "") ->
     target = host()
     lanes = lanes_of(kind, target)
     module = new_module("bptt")
+    if isinstance(layout, RowsLayout):
+        lines = RowsProducts(module, lanes, target)
+        rows_forward.emit_forward(module, prefix, lanes, layout, lines, ragged=ragged)
+        rows_backward.emit_backward(module, prefix, lanes, layout, lines, ragged=ragged)
+        rows_gradients.emit_gradients(module, prefix, lanes, layout, lines)
+        return module
     products = Products(module, lanes, target)
-    emit_forward(module, prefix, lanes, layout, products, ragged=ragged)
-    emit_backward(module, prefix, lanes, layout, products, ragged=ragged)
-    emit_gradients(module, prefix, lanes, layout, products)
+    forward_kernels.emit_forward(module, prefix, lanes, layout, products, ragged=ragged)
+    backward_kernels.emit_backward(module, prefix, lanes, layout, products, ragged=ragged)
+    gradient_kernels.emit_gradients(module, prefix, lanes, layout, products)
     return module
 
 
 @lru_cache(maxsize=256)
 def get_kernels(layout: Layout, kind: str, *, ragged: bool) -> dict[str, Kernel]:
     """Return the `KERNELS` by name."""
-    wanted = f"sweeps, {kind}{', ragged' if ragged else ''}\n{layout.text}"
+    wanted = f"sweeps, {layout.name} in the lanes, {kind}{', ragged' if ragged else ''}\n{layout.text}"
     return load_kernels(
         wanted,
         KERNELS,

@@ -6,8 +6,8 @@ A small network's step takes a few microseconds and must not wait for bookkeepin
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
+from functools import cached_property, lru_cache
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -16,8 +16,10 @@ from bptt.cells.protocol import Cell
 from bptt.engine.compiled.kernels import get_kernels, lanes_of
 from bptt.engine.compiled.layout import Layout, Sizes, places
 from bptt.engine.compiled.machine_code import Kernel
+from bptt.engine.compiled.rows_layout import RowsLayout
 from bptt.engine.compiled.target import host
 from bptt.engine.compiled.workspace import ALIGNMENT
+from bptt.engine.tape import Array
 
 # Rows that run through all steps together: their states should stay in the second cache beside the weights.
 TILE = 64
@@ -50,7 +52,7 @@ class Region:
 
 @dataclass(frozen=True)
 class Route:
-    """How a cell's passes of one size are run."""
+    """How a cell's passes of one size are run; `layout.name` says what the lanes are, "units" or "rows"."""
 
     layout: Layout
     sizes: Sizes
@@ -62,6 +64,18 @@ class Route:
     backward: Region
     parameter_slots: tuple[tuple[str, int], ...]
     kernels: dict[str, Kernel]
+
+    @cached_property
+    def grid(self) -> tuple[int, int]:
+        """How an array of H units and B rows lies in memory: (B, P) with units in the lanes, (H, S) with rows."""
+        sizes = self.sizes
+        return (sizes.B, sizes.V * sizes.lanes) if self.layout.name == "units" else (sizes.H, sizes.S)
+
+    def shown(self, array: Array) -> Array:
+        """Return (steps, *grid) as (steps, B, H): a view without its padding."""
+        if self.layout.name == "units":
+            return array[..., : self.sizes.H]
+        return array[..., : self.sizes.B].transpose(0, 2, 1)
 
 
 @lru_cache(maxsize=512)
@@ -81,12 +95,15 @@ def find_route(
     ----------
     shape : (T, B, D)
     """
-    layout, target = _layout(cell), host()
+    target = host()
     T, B, D = shape
-    # Tiles of one size, a whole number of register tiles: how work is cut depends on the problem alone.
-    tall = target.heights[0]
-    tile = B if B <= TILE else -(-B // -(-B // TILE) // tall) * tall
     lanes = lanes_of(KINDS[dtype], target).count
+    layout = _layout(cell, choose_layout(B, D, H, len(cell.plan.gates), lanes))
+    # Tiles of one size, a whole number of register tiles: how work is cut depends on the problem alone.
+    tall = target.heights[0] if layout.name == "units" else lanes
+    tile = B if B <= TILE else -(-B // -(-B // TILE) // tall) * tall
+    if layout.name == "rows":
+        tile = -(-tile // lanes) * lanes
     sizes = Sizes(T, B, D, H, lanes, target.panel, max(tile, 1), states, saved)
     weights = ((name, layout.slots[f"weight:{name}"]) for name in layout.plan.weights)
     vectors = ((name, layout.slots[f"own:{name}"]) for name in layout.plan.vectors)
@@ -104,9 +121,14 @@ def find_route(
     )
 
 
+def choose_layout(B: int, D: int, H: int, gates: int, lanes: int) -> Literal["units", "rows"]:
+    """Return what the lanes of a vector are."""
+    return "units"
+
+
 @lru_cache(maxsize=256)
-def _layout(cell: Cell) -> Layout:
-    return Layout.of(cell)
+def _layout(cell: Cell, name: str) -> Layout:
+    return {"units": Layout, "rows": RowsLayout}[name].of(cell)
 
 
 def _region(
@@ -128,7 +150,7 @@ def _opening(layout: Layout, sizes: Sizes) -> npt.NDArray[np.int64]:
         "first_row": 0, "end_row": sizes.B,
         "T": sizes.T, "B": sizes.B, "D": sizes.D, "H": sizes.H,
         "V": sizes.V, "P": sizes.V * sizes.lanes, "VX": sizes.VX, "PX": sizes.VX * sizes.lanes,
-        "tile": sizes.tile, "ring": -1 if sizes.all_states else 1, "keep": int(sizes.all_saved),
+        "S": sizes.S, "dh_h": 1, "tile": sizes.tile, "ring": -1 if sizes.all_states else 1, "keep": int(sizes.all_saved),
     }  # fmt: skip
     for name, value in values.items():
         arguments[layout.slots[name]] = value
