@@ -170,30 +170,42 @@ class Emitter:
         none = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes.count), None)
         return self.b.shuffle_vector(one, ir.Constant(self.lanes.bits, ir.Undefined), none)
 
-    def below(self, first: Value, limit: Value) -> Value:
-        """Lanes whose unit, first + lane, is below `limit`."""
-        kind = ir.VectorType(I64, self.lanes.count)
-        numbers = ir.Constant(kind, list(range(self.lanes.count)))
+    def below(self, first: Value, limit: Value, count: int | None = None) -> Value:
+        """Lanes (all, or the first `count`) whose unit, first + lane, is below `limit`."""
+        count = count or self.lanes.count
+        kind = ir.VectorType(I64, count)
+        numbers = ir.Constant(kind, list(range(count)))
         room = self.b.sub(limit, first)
         one = self.b.insert_element(ir.Constant(kind, ir.Undefined), room, _index(0))
-        none = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes.count), None)
+        none = ir.Constant(ir.VectorType(ir.IntType(32), count), None)
         return self.b.icmp_signed(
             "<", numbers, self.b.shuffle_vector(one, ir.Constant(kind, ir.Undefined), none)
         )
 
     def transpose(self, rows: Sequence[Value]) -> list[Value]:
-        """Exchange rows and lanes of a square, by exchanging squares of 1, 2, 4, ... lanes across its diagonal."""
+        """Exchange rows and lanes of squares, by exchanging squares of 1, 2, 4, ... lanes across their diagonals.
+
+        Fewer rows than lanes (a power of two) are as many squares side by side as fit.
+        """
         found = list(rows)
         count, half = self.lanes.count, 1
-        while half < count:
+        while half < len(found):
             upper = [k if not k & half else count + k - half for k in range(count)]
             lower = [k + half if not k & half else count + k for k in range(count)]
-            for i in range(count):
+            for i in range(len(found)):
                 if not i & half:
                     a, b = found[i], found[i + half]
                     found[i], found[i + half] = self._shuffle(a, b, upper), self._shuffle(a, b, lower)
             half *= 2
         return found
+
+    def join(self, parts: Sequence[Value]) -> Value:
+        """Short vectors (a power of two of them) as one."""
+        found = list(parts)
+        while len(found) > 1:
+            both = list(range(2 * found[0].type.count))
+            found = [self._shuffle(a, b, both) for a, b in zip(found[::2], found[1::2], strict=True)]
+        return found[0]
 
     def first(self, a: Value) -> Value:
         """The number in the first lane."""
@@ -237,12 +249,13 @@ class Emitter:
         return self.b.load(pointer, typ=self.lanes.scalar)
 
     def load_masked(self, pointer: Value, mask: Value) -> Value:
-        """Read the lanes of `mask`, 0 elsewhere; the others' memory is not touched."""
-        name = f"llvm.masked.load.v{self.lanes.count}{self._suffix}.p0"
-        flags = ir.VectorType(ir.IntType(1), self.lanes.count)
-        kind = ir.FunctionType(self.lanes.vector, [POINTER, ir.IntType(32), flags, self.lanes.vector])
+        """Read the lanes of `mask`, 0 elsewhere; the others' memory is not touched. As many lanes as it has."""
+        count = mask.type.count
+        vector = ir.VectorType(self.lanes.scalar, count)
+        kind = ir.FunctionType(vector, [POINTER, ir.IntType(32), mask.type, vector])
         align = ir.Constant(ir.IntType(32), self.lanes.dtype.itemsize)
-        return self.b.call(self._declare(name, kind), [pointer, align, mask, self.const(0)])
+        load = self._declare(f"llvm.masked.load.v{count}{self._suffix}.p0", kind)
+        return self.b.call(load, [pointer, align, mask, ir.Constant(vector, None)])
 
     def store_masked(self, value: Value, pointer: Value, mask: Value) -> None:
         """Write the lanes of `mask`; the others' memory is not touched."""

@@ -233,21 +233,43 @@ class RowsProducts:
     def _transpose_in(self) -> Any:
         """C[c, r] = S[r, c]; lines of C are filled up with zeros to a whole vector."""
         e, (rows, columns, S, lds, C, ldc) = self._function("transpose_in", "rows columns S lds C ldc")
-        count = e.integer(self.lanes.count)
-        with e.loop(e.integer(0), rows, count) as r, e.loop(e.integer(0), columns, count) as c:
+        lanes = self.lanes.count
+        count = e.integer(lanes)
+        whole = e.b.sub(rows, e.b.srem(rows, count))
+        # Few columns share a vector with those of other rows: a square of all lanes would mostly move nothing.
+        widths = [width for width in (4, 8) if width < lanes] + [lanes]
+        with e.loop(e.integer(0), whole, count) as r, e.loop(e.integer(0), columns, count) as c:
+            left = e.b.sub(columns, c)
+            for narrower, width in zip([0, *widths], widths, strict=False):
+                some = e.b.icmp_signed(">", left, e.integer(narrower))
+                most = e.b.icmp_signed("<=", left, e.integer(width))
+                with e.when(some if width == lanes else e.b.and_(some, most)):
+                    mask = e.below(c, columns, width)
+                    start = e.at(S, e.plus(e.times(r, lds), c))
+                    places = [e.at(start, e.times(e.integer(i), lds)) for i in range(lanes)]
+                    parts = [e.load_masked(place, mask) for place in places]
+                    lines = e.transpose([e.join(parts[i::width]) for i in range(width)])
+                    self._store_lines(e, lines, c, columns, e.at(C, r), ldc)
+        with e.loop(whole, rows, count) as r, e.loop(e.integer(0), columns, count) as c:
             mask = e.below(c, columns)
             square = []
-            for i in range(self.lanes.count):
+            for i in range(lanes):
                 row = e.plus(r, e.integer(i))
                 inside = e.b.icmp_signed("<", row, rows)
                 source = e.at(S, e.plus(e.times(e.b.select(inside, row, e.integer(0)), lds), c))
                 square.append(e.load_masked(source, e.b.and_(mask, e.splat_flag(inside))))
-            for i, line in enumerate(e.transpose(square)):
-                column = e.plus(c, e.integer(i))
-                with e.when(e.b.icmp_signed("<", column, columns)):
-                    e.store(line, e.at(C, e.plus(e.times(column, ldc), r)))
+            self._store_lines(e, e.transpose(square), c, columns, e.at(C, r), ldc)
         e.b.ret_void()
         return e.function
+
+    def _store_lines(
+        self, e: Emitter, lines: list[Value], first: Value, end: Value, C: Value, ldc: Value
+    ) -> None:
+        """Write lines from `first` on, those below `end`."""
+        for i, line in enumerate(lines):
+            number = e.plus(first, e.integer(i))
+            with e.when(e.b.icmp_signed("<", number, end)):
+                e.store(line, e.at(C, e.times(number, ldc)))
 
     def _transpose_out(self) -> Any:
         """C[r, c] = S[c, r], or 0 in rows that end at step t or before."""
