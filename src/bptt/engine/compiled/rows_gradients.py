@@ -48,7 +48,7 @@ def _weight_gradient(e: RowsFrame, products: RowsProducts, run: Run) -> None:
         m, n, e.number("T"), vectors(e, e.number("B")),
         left.pointer, e.times(m, left.stride), left.stride,
         right.pointer, e.times(e.lines(run.stage), right.stride), right.stride,
-        e.pointer(f"dweight:{run.key}"), n,
+        e.pointer(f"dweight:{run.key}"), n, e.pointer("block"),
     ]  # fmt: skip
     e.b.call(products.gradient, arguments)
 

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import ClassVar, Literal
 
 from bptt.engine.compiled.layout import Layout, Run, Sizes
+from bptt.engine.compiled.rows_products import gradient_room
 
 
 @dataclass(frozen=True)
@@ -62,8 +63,7 @@ class RowsLayout(Layout):
     @cached_property
     def backward_arrays(self) -> tuple[str, ...]:
         """A sweep's own, filled by it."""
-        units = [name for name in super().backward_arrays if name != "block"]
-        return ("ends", *units, "arriving", "dx_tile")
+        return ("ends", *super().backward_arrays, "arriving", "dx_tile")
 
     def count(self, name: str, sizes: Sizes) -> int:
         """Numbers in an array."""
@@ -83,6 +83,7 @@ class RowsLayout(Layout):
             "zeros": max(D, H),
             "dvector": sizes.tiles * H * lanes,
             "carried": 2 * H * S,
+            "block": gradient_room(max(D, H), lanes),
             "dx": T * sizes.B * D,
             "dx_tile": D * sizes.tile,
             "dstate": (T + 1) * H * S,

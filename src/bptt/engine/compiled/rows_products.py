@@ -31,9 +31,18 @@ from bptt.engine.compiled.target import Target
 # first cache, and the rounding error of a long sum grows with the blocks, not with the rows.
 BLOCK = 64
 
+# Lines of da in a weight gradient's tile.
+WIDE = 6
+
 # One product's part of a sum: address of the numbers, their stride from k to k + 1, address of the lines, their
 # stride, and how many k there are.
 SOURCE = ("A", "lda", "B", "ldb", "k")
+
+
+def gradient_room(lines: int, lanes: int) -> int:
+    """Return the numbers of scratch memory for the gradient of a weight with so many rows."""
+    # Groups of vectors are folded whole.
+    return (lines * WIDE + lanes) * lanes
 
 
 class RowsProducts:
@@ -50,15 +59,13 @@ class RowsProducts:
             for height in range(1, tall + 1)
         }
         self.multiply = self._multiply()
-        self._square = (sums // 6, 6) if sums > 12 else (2, 4)
-        # Whole groups of vectors, and what a last line's load reaches beyond its sums.
-        self._fold_room = -(-self._square[0] * self._square[1] // lanes.count) * lanes.count + 1
-        self._fold = self._emit_fold()
+        self._high = max(sums // WIDE, 2)
         self._corners = {
             (height, width): self._corner(height, width)
-            for height in range(1, self._square[0] + 1)
-            for width in range(1, self._square[1] + 1)
+            for height in range(1, self._high + 1)
+            for width in range(1, WIDE + 1)
         }
+        self._fold = self._emit_fold()
         self.gradient = self._gradient()
         self.transpose_in = self._transpose_in()
         self.transpose_out = self._transpose_out()
@@ -165,9 +172,9 @@ class RowsProducts:
     # ---------------------------------------------------------------- lines times lines
 
     def _corner(self, height: int, width: int) -> Any:
-        """C[m, n] += the sum over `steps`, `n` vectors and lanes of A[m] B[n]."""
-        e, (steps, n_end, A, step_a, lda, B, step_b, ldb, C, ldc) = self._function(
-            f"rows_corner_{height}x{width}", "steps n A step_a lda B step_b ldb C ldc"
+        """C[m, n] = the sum over `steps` and `n` vectors of A[m] B[n], still lane by lane: one vector after the other."""
+        e, (steps, n_end, A, step_a, lda, B, step_b, ldb, C) = self._function(
+            f"rows_corner_{height}x{width}", "steps n A step_a lda B step_b ldb C"
         )
         lanes, one = e.integer(self.lanes.count), e.integer(1)
         sums = [e.const(0)] * (height * width)
@@ -179,10 +186,8 @@ class RowsProducts:
                     left = e.load(e.at(a, e.times(e.integer(i), lda)))
                     found += [e.fma(left, right[j], inner[i * width + j]) for j in range(width)]
             after += inner
-        room = e.room(self.lanes.vector, self._fold_room)
         for k, total in enumerate(sums):
-            e.store(total, e.at(room, e.integer(k * self.lanes.count)))
-        e.b.call(self._fold, [room, e.integer(height), e.integer(width), C, ldc])
+            e.store(total, e.at(C, e.integer(k * self.lanes.count)))
         e.b.ret_void()
         return e.function
 
@@ -202,29 +207,32 @@ class RowsProducts:
         return e.function
 
     def _gradient(self) -> Any:
-        """C (m, n) += the sums over all steps and rows of A[m] B[n], in blocks in a fixed order."""
-        e, (m_end, w_end, steps, n_end, A, step_a, lda, B, step_b, ldb, C, ldc) = self._function(
-            "rows_gradient", "m w steps n A step_a lda B step_b ldb C ldc"
+        """C (m, n) += the sums over all steps and rows of A[m] B[n], in blocks in a fixed order.
+
+        ROOM takes what a block makes of m lines and one tile's width, `gradient_room` numbers.
+        """
+        e, (m_end, w_end, steps, n_end, A, step_a, lda, B, step_b, ldb, C, ldc, ROOM) = self._function(
+            "rows_gradient", "m w steps n A step_a lda B step_b ldb C ldc ROOM"
         )
-        tall, wide = self._square
-        lanes, block = e.integer(self.lanes.count), e.integer(BLOCK)
-        some = e.least(steps, block)
-        beside = e.b.sdiv(block, e.b.select(e.b.icmp_signed(">", some, e.integer(1)), some, e.integer(1)))
+        lanes, block, one = e.integer(self.lanes.count), e.integer(BLOCK), e.integer(1)
+        some = e.least(n_end, block)
+        long = e.b.sdiv(block, e.b.select(e.b.icmp_signed(">", some, one), some, one))
         with (
-            e.loop(e.integer(0), steps, block) as t,
-            e.loop(e.integer(0), n_end, beside) as n,
-            self._parts(e, w_end, wide) as (j, width),
-            self._parts(e, m_end, tall) as (i, height),
+            e.loop(e.integer(0), steps, long) as t,
+            e.loop(e.integer(0), n_end, block) as n,
+            self._parts(e, w_end, WIDE) as (j, width),
         ):
-            here = e.least(block, e.b.sub(steps, t))
-            vectors = e.least(beside, e.b.sub(n_end, n))
-            left = e.at(A, e.plus(e.times(t, step_a), e.times(n, lanes), e.times(i, lda)))
+            here = e.least(long, e.b.sub(steps, t))
+            vectors = e.least(block, e.b.sub(n_end, n))
             right = e.at(B, e.plus(e.times(t, step_b), e.times(n, lanes), e.times(j, ldb)))
-            target = e.at(C, e.plus(e.times(i, ldc), j))
-            arguments = [here, vectors, left, step_a, lda, right, step_b, ldb, target, ldc]
-            code = e.plus(e.times(height, e.integer(wide + 1)), width)
-            corners = {h * (wide + 1) + w: function for (h, w), function in self._corners.items()}
-            self._choose(e, code, corners, arguments)
+            with self._parts(e, m_end, self._high) as (i, height):
+                left = e.at(A, e.plus(e.times(t, step_a), e.times(n, lanes), e.times(i, lda)))
+                target = e.at(ROOM, e.times(i, width, lanes))
+                arguments = [here, vectors, left, step_a, lda, right, step_b, ldb, target]
+                code = e.plus(e.times(height, e.integer(WIDE + 1)), width)
+                corners = {h * (WIDE + 1) + w: function for (h, w), function in self._corners.items()}
+                self._choose(e, code, corners, arguments)
+            e.b.call(self._fold, [ROOM, m_end, width, e.at(C, j), ldc])
         e.b.ret_void()
         return e.function
 
