@@ -98,7 +98,7 @@ def find_route(
     target = host()
     T, B, D = shape
     lanes = lanes_of(KINDS[dtype], target).count
-    layout = _layout(cell, choose_layout(B, D, H, len(cell.plan.gates), lanes))
+    layout = _layout(cell, choose_layout(B, H, lanes))
     # Tiles of one size, a whole number of register tiles: how work is cut depends on the problem alone.
     tall = target.heights[0] if layout.name == "units" else lanes
     tile = B if B <= TILE else -(-B // -(-B // TILE) // tall) * tall
@@ -121,9 +121,17 @@ def find_route(
     )
 
 
-def choose_layout(B: int, D: int, H: int, gates: int, lanes: int) -> Literal["units", "rows"]:
-    """Return what the lanes of a vector are."""
-    return "units"
+def choose_layout(B: int, H: int, lanes: int) -> Literal["units", "rows"]:
+    """Return what the lanes of a vector are: what leaves fewer of them idle.
+
+    Both layouts spend their time on padded arrays, B rows of P >= H units or H lines of S >= B rows, and measured
+    times follow these sizes alone: for H from 4 to 128 and B from 1 to 1024 their ratio was within a tenth of the
+    ratio of the padded sizes, for Elman and LSTM alike. Only with one or two rows are both so short that the units'
+    fewer instructions win earlier. Where it is a draw units are ahead by up to a tenth: their products read weights
+    in order.
+    """
+    rows, units = H * -(-B // lanes) * lanes, B * -(-H // lanes) * lanes
+    return "rows" if 10 * rows < 9 * units else "units"
 
 
 @lru_cache(maxsize=256)
