@@ -6,7 +6,7 @@ PIP := $(VENV)/bin/python -m pip install -qq --disable-pip-version-check --no-in
 RUFF := $(VENV)/bin/ruff
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev demo test test-all lint format format-check types docs check clean
+.PHONY: help setup dev demo test test-all lint format format-check types docs bench check clean
 .DELETE_ON_ERROR:
 
 help:
@@ -17,6 +17,7 @@ help:
 	@echo "make format        lay out the code (ruff); make format-check only looks"
 	@echo "make types         check the types (mypy)"
 	@echo "make docs          build the documentation; every warning is an error"
+	@echo "make bench         time training against PyTorch, JAX and ONNX Runtime; ARGS=--quick takes two minutes"
 	@echo "make check         all of the above, as CI does"
 	@echo "make dev           only set up .venv with the tools of development"
 	@echo "make clean         remove what was built, and .venv"
@@ -71,6 +72,10 @@ types: $(VENV)/.dev
 docs: $(VENV)/.dev
 	@$(VENV)/bin/sphinx-build -q -W --keep-going -b html docs docs/_build/html
 	@echo "Built docs/_build/html/index.html"
+
+# Peers are not installed: those in .venv take part, the others are named.
+bench: $(VENV)/.dev
+	@$(VENV)/bin/python -m benchmarks $(ARGS)
 
 check: format-check lint types docs test-all
 

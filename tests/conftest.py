@@ -7,14 +7,29 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
-# Before anything is imported: pictures need no screen, and no test asks the network for anything.
+# Before anything is imported: pictures need no screen, no test asks the network for anything, and kernels are kept from
+# one run of the tests to the next without filling the developer's own cache folder.
 os.environ["MPLBACKEND"] = "Agg"
 os.environ["BPTT_OFFLINE"] = "1"
+os.environ["BPTT_CACHE_DIR"] = str(Path(__file__).resolve().parent.parent / ".pytest_cache" / "bptt")
 
 import numpy as np
 import pytest
 
+from bptt.engine.availability import find_obstacle
+from bptt.engine.choice import ENGINES
+
 REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(params=["numpy", "compiled"])
+def each_engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Let engine="auto" be the one and then the other."""
+    obstacle = find_obstacle() if request.param == "compiled" else None
+    if obstacle is not None:
+        pytest.skip(f"the compiled engine cannot run here: {obstacle.got}")
+    monkeypatch.setitem(ENGINES, "auto", ENGINES[request.param])
+    return str(request.param)
 
 
 @pytest.fixture

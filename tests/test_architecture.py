@@ -16,6 +16,8 @@ PACKAGE = Path(bptt.__file__).parent
 LEVELS = (
     "errors",
     "checks",
+    "atomic",
+    "cache",
     "configs",
     "activations",
     "formulas",
@@ -46,7 +48,7 @@ LEVELS = (
 
 # Slow to load, so loaded where it is first needed. A library that is not named here is imported at the top, anywhere.
 HEAVY = {
-    "llvmlite": Where(top=("bptt.engine.compiled",)),
+    "llvmlite": Where(top=("bptt.engine.compiled",), inside=("bptt.engine.availability",)),
     "matplotlib": Where(inside=("bptt.plots",)),
     "narwhals": Where(inside=("bptt.data",)),
     "numba": Where(top=("bptt.engine.compiled",)),
@@ -65,13 +67,13 @@ HEAVY = {
 LAZY_STANDARD = {
     "http": ("bptt.data.download",),  # nothing but a download needs them
     "urllib": ("bptt.data.download",),
-    "numpy": ("bptt.report.versions",),  # `bptt --version` names it without waiting for it
 }
 
 # Our own modules that may be imported inside functions: (who, what).
 LAZY_OWN = (
     ("bptt.cli", "bptt"),  # a command loads what it needs, so that `bptt --help` answers at once
     ("bptt.engine.choice", "bptt.engine"),  # an engine is loaded when it is chosen
+    ("bptt.engine.availability", "bptt.engine.compiled"),  # tried out when it is first asked for
 )
 
 # Who may import a module whose name is computed.

@@ -17,6 +17,8 @@ from bptt.network import Recurrent
 from tests.conftest import _folder
 from tests.pytorch_names import CELLS, Array, from_pytorch
 
+pytestmark = pytest.mark.usefixtures("each_engine")
+
 # Cases that our cells cannot express, and why. There are none: the set is kept so that a new one is a decision.
 NOT_EXPRESSIBLE: dict[str, str] = {}
 

@@ -14,6 +14,8 @@ from bptt.network import Recurrent
 from tests.pytorch_names import CELLS, from_pytorch, gradients_to_pytorch
 from tests.torch_twin import compare, make_module, run_torch, tensor, torch, turn_around
 
+pytestmark = pytest.mark.usefixtures("each_engine")
+
 # Two float64 engines that add in another order agree to 5e-15 while the recurrent gain is at most 1.
 AGREES = 1e-12
 

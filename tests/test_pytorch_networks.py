@@ -15,6 +15,8 @@ from bptt.network import Network, Recurrent
 from tests.pytorch_names import Array
 from tests.torch_twin import Twin, compare, tensor, torch
 
+pytestmark = pytest.mark.usefixtures("each_engine")
+
 # As for the stacks: float64 that adds in another order.
 AGREES = 1e-12
 # Ten updates let the rounding of the gradients grow, most where Adam divides by a small root.

@@ -65,8 +65,9 @@ def assert_gradients_equal(found: Gradients, wanted: Gradients, **tolerance: flo
         np.testing.assert_allclose((found.state or {})[name], gradient, err_msg=f"state.{name}", **tolerance)
 
 
+@pytest.mark.usefixtures("each_engine")
 class CellContract:
-    """Inherit it, and set `cell`."""
+    """Inherit it, and set `cell`: every promise is held by every engine."""
 
     cell: ClassVar[Cell]
 

@@ -1,12 +1,11 @@
 """The lab's file: where it is looked for, in which order, and what is refused."""
 
 import hashlib
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from bptt.data import beijing, cache_folder, find_beijing, load_beijing
+from bptt.data import beijing, find_beijing, load_beijing
 from bptt.data.cache import keep
 from bptt.errors import DataError, FileMissing, InvalidInput
 
@@ -24,10 +23,9 @@ def places(tmp_path, monkeypatch):
     named.mkdir()
     monkeypatch.setenv("BPTT_DATA_DIR", str(named))
     monkeypatch.setenv("BPTT_OFFLINE", "1")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "cache"))
+    monkeypatch.setenv("BPTT_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setattr(beijing, "SHA256", hashlib.sha256(BODY).hexdigest())
-    return named, tmp_path / "cache" / "bptt"
+    return named, tmp_path / "cache"
 
 
 def said(kind, *arguments):
@@ -137,24 +135,6 @@ def test_a_failed_write_leaves_nothing_in_the_cache(places, monkeypatch):
     with pytest.raises(InvalidInput, match="Input/output error"):
         keep("beijing_pm25.csv", BODY)
     assert list(cache.iterdir()) == []
-
-
-@pytest.mark.parametrize(
-    ("platform", "variables", "wanted"),
-    [
-        ("linux", {"XDG_CACHE_HOME": "/x"}, Path("/x/bptt")),
-        ("linux", {"XDG_CACHE_HOME": "", "HOME": "/h"}, Path("/h/.cache/bptt")),
-        ("win32", {"LOCALAPPDATA": "/l", "XDG_CACHE_HOME": "/x"}, Path("/l/bptt")),
-        ("win32", {"LOCALAPPDATA": "", "HOME": "/h"}, Path("/h/AppData/Local/bptt")),
-    ],
-)
-def test_the_cache_folder_of_each_system(monkeypatch, platform, variables, wanted):
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    if "HOME" in variables:
-        monkeypatch.setattr(Path, "home", lambda: Path(variables["HOME"]))
-    monkeypatch.setattr("sys.platform", platform)
-    assert cache_folder() == wanted
 
 
 def test_the_table_is_the_labs(data_file):

@@ -13,8 +13,7 @@ def nowhere(tmp_path, monkeypatch):
     """Let the Beijing file be in no place that is looked at."""
     monkeypatch.setenv("BPTT_OFFLINE", "1")
     monkeypatch.delenv("BPTT_DATA_DIR", raising=False)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "cache"))
+    monkeypatch.setenv("BPTT_CACHE_DIR", str(tmp_path / "cache"))
 
 
 @pytest.fixture

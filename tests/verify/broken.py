@@ -160,6 +160,7 @@ BROKEN_CELLS: dict[type[Cell], set[str]] = {
 
 
 # ------------------------------------------------------------------ mistakes in the sweep through time
+# They are made in the reference engine: engine="numpy".
 
 
 def later_state_in_the_weight_gradient(patch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bptt.engine import reference
+from bptt.engine import get_engine, reference
 from bptt.engine.choice import ENGINES
 from bptt.errors import GradientError, InvalidInput, InvalidType
 from bptt.network import Network, Recurrent
@@ -75,6 +75,16 @@ def test_networks_are_compared_with_their_loss(readout: str, rng: np.random.Gene
     assert {"y_hat", "loss", "dx", "dreadout.W_hy", "dinitial.h", "state.c", "dstate.c"} <= names
     classes = Network(stack(), 4, loss="cross_entropy")
     assert compare_engines(classes).passed
+
+
+@pytest.mark.usefixtures("each_engine")
+def test_unless_named_numpy_is_compared_with_what_auto_runs() -> None:
+    report = compare_engines(stack())
+    double = [] if get_engine("auto") is reference else ["auto:float64"]
+    assert report.title == f"{', '.join([*double, 'auto:float32'])} against numpy:float64"
+    for method in double:
+        assert 0 < report.worst(method) <= ENGINE_TOLERANCES["float64"]
+    assert 1e-8 < report.worst("auto:float32") <= ENGINE_TOLERANCES["float32"]
 
 
 def test_a_registered_engine_is_compared(register: Callable[..., None]) -> None:
@@ -154,6 +164,8 @@ def test_a_wrong_shape_is_told(register: Callable[..., None]) -> None:
         compare_engines(Recurrent("elman", 3, 5), engines=("numpy", "other"))
 
 
+AUTO = get_engine("auto").NAME
+
 SAME = (
     r"engines must differ in name or dtype\. Got {} and {}, which are the same: an engine always agrees with itself; "
     r"compare with numpy:float32 or numpy:complex128, say$"
@@ -164,7 +176,7 @@ SAME = (
     ("options", "error", "message"),
     [
         ({"engines": ("numpy", "numpy")}, InvalidInput, SAME.format("numpy:float64", "numpy:float64")),
-        ({"engines": ("auto", "numpy:float64")}, InvalidInput, SAME.format("auto:float64", "numpy:float64")),
+        ({"engines": ("auto", f"{AUTO}:float64")}, InvalidInput, SAME.format("auto:float64", f"{AUTO}:float64")),
         ({"engines": ("numpy",)}, InvalidInput,
          r"^engines must be a sequence of at least two, the reference first\. Got \('numpy',\)$"),
         ({"engines": "numpy"}, InvalidInput, r"^engines must be a sequence of at least two"),

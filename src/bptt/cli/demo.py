@@ -7,7 +7,8 @@ from pathlib import Path
 import typer
 
 from bptt.cli.apps import app
-from bptt.cli.weather import Data, Json, Out, Quiet, Seed, Seeds, run_weather
+from bptt.cli.options import Json, Out, Quiet, Seed, Seeds
+from bptt.cli.weather import Data, run_weather
 
 
 @app.command("demo")

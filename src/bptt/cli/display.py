@@ -7,6 +7,8 @@ from contextlib import contextmanager
 
 import typer
 
+from bptt.cli.notices import hush
+
 FILE_WIDTH = 140
 
 
@@ -25,6 +27,8 @@ class Display:
         from rich.console import Console
 
         self.quiet = quiet
+        if quiet:
+            hush()
         self.console = Console(stderr=to_stderr, highlight=False)
         if not self.console.is_terminal:
             # A file or a pipe has no width; the 80 that rich assumes would fold the tables.

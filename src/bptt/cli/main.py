@@ -11,6 +11,7 @@ import typer
 # Imported for the registration of their commands, in the order of the help page.
 from bptt.cli import demo, gradcheck, weather  # noqa: F401
 from bptt.cli.apps import INTERRUPTED, app
+from bptt.cli.notices import show_notices
 from bptt.errors import BpttError, DivergedError, GradientError
 
 # What went wrong in the input: 2, as for a wrong option. What went wrong in the work: 1.
@@ -19,6 +20,7 @@ _INPUT, _WORK = 2, 1
 
 def main() -> None:
     """Run the command line; never show a traceback for a mistake in the input."""
+    show_notices()
     try:
         app()
     except BpttError as error:
@@ -42,7 +44,13 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
+        bool,
+        typer.Option(
+            "--version",
+            help="Print the versions of what a result depends on.",
+            is_eager=True,
+            callback=_print_version,
+        ),
     ] = False,
 ) -> None:
     pass

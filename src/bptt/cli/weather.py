@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +11,8 @@ from typing import Annotated
 import typer
 
 from bptt.cli.apps import INTERRUPTED, lab
+from bptt.cli.options import Json, Out, Quiet, Seed, Seeds
+from bptt.cli.run_lab import check_json, write_json
 from bptt.errors import InvalidInput
 
 Data = Annotated[
@@ -29,13 +30,6 @@ Columns = Annotated[
 ]
 Unit = Annotated[
     str | None, typer.Option("--unit", help="Unit of the target, for tables and pictures (deg C for TEMP).")
-]
-Seed = Annotated[int, typer.Option("--seed", min=0, help="First of the seeds.")]
-Seeds = Annotated[int, typer.Option("--seeds", min=1, help="How many seeds each trained method runs with.")]
-Out = Annotated[Path, typer.Option("--out", help="Folder for the report, the pictures and the models.")]
-Json = Annotated[Path | None, typer.Option("--json", help="Also write the result as JSON here; - is stdout.")]
-Quiet = Annotated[
-    bool, typer.Option("--quiet", "-q", help="No progress, no table: print the report's path only.")
 ]
 
 
@@ -73,9 +67,9 @@ def run_weather(
     """Do the work of the command; return the report's path."""
     from bptt.cli.display import Display
     from bptt.data import load_weather
-    from bptt.files.atomic import write_atomic
+    from bptt.labs.outcome import make_folder
     from bptt.labs.weather import run
-    from bptt.labs.weather_report import HEADERS, as_json, make_folder, table_rows, verdicts, write_folder
+    from bptt.labs.weather_report import HEADERS, as_json, table_rows, verdicts, write_folder
 
     # With JSON on stdout, everything for people goes to stderr.
     display = Display(quiet=quiet, to_stderr=str(json_to) == "-")
@@ -92,7 +86,7 @@ def run_weather(
     display.line(f"inputs: {', '.join(chosen.columns)}; target: {chosen.target} in {chosen.unit}")
     for note in chosen.notes:
         display.line(f"  {note}")
-    _check_json(json_to)
+    check_json(json_to)
     make_folder(out)
     try:
         with display.progress() as notify:
@@ -107,21 +101,9 @@ def run_weather(
     for sentence in verdicts(result):
         display.line(sentence)
     report = write_folder(result, out, _again(data, chosen.name, target, columns, unit, seed, seeds))
-    text = json.dumps(as_json(result), indent=2)
-    if str(json_to) == "-":
-        typer.echo(text)
-    elif json_to is not None:
-        write_atomic(json_to, (text + "\n").encode())
+    write_json(json.dumps(as_json(result), indent=2), json_to)
     display.always(f"report: {report}")
     return report
-
-
-def _check_json(path: Path | None) -> None:
-    """Refuse a place that cannot be written before the work, not after it."""
-    if path is None or str(path) == "-":
-        return
-    if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
-        raise InvalidInput(f"--json must name a file in a folder that can be written. Got {path}")
 
 
 def _again(

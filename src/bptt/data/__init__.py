@@ -1,9 +1,9 @@
 """Data: tables, scaling, windows and sequences drawn by index, the embedded and the lab's weather."""
 
+from bptt.cache import cache_folder
 from bptt.data.arrays import Arrays
-from bptt.data.batch import Batch, Source
+from bptt.data.batch import Batch, Source, Streams
 from bptt.data.beijing import find_beijing, load_beijing
-from bptt.data.cache import cache_folder
 from bptt.data.missing import Filled, check_complete, fill_forward
 from bptt.data.nyc import Repaired, load_nyc
 from bptt.data.reading import read_table
@@ -11,6 +11,7 @@ from bptt.data.regular import Regular, regular
 from bptt.data.scaling import Scaler
 from bptt.data.sequences import Sequences
 from bptt.data.split import DaySplit, split_days
+from bptt.data.stretches import Stretches
 from bptt.data.table import Table
 from bptt.data.weather import WeatherData, load_weather
 from bptt.data.windows import Windows
@@ -25,6 +26,8 @@ __all__ = [
     "Scaler",
     "Sequences",
     "Source",
+    "Streams",
+    "Stretches",
     "Table",
     "WeatherData",
     "Windows",

@@ -28,12 +28,20 @@ class Batch:
         Valid steps of each row; None when every row has all T.
     weights : ndarray (B,) or (B, T), optional
         Weight of each target in the loss, 0 = not counted; None when all count the same.
+    carry : ndarray of bool (B,), optional
+        Which rows go on from the state that the same row of the batch before ended with; the others start anew. None
+        when all start anew. Only a source that is read in order may say so: see `Streams`.
+    onward : ndarray of int (B,), optional
+        After how many steps the next batch goes on from each row's state; None where it does so from the last one.
+        Fewer than all T where batches overlap; a row that goes on after none has to start anew.
     """
 
     x: Array
     y: Array
     lengths: Array | None = None
     weights: Array | None = None
+    carry: Array | None = None
+    onward: Array | None = None
 
     def __len__(self) -> int:
         return int(self.x.shape[0])
@@ -50,6 +58,17 @@ class Source(Protocol):
     def batch(self, indices: npt.ArrayLike) -> Batch:
         """Return the examples with these indices, in this order."""
         ...
+
+
+@runtime_checkable
+class Streams(Source, Protocol):
+    """A source that is read in order, `streams` examples at a time: each batch may go on where the last one ended.
+
+    Batch c holds the examples c * streams .. (c + 1) * streams - 1, so ``len`` is a multiple of `streams`.
+    `Batch.carry` says which rows go on.
+    """
+
+    streams: int
 
 
 def check_indices(indices: npt.ArrayLike, count: int) -> Indices:

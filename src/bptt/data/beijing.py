@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from bptt.data.cache import cache_folder, keep
+from bptt.cache import cache_folder
+from bptt.data.cache import keep
 from bptt.data.download import check_sha256, download, offline
 from bptt.data.parsing import Array
 from bptt.data.reading import assemble, open_columns, read_file

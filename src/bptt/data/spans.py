@@ -2,63 +2,84 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 
-from bptt.checks import check_array, check_number
+from bptt.checks import check_number, check_whole
 from bptt.data.batch import Array, Indices
-from bptt.data.table import read_only
+from bptt.data.series import Series
 from bptt.errors import DataError, InvalidInput, InvalidType
 
 
-def check_series(values: object) -> Array:
-    """Return `values` (N, C) as float64, finite, not to be written through."""
-    array = check_array("values", values, [("N", None), ("C", None)], dtype=np.dtype(np.float64))
-    if array.dtype.kind != "f":
-        raise InvalidType(f"values must hold real numbers. Got dtype {array.dtype}")
-    bad = ~np.isfinite(array)
-    if bad.any():
-        row, column = (int(k[0]) for k in np.nonzero(bad))
-        raise DataError(
-            f"values must be finite. Got {array[row, column]} in row {row}, column {column}, "
-            f"and {int(bad.sum())} such entries in all: fill or drop them first"
+class Spans(Series):
+    """Examples of one length that begin at given rows of a series and may overlap: `Windows` and `Sequences`.
+
+    Attributes
+    ----------
+    starts : ndarray of int
+        First row of each example, increasing.
+    length, horizon : int
+        Rows seen, and rows from the last one seen to the last target.
+    """
+
+    def __init__(
+        self,
+        values: npt.ArrayLike,
+        *,
+        inputs: Sequence[int] | None = None,
+        targets: Sequence[int],
+        length: int,
+        horizon: int = 1,
+        starts: npt.ArrayLike | None = None,
+        segments: npt.ArrayLike | None = None,
+        dtype: npt.DTypeLike = "float64",
+    ) -> None:
+        super().__init__(values, inputs=inputs, targets=targets, segments=segments, dtype=dtype)
+        self.length = check_whole("length", length)
+        self.horizon = check_whole("horizon", horizon)
+        possible = possible_starts(
+            len(self._given), self.span, self.segments, f"length + horizon = {self.length} + {self.horizon}"
         )
-    return read_only(array)
+        self.starts = check_starts(starts, possible, self.span)
+        self._copy_columns()
+        self._blocks = blocks(self.x_rows, self.length)
 
+    @property
+    def span(self) -> int:
+        """Rows from the first one seen to the last target, both counted."""
+        return self.length + self.horizon
 
-def check_columns(name: str, columns: Sequence[int] | npt.ArrayLike, count: int) -> tuple[int, ...]:
-    """Return column numbers as a tuple of ints in 0..count-1, at least one."""
-    array = np.asarray(columns)
-    if array.ndim != 1 or not array.size:
-        raise InvalidInput(f"{name} must be a sequence of at least one column number. Got {columns!r}")
-    if array.dtype.kind not in "iu":
-        raise InvalidType(f"{name} must be column numbers. Got {columns!r}")
-    wrong = array[(array < 0) | (array >= count)]
-    if wrong.size:
-        raise InvalidInput(
-            f"{name} must lie in 0..C-1 = 0..{count - 1}. Got {int(wrong[0])}: values has {count} columns"
-        )
-    return tuple(int(k) for k in array)
+    def __len__(self) -> int:
+        return int(self.starts.size)
 
+    def split_last(self, fraction: float) -> tuple[Self, Self]:
+        """Return (training, validation): the last `fraction` of the examples validates.
 
-def check_segments(segments: npt.ArrayLike | None, rows: int) -> Indices:
-    """Return the first row of each segment, beginning with 0."""
-    if segments is None:
-        return np.zeros(1, np.intp)
-    array = np.asarray(segments)
-    if array.ndim != 1 or array.dtype.kind not in "iu":
-        raise InvalidType(f"segments must be the row numbers where a segment begins. Got {segments!r}")
-    firsts = np.union1d(array, np.zeros(1, array.dtype)).astype(np.intp)
-    if firsts[0] < 0 or firsts[-1] >= rows:
-        wrong = int(firsts[0] if firsts[0] < 0 else firsts[-1])
-        raise InvalidInput(
-            f"segments must lie in 0..N-1 = 0..{rows - 1}. Got {wrong}: values has {rows} rows"
-        )
-    return firsts
+        No row that a validation example reads, as input or as target, lies in a training example: the examples between
+        the two parts that would reach over are left out (at most ``length + horizon - 1`` of them). Time is the order
+        of the rows, across segments too. Both parts read the same memory.
+
+        Raises
+        ------
+        DataError
+            If nothing is left to train on.
+        """
+        training, validation = split_starts(self.starts, self.span, fraction)
+        return self._at(training), self._at(validation)
+
+    def _at(self, starts: Indices) -> Self:
+        part = copy.copy(self)
+        part.starts = starts
+        return part
+
+    def _inputs_of(self, starts: Indices) -> Array:
+        """Return x (B, T, D) of the examples that begin there."""
+        return self._blocks[starts].reshape(starts.size, self.length, len(self.inputs))
 
 
 def possible_starts(rows: int, span: int, firsts: Indices, what: str) -> Indices:
@@ -112,7 +133,7 @@ def split_starts(starts: Indices, span: int, fraction: float) -> tuple[Indices, 
     share = check_number("fraction", fraction, above=0.0, below=1.0)
     count = max(1, round(share * starts.size))
     validation = starts[starts.size - count :]
-    training = starts[starts + span <= validation[0]]
+    training = starts[: np.searchsorted(starts, validation[0] - span, side="right")]
     if not training.size:
         raise DataError(
             f"fraction = {share:g} of {starts.size} examples must leave one that ends before row {int(validation[0])}, "

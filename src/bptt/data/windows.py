@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import numpy.typing as npt
 
-from bptt.checks import check_dtype, check_whole
+from bptt.checks import check_whole
 from bptt.data.batch import Array, Batch, Indices, check_indices
-from bptt.data.spans import (
-    blocks,
-    check_columns,
-    check_segments,
-    check_series,
-    check_starts,
-    possible_starts,
-    split_starts,
-)
+from bptt.data.spans import Spans
 from bptt.errors import DataError, InvalidInput
 
 
-class Windows:
+class Windows(Spans):
     """Examples of many-to-one forecasting, drawn by index from one series.
 
     Example i begins at row s = ``starts[i]``: ``x = values[s : s + length, inputs]`` and
@@ -31,8 +21,8 @@ class Windows:
     Parameters
     ----------
     values : array_like (N, C)
-        The series in the order of time, scaled, finite. Kept as float64, not copied if it is that already: change it
-        afterwards and the targets change.
+        The series in the order of time, scaled, finite. Inputs (in `dtype`) and targets (in float64) are copied:
+        what becomes of `values` afterwards changes no example.
     inputs : sequence of int, optional
         Columns that the network sees; all of them by default.
     targets : sequence of int
@@ -56,40 +46,6 @@ class Windows:
         Columns, starts or segments outside the series.
     """
 
-    def __init__(
-        self,
-        values: npt.ArrayLike,
-        *,
-        inputs: Sequence[int] | None = None,
-        targets: Sequence[int],
-        length: int,
-        horizon: int = 1,
-        starts: npt.ArrayLike | None = None,
-        segments: npt.ArrayLike | None = None,
-        dtype: npt.DTypeLike = "float64",
-    ) -> None:
-        self.values = check_series(values)
-        rows, count = self.values.shape
-        self.inputs = check_columns("inputs", range(count) if inputs is None else inputs, count)
-        self.targets = check_columns("targets", targets, count)
-        self.length = check_whole("length", length)
-        self.horizon = check_whole("horizon", horizon)
-        self.dtype = check_dtype(dtype)
-        self.segments = check_segments(segments, rows)
-        possible = possible_starts(
-            rows, self.span, self.segments, f"length + horizon = {self.length} + {self.horizon}"
-        )
-        self.starts = check_starts(starts, possible, self.span)
-        self._blocks = blocks(self.values[:, self.inputs].astype(self.dtype, order="C"), self.length)
-
-    @property
-    def span(self) -> int:
-        """Rows from the first one seen to the target, both counted."""
-        return self.length + self.horizon
-
-    def __len__(self) -> int:
-        return int(self.starts.size)
-
     def __repr__(self) -> str:
         return (
             f"Windows({len(self)} examples, length={self.length}, horizon={self.horizon}, "
@@ -99,9 +55,7 @@ class Windows:
     def batch(self, indices: npt.ArrayLike) -> Batch:
         """Return the examples with these indices: x (B, T, D) and y (B, K)."""
         starts = self.starts[check_indices(indices, len(self))]
-        x = self._blocks[starts].reshape(starts.size, self.length, len(self.inputs))
-        y = self.values[(starts + self.span - 1)[:, None], self.targets].astype(self.dtype)
-        return Batch(x, y)
+        return Batch(self._inputs_of(starts), self.targets_at(starts + (self.span - 1)).astype(self.dtype))
 
     @property
     def target_rows(self) -> Indices:
@@ -111,7 +65,7 @@ class Windows:
     @property
     def y(self) -> Array:
         """Return the targets of all examples, float64 (len, K)."""
-        return self.values[self.target_rows[:, None], self.targets]
+        return self.targets_at(self.target_rows)
 
     def before_target(self, rows: int) -> Array:
         """Return the target columns `rows` rows before each target, float64 (len, K).
@@ -140,31 +94,4 @@ class Windows:
                 f"each target must have {rows} rows before it in its segment. Got {outside.size} examples of "
                 f"{len(self)} without, the first is example {int(outside[0])}: use longer windows or later starts"
             )
-        return self.values[source[:, None], self.targets]
-
-    def split_last(self, fraction: float) -> tuple[Windows, Windows]:
-        """Return (training, validation): the last `fraction` of the examples validates.
-
-        No row that a validation window reads, as input or as target, lies in a training example: the examples between
-        the two parts that would reach over are left out (at most ``length + horizon - 1`` of them). Time is the order
-        of the rows, across segments too.
-
-        Raises
-        ------
-        DataError
-            If nothing is left to train on.
-        """
-        training, validation = split_starts(self.starts, self.span, fraction)
-        return self._at(training), self._at(validation)
-
-    def _at(self, starts: Indices) -> Windows:
-        return Windows(
-            self.values,
-            inputs=self.inputs,
-            targets=self.targets,
-            length=self.length,
-            horizon=self.horizon,
-            starts=starts,
-            segments=self.segments,
-            dtype=self.dtype,
-        )
+        return self.targets_at(source)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import importlib
+import logging
 from collections.abc import Collection, Mapping
-from typing import Any, Protocol, cast
+from functools import cache
+from typing import Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from bptt.cells.protocol import Cell
 from bptt.checks import check_choice
+from bptt.engine.availability import Obstacle, find_obstacle
 from bptt.engine.tape import Array, Sweep, Tape
 from bptt.errors import InvalidInput
 
@@ -44,12 +47,12 @@ class Engine(Protocol):
         """Sweep back through time."""
 
 
-# "auto" is NumPy until the compiled engine also fuses whole training steps; it is asked for by name.
-ENGINES: dict[str, str] = {
-    "auto": "bptt.engine.reference",
-    "numpy": "bptt.engine.reference",
-    "compiled": "bptt.engine.compiled",
-}
+COMPILED, NUMPY = "bptt.engine.compiled", "bptt.engine.reference"
+
+# "auto" is the compiled engine wherever it can run, NumPy elsewhere.
+ENGINES: dict[str, str] = {"auto": COMPILED, "numpy": NUMPY, "compiled": COMPILED}
+
+_log = logging.getLogger("bptt.engine")
 
 
 def get_engine(name: str) -> Engine:
@@ -58,16 +61,28 @@ def get_engine(name: str) -> Engine:
     Raises
     ------
     InvalidInput
-        Unknown name, or an engine that this installation cannot run.
+        Unknown name, or an engine that cannot run here; "auto" always can.
+
+    Notes
+    -----
+    Where the compiled engine cannot run, "auto" is NumPy, and a line of the logger ``bptt.engine`` says why, once in a
+    process. The name of what was chosen is ``get_engine("auto").NAME``.
     """
     path = ENGINES[check_choice("engine", name, ENGINES)]
-    try:
-        module: Any = importlib.import_module(path)
-    except ModuleNotFoundError as error:
-        if error.name != "llvmlite":
-            raise
-        raise InvalidInput(
-            f"engine {name!r} must be able to import llvmlite. Got none: "
-            "pip install 'bptt[compiled]', or choose engine='numpy'"
-        ) from None
-    return cast(Engine, module)
+    obstacle = find_obstacle() if path == COMPILED else None
+    if obstacle is not None:
+        if name != "auto":
+            raise InvalidInput(
+                f"engine {name!r} must be able to compile on this machine. Got {obstacle.got}: {obstacle.remedy}, "
+                "or choose engine='numpy'"
+            )
+        _tell(obstacle)
+        path = NUMPY
+    return cast(Engine, importlib.import_module(path))
+
+
+@cache  # once in a process
+def _tell(obstacle: Obstacle) -> None:
+    _log.warning(
+        "running on NumPy, several times slower than compiled: %s (%s)", obstacle.got, obstacle.remedy
+    )

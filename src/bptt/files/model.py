@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 
+from bptt.atomic import write_atomic
 from bptt.checks import Array
 from bptt.errors import FileFormatError, FileMissing, InvalidInput, InvalidType
-from bptt.files.atomic import write_atomic
 
 # The one metadata entry of ours; its value is JSON. One, because safetensors writes several in a random order, and
 # the same model should give the same bytes.

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from bptt.atomic import write_atomic
 from bptt.checks import Array
-from bptt.errors import InvalidInput
-from bptt.files.atomic import write_atomic
+from bptt.labs.outcome import draw_picture, make_folder
 from bptt.labs.weather import BASELINES, HOURS_A_DAY, LAB_BAR, TRAINED, Method, WeatherResult, methods_by_rmse
 from bptt.models import save
-from bptt.plots import error_by_hour, forecast_week, learning_curve, method_bars, png_bytes, scatter
+from bptt.plots import error_by_hour, forecast_week, learning_curve, method_bars, scatter
 from bptt.report import Code, Picture, Section, TableBlock, Text, write_report
 from bptt.report.versions import describe, versions
 
@@ -64,20 +64,6 @@ def _worth(model: Method, mute: Method) -> str:
     return f", so the recurrent part adds only {100 * gain:.1f} %" if gain < LITTLE else ""
 
 
-def make_folder(out: Path) -> None:
-    """Make the folder for the results, before any work that would be lost without it.
-
-    Raises
-    ------
-    InvalidInput
-        It cannot be made.
-    """
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InvalidInput(f"out must be a folder that can be made. Got {out}: {error.strerror}") from None
-
-
 def write_folder(result: WeatherResult, out: Path, command: str) -> Path:
     """Write result.json, pictures, models and report.html into `out`; return the report's path."""
     make_folder(out)
@@ -90,7 +76,7 @@ def write_folder(result: WeatherResult, out: Path, command: str) -> Path:
     for name, net in result.nets.items():
         save(net, out / f"{name}.bptt", extra=stored)
     pictures = {
-        name: _draw(draw, out / f"{name}.png", alt) for name, (draw, alt) in _pictures(result).items()
+        name: draw_picture(draw, out / f"{name}.png", alt) for name, (draw, alt) in _pictures(result).items()
     }
     path = out / "report.html"
     write_report(
@@ -289,23 +275,6 @@ def _pictures(result: WeatherResult) -> dict[str, tuple[Callable[..., Any], str]
             "Root mean squared error on the test part. The day before is left out: see the table.",
         ),
     }
-
-
-def _draw(draw: Callable[..., Any], path: Path, alt: str) -> Picture:
-    drawn = {
-        (theme, size): png_bytes(draw(theme=theme, size=size))
-        for theme in ("light", "dark")
-        for size in ("wide", "narrow")
-    }
-    write_atomic(path, drawn["light", "wide"])
-    return Picture(
-        light=drawn["light", "wide"],
-        dark=drawn["dark", "wide"],
-        narrow_light=drawn["light", "narrow"],
-        narrow_dark=drawn["dark", "narrow"],
-        alt=alt,
-        caption=alt,
-    )
 
 
 def _hours(result: WeatherResult) -> tuple[Array, str]:

@@ -85,13 +85,7 @@ class CrossEntropy(Loss):
 
     def _rows(self, y_hat: Array, y: Array) -> tuple[Array, Array]:
         classes = y_hat.shape[-1]
-        wrong = np.argwhere((y < 0) | (y >= classes))
-        if wrong.size:
-            place = tuple(int(i) for i in wrong[0])
-            raise InvalidInput(
-                f"y must hold class numbers 0..K-1 = 0..{classes - 1}. Got {y[place]} at {list(place)}: "
-                "give it weight 0 if it is not to count"
-            )
+        check_labels(y, classes)
         label = y.astype(np.intp)[..., None]
         top = y_hat.real.max(axis=-1, keepdims=True)
         (numerators,) = numerator(y_hat, top)
@@ -101,3 +95,14 @@ class CrossEntropy(Loss):
         truth = (np.arange(classes) == label).astype(top.dtype)
         (slopes,) = slope(numerators, total, truth)
         return losses[..., 0].astype(np.result_type(losses.dtype, np.float64)), slopes
+
+
+def check_labels(y: Array, classes: int) -> None:
+    """Raise InvalidInput where y holds a number outside 0..classes-1."""
+    wrong = np.argwhere((y < 0) | (y >= classes))
+    if wrong.size:
+        place = tuple(int(i) for i in wrong[0])
+        raise InvalidInput(
+            f"y must hold class numbers 0..K-1 = 0..{classes - 1}. Got {y[place]} at {list(place)}: "
+            "give it weight 0 if it is not to count"
+        )

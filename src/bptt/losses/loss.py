@@ -107,6 +107,10 @@ class Loss(Configured):
         """Return the shape that y must have beside predictions of `shape`."""
         return tuple(shape)
 
+    def check_targets(self, y: npt.ArrayLike, shape: Sequence[int], dtype: npt.DTypeLike) -> Array:
+        """Return y as an array that fits predictions of `shape` and `dtype`, or raise InvalidInput or InvalidType."""
+        return self._check_targets(y, np.broadcast_to(np.zeros((), dtype), tuple(shape)))
+
     def scales(self, shape: Sequence[int], weights: npt.ArrayLike | None = None) -> npt.NDArray[np.float64]:
         """Return what each row's loss is multiplied by before all are added.
 

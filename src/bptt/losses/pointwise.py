@@ -85,6 +85,14 @@ class Pointwise(Loss):
         """Return what follows y_hat and y in the formula."""
         return ()
 
+    def beside_outputs(self, y: Array) -> Array:
+        """Return the target that stands beside each output, (..., K)."""
+        return y
+
+    def output_constants(self, outputs: int) -> tuple[Array, ...]:
+        """Return the formula's constants for each of K outputs: arrays (K,)."""
+        return tuple(np.full(outputs, number) for number in self.constants())
+
     def _check_targets(self, y: npt.ArrayLike, y_hat: Array) -> Array:
         *rows, outputs = y_hat.shape
         reason = "one target beside each prediction"
@@ -231,6 +239,14 @@ class Pinball(Pointwise):
                 f"y_hat must have K = M Q outputs, Q = {count} quantiles of each target. Got K = {shape[-1]}"
             )
         return (*shape[:-1], shape[-1] // count)
+
+    def beside_outputs(self, y: Array) -> Array:
+        """Return each target once for every quantile, (..., K)."""
+        return np.repeat(y, len(self.quantiles), axis=-1)
+
+    def output_constants(self, outputs: int) -> tuple[Array, ...]:
+        """Return the quantile of each of K outputs."""
+        return (np.tile(np.asarray(self.quantiles), outputs // len(self.quantiles)),)
 
     def _check_targets(self, y: npt.ArrayLike, y_hat: Array) -> Array:
         *rows, targets = self.target_shape(y_hat.shape)

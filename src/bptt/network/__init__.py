@@ -3,5 +3,6 @@
 from bptt.network.network import Network
 from bptt.network.records import Gradients, LossGradients, Pass, StackTape
 from bptt.network.recurrent import Recurrent
+from bptt.network.stream import Stream
 
-__all__ = ["Gradients", "LossGradients", "Network", "Pass", "Recurrent", "StackTape"]
+__all__ = ["Gradients", "LossGradients", "Network", "Pass", "Recurrent", "StackTape", "Stream"]

@@ -19,6 +19,8 @@ from bptt.network.design import Design
 from bptt.network.generate import generate
 from bptt.network.records import Gradients, LossGradients, Pass, State
 from bptt.network.recurrent import Recurrent, check_filled
+from bptt.network.steps import IdleSteps, step_gradients
+from bptt.network.stream import Stream
 from bptt.network.summary import summarise
 from bptt.network.weights import step_weights
 
@@ -102,6 +104,7 @@ class Network(Design):
             learned_initial_state=learned_initial_state,
         )
         self.parameters: dict[str, Array] = dict(recurrent.parameters)
+        self._idle_steps = IdleSteps()
         self._start(readout_initializer, check_whole("seed", seed, least=0))
 
     # ---------------------------------------------------------------- passes
@@ -233,6 +236,13 @@ class Network(Design):
         -------
         LossGradients
         """
+        # Only a plain pass has a compiled step, and it is the one that training makes many times.
+        if all(each is None for each in (lengths, state, y_start, parameters)) and not want_x:
+            check_dropout_key(dropout_key)
+            x_t, _, _ = self._check_inputs(x, None, None)
+            stepped = step_gradients(self, self.parameters, self._idle_steps, x_t, self._targets(y), weights)
+            if stepped is not None:
+                return stepped
         found = self.forward(
             x, state, lengths, y_start=y_start, parameters=parameters, dropout_key=dropout_key
         )
@@ -301,6 +311,26 @@ class Network(Design):
             With readout "every" the state is carried on; with "last" the window slides on, as it was trained.
         """
         return generate(self, self.parameters, self.forward, x0, check_whole("steps", steps))
+
+    def stream(
+        self,
+        streams: int = 1,
+        state: Mapping[str, npt.ArrayLike] | None = None,
+        *,
+        y_start: npt.ArrayLike | None = None,
+    ) -> Stream:
+        """Return a `Stream`, which keeps a state and predicts row by row; see docs/streaming.md.
+
+        Parameters
+        ----------
+        streams : int
+            S, how many advance together.
+        state : mapping of state name to array_like (L, S, H), optional
+            As for `forward`.
+        y_start : array_like (S, K), optional
+            As for `forward`.
+        """
+        return Stream(self, streams, state, y_start)
 
     def summary(self) -> str:
         """Return a table of the parameters and the path of a number through the network."""

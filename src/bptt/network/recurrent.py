@@ -60,7 +60,8 @@ class Recurrent:
     mask, signs : ndarray (H, H) and (H,), optional
         Missing recurrent connections, and units of one sign (Dale's law): see `RecurrentConstraint`.
     engine : {"auto", "numpy", "compiled"}
-        What runs the equations. "compiled" needs the extra of that name; "auto" is "numpy" in this version.
+        What runs the equations: machine code made from them when first needed, or NumPy, the reference. "auto" is
+        "compiled" wherever that can run. They agree to rounding; complex numbers always go to NumPy.
     **options
         The cell's own, e.g. ``activation="relu"``.
 

@@ -104,6 +104,10 @@ class Adam(Optimizer):
         """(p, g, m, v, rate, root, beta1, 1 - beta1, beta2, 1 - beta2, epsilon)."""
         return adam
 
+    def groups(self, names: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+        """Return all in one group."""
+        return (names,)
+
     def constants(self, step: int, name: str) -> tuple[float, ...]:  # noqa: ARG002  # the same for all
         """Return lr / (1 - beta1^t), 1 / sqrt(1 - beta2^t) with t = step + 1, the betas and epsilon."""
         t = step + 1
@@ -162,6 +166,12 @@ class AdamW(Adam):
         if self.weight_decay:
             selected(self.pattern, parameters)
         return super().init(parameters)
+
+    def groups(self, names: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+        """Return those that decay, and those that do not."""
+        decaying = tuple(name for name in names if selects(self.pattern, name))
+        resting = tuple(name for name in names if name not in decaying)
+        return tuple(group for group in (decaying, resting) if group)
 
     def constants(self, step: int, name: str) -> tuple[float, ...]:
         """Return those of Adam and the learning rate times the weight decay, 0 where `name` does not decay."""

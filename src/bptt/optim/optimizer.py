@@ -64,6 +64,10 @@ class Optimizer(Configured):
     def constants(self, step: int, name: str) -> tuple[float, ...]:
         """Return what follows the slots in the formula for parameter `name` at `step`, in float64."""
 
+    def groups(self, names: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+        """Return the parameters' names in groups whose `constants` are the same at every step: one each by default."""
+        return tuple((name,) for name in names)
+
     def init(self, parameters: Mapping[str, Array]) -> Slots:
         """Return fresh slots, all zero.
 

@@ -63,6 +63,10 @@ class RMSProp(Optimizer):
         """(p, g, s, rate, rho, 1 - rho, epsilon)."""
         return rmsprop
 
+    def groups(self, names: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+        """Return all in one group."""
+        return (names,)
+
     def constants(self, step: int, name: str) -> tuple[float, ...]:  # noqa: ARG002  # the same for all
         """Return rate, rho, 1 - rho, epsilon."""
         return self.rate(step), self.rho, 1 - self.rho, self.epsilon

@@ -108,6 +108,10 @@ class SGD(Optimizer):
             return self.learning_rate(step)
         return InverseTime(self.learning_rate, self.decay)(step)
 
+    def groups(self, names: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+        """Return all in one group."""
+        return (names,)
+
     def constants(self, step: int, name: str) -> tuple[float, ...]:  # noqa: ARG002  # the same for all
         """Return the learning rate and, where there is one, the momentum."""
         return (self.rate(step), self.momentum) if self.momentum else (self.rate(step),)

@@ -4,6 +4,7 @@ from bptt.plots.error_by_hour import error_by_hour, errors_by_hour
 from bptt.plots.forecast_week import forecast_week
 from bptt.plots.learning_curve import learning_curve, running_mean
 from bptt.plots.method_bars import method_bars
+from bptt.plots.path_lengths import path_lengths
 from bptt.plots.save import png_bytes, save_png
 from bptt.plots.scatter import scatter
 from bptt.plots.smooth import smooth_curve
@@ -18,6 +19,7 @@ __all__ = [
     "forecast_week",
     "learning_curve",
     "method_bars",
+    "path_lengths",
     "png_bytes",
     "running_mean",
     "save_png",

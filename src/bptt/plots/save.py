@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bptt.atomic import write_atomic
 from bptt.errors import InvalidInput, InvalidType
-from bptt.files.atomic import write_atomic
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
 
+from bptt.atomic import write_atomic
 from bptt.errors import InvalidInput, InvalidType
-from bptt.files.atomic import write_atomic
 from bptt.report.blocks import Block, Code, Picture, Section, TableBlock, Text
 from bptt.report.css import style_sheet
 from bptt.report.png import png_size

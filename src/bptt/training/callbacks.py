@@ -42,7 +42,8 @@ class Event:
 
 
 # A function, or an object with __call__. Where it has a method `finish(history)`, that is called once, however the
-# run ends. An exception ends the run, with the weights of the last whole step.
+# run ends. An exception ends the run, with the weights of the last whole step. One that has `looks_at_net = False`
+# promises not to read `event.net`: many steps may then be made in one compiled call, and told of afterwards.
 Callback = Callable[[Event], object]
 
 

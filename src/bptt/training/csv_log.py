@@ -35,6 +35,8 @@ class CSVLog:
     the disk before the next step begins.
     """
 
+    looks_at_net = False
+
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         if not self.path.parent.is_dir():

@@ -6,23 +6,32 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from bptt.checks import Array, check_whole
-from bptt.data.batch import Batch, Source
+from bptt.checks import Array
+from bptt.data.batch import Batch, Source, Streams
 from bptt.engine.blas import one_blas_thread
 from bptt.errors import InvalidInput
-from bptt.network import Network
+from bptt.network import Network, Pass
+from bptt.network.weights import step_weights
+from bptt.training.carried import CarriedState, batching
+from bptt.training.counting import counted
 from bptt.training.sources import Data, as_source, fetch
 
+# Examples held at once where the caller does not say: fewer where they are so long that inputs and pre-activations of a
+# layer would be more numbers than these (4 MiB of float64, and a pass holds some copies of them).
+_EXAMPLES = 1024
+_NUMBERS = 1 << 19
 
-def evaluate(net: Network, source: Data, batch_size: int = 1024) -> float:
+
+def evaluate(net: Network, source: Data, batch_size: int | None = None) -> float:
     """Return the loss over all examples, as if they were one batch.
 
     Parameters
     ----------
     net : Network
     source : source of batches, or (x, y)
-    batch_size : int
-        Examples held at once.
+        `Stretches` are read in order, with the state carried along as in training.
+    batch_size : int, optional
+        Examples held at once: 1024 or, where they are long, fewer. `Stretches` bring their own.
 
     Returns
     -------
@@ -34,54 +43,64 @@ def evaluate(net: Network, source: Data, batch_size: int = 1024) -> float:
     InvalidInput
         No target has a weight above 0.
     """
-    total = counted = 0.0
+    total = share = 0.0
     with one_blas_thread(), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        for batch in _batches(as_source("source", source), batch_size):
-            count = _count(net, batch)
+        for batch, found in _passes(net, as_source("source", source), batch_size):
+            count = counted(net, batch)
             if count:
-                loss = net.loss_value(batch.x, batch.y, weights=batch.weights, lengths=batch.lengths)
-                total += count * float(loss)
-                counted += count
-    if not counted:
+                weights = step_weights(batch.weights, batch.lengths, found.y_hat.shape)
+                total += count * float(net.loss.value(found.y_hat, batch.y, weights))
+                share += count
+    if not share:
         raise InvalidInput("source must hold at least one target with a weight above 0. Got only zeros")
-    return total / counted
+    return total / share
 
 
-def predict_source(net: Network, source: Data, batch_size: int = 1024) -> Array:
+def predict_source(net: Network, source: Data, batch_size: int | None = None) -> Array:
     """Return the predictions for all examples, in their order.
 
     Parameters
     ----------
     net : Network
     source : source of batches, or (x, y)
-    batch_size : int
-        Examples held at once.
+    batch_size : int, optional
+        As for `evaluate`.
 
     Returns
     -------
     ndarray (len, K), or (len, T, K) with readout "every"
+        Examples of fewer steps than the longest one end in zeros.
     """
     with one_blas_thread():
-        return np.concatenate([
-            net.forward(batch.x, lengths=batch.lengths, tape=False).y_hat
-            for batch in _batches(as_source("source", source), batch_size)
-        ])  # fmt: skip
+        return _stack([found.y_hat for _, found in _passes(net, as_source("source", source), batch_size)])
 
 
-def _batches(source: Source, batch_size: int) -> Iterator[Batch]:
-    size, count = check_whole("batch_size", batch_size), len(source)
-    for first in range(0, count, size):
-        yield fetch(source, np.arange(first, min(first + size, count)))
+def _passes(net: Network, source: Source, batch_size: int | None) -> Iterator[tuple[Batch, Pass]]:
+    """Yield each batch, in order, with its pass; of a source of streams with the state carried along."""
+    if batch_size is None and not isinstance(source, Streams):
+        batch_size = _fitting(net, source)
+    size, _ = batching(source, batch_size, None)
+    carried = CarriedState(net, source)
+    for first in range(0, len(source), size):
+        batch = fetch(source, np.arange(first, min(first + size, len(source))))
+        yield batch, carried.forward(batch)
 
 
-def _count(net: Network, batch: Batch) -> float:
-    """Return what the loss of a batch was divided by (see `Loss`): its share in the loss over several."""
-    if net.readout == "last":
-        return float(len(batch) if batch.weights is None else np.sum(batch.weights, dtype=np.float64))
-    steps = batch.x.shape[1]
-    counted = np.ones((len(batch), steps))
-    if batch.weights is not None:
-        counted *= batch.weights if batch.weights.ndim == 2 else batch.weights[:, None]
-    if batch.lengths is not None:
-        counted *= np.arange(steps) < batch.lengths[:, None]
-    return float(counted.max(axis=1).sum() if net.loss.time == "sum" else counted.sum())
+def _fitting(net: Network, source: Source) -> int:
+    """Return how many examples a pass may hold without memory that a training step would not need either."""
+    stack = net.recurrent
+    steps = int(fetch(source, [0]).x.shape[1])
+    width = stack.input_size + len(stack.cell.plan.gates) * stack.hidden_size
+    return max(1, min(_EXAMPLES, _NUMBERS // (steps * width)))
+
+
+def _stack(parts: list[Array]) -> Array:
+    """Return arrays (n, K) or (n, T, K) as one; where T differs, the shorter ones end in zeros."""
+    if parts[0].ndim == 2 or len({part.shape[1] for part in parts}) == 1:
+        return np.concatenate(parts)
+    shape = (sum(len(part) for part in parts), max(part.shape[1] for part in parts), parts[0].shape[2])
+    found, first = np.zeros(shape, parts[0].dtype), 0
+    for part in parts:
+        found[first : first + len(part), : part.shape[1]] = part
+        first += len(part)
+    return found

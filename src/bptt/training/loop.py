@@ -10,17 +10,20 @@ from typing import NoReturn
 
 import numpy as np
 
-from bptt.checks import check_choice, check_number, check_whole
+from bptt.checks import check_number, check_whole
 from bptt.data.batch import Batch, Indices, Source
 from bptt.engine.blas import one_blas_thread
 from bptt.errors import DivergedError, InvalidInput, InvalidType
 from bptt.network import Network
 from bptt.optim import ClipNorm, Clipping, Optimizer, Penalty, Slots, get_optimizer, global_norm
-from bptt.training.batches import SAMPLINGS, index_blocks, planned_steps, steps_per_epoch
+from bptt.training.batches import planned_steps, steps_per_epoch
 from bptt.training.callbacks import Callback, Event, check_callbacks, finish_all
+from bptt.training.carried import CarriedState, batching, check_goes_on, draw
+from bptt.training.counting import check_counts
 from bptt.training.divergence import TrainingDivergedError, diverged, first_not_finite, likeliest_cause
 from bptt.training.early_stopping import BestWeights, EarlyStopping, get_early_stopping
 from bptt.training.evaluate import evaluate
+from bptt.training.fused import Fused, find_fused
 from bptt.training.history import History, make_history
 from bptt.training.progress import get_progress
 from bptt.training.sources import Data, as_source, fetch
@@ -37,8 +40,8 @@ def train(
     optimizer: str | Optimizer = "adam",
     steps: int | None = None,
     epochs: int | None = None,
-    batch_size: int = 32,
-    sampling: str = "random",
+    batch_size: int | None = None,
+    sampling: str | None = None,
     seed: int = 0,
     validation: Data | None = None,
     evaluate_every: int | None = None,
@@ -55,16 +58,17 @@ def train(
     net : Network
         Starts from the parameters it has; the optimiser starts afresh.
     data : source of batches, or (x, y)
-        `Windows`, `Sequences`, `Arrays`, or any object with ``len(data)`` and ``data.batch(indices)``.
+        `Windows`, `Sequences`, `Arrays`, or any object with ``len(data)`` and ``data.batch(indices)``. `Stretches` are
+        read in order, with the state carried from step to step.
     optimizer : str or Optimizer
         ``"adam"``, ``SGD(0.01, momentum=0.9)``, ...
     steps, epochs : int
         Updates, or passes of ceil(len / batch_size) updates: one of the two.
-    batch_size : int
-        Examples a step, B.
-    sampling : {"random", "shuffled"}
-        "random" draws each example anew, with replacement, as the weather lab does. "shuffled" goes through a new
-        permutation of all examples each epoch; the last batch of an epoch may be smaller.
+    batch_size : int, optional
+        Examples a step, B: 32 by default. `Stretches` bring their own.
+    sampling : {"random", "shuffled"}, optional
+        "random", the default, draws each example anew, with replacement, as the weather lab does. "shuffled" goes
+        through a new permutation of all examples each epoch; the last batch of an epoch may be smaller.
     seed : int
         Of batches and dropout. The same seed gives the same bits, on one machine and version.
     validation : source of batches, or (x, y), optional
@@ -102,9 +106,10 @@ def train(
     if not isinstance(net, Network):
         raise InvalidType(f"net must be a Network. Got {type(net).__name__}")
     source = as_source("data", data)
-    size = check_whole("batch_size", batch_size)
+    size, sampling = batching(source, batch_size, sampling)
     total = planned_steps(steps, epochs, len(source), size)
     held_out = None if validation is None else as_source("validation", validation)
+    check_goes_on(net, source, held_out)
     if held_out is None and (evaluate_every is not None or early_stopping is not None):
         name = "early_stopping" if evaluate_every is None else "evaluate_every"
         raise InvalidInput(f"{name} must come with validation data. Got none: pass validation=(x, y)")
@@ -118,7 +123,7 @@ def train(
         optimizer=get_optimizer(optimizer),
         total=total,
         batch_size=size,
-        sampling=check_choice("sampling", sampling, SAMPLINGS),
+        sampling=sampling,
         seed=check_whole("seed", seed, least=0),
         validation=held_out,
         every=every,
@@ -151,10 +156,13 @@ class _Run:
     # (loss, gradient norm, learning rate): a step counts once its row is here.
     rows: list[tuple[float, float, float]] = field(default_factory=list)
     evaluations: list[tuple[int, float]] = field(default_factory=list)
+    told: int = 0
+    fused: Fused | None = None
 
     def run(self) -> History:
         begun = time.perf_counter()
         self.safe = SafeWeights(self.net.parameters)
+        self.carried = CarriedState(self.net, self.source)
         stopped, error = "failed", None
         try:
             stopped = self._steps(self.optimizer.init(self.net.parameters))
@@ -163,6 +171,7 @@ class _Run:
         except TrainingDivergedError as found:
             stopped, error = "diverged", found
         finally:
+            self._take_rows()
             self.safe.settle(len(self.rows))
             if (
                 self.best is not None
@@ -184,10 +193,12 @@ class _Run:
         return history
 
     def _steps(self, slots: Slots) -> str:
-        blocks = index_blocks(len(self.source), self.batch_size, self.total, self.sampling, self.seed)
+        blocks = draw(len(self.source), self.batch_size, self.total, self.sampling, self.seed)
+        self.fused = self._find_fused(slots)
         for block in blocks:
-            for indices in block:
-                self._update(indices, slots)
+            done = 0
+            while done < len(block):
+                done += self._make(block[done:], slots)
                 validation_loss = self._evaluate()
                 self._tell(validation_loss)
                 if validation_loss is None or self.best is None:
@@ -196,16 +207,53 @@ class _Run:
                     return "early stopping"
         return "finished"
 
+    def _find_fused(self, slots: Slots) -> Fused | None:
+        if self.penalties:
+            return None
+        return find_fused(
+            self.net, self.source, self.optimizer, slots, self.clip, self.safe.before, self.total
+        )
+
+    def _make(self, block: Indices, slots: Slots) -> int:
+        """Make a step, or several in one call where nobody wants to look in between; return how many."""
+        if self.fused is None:
+            self._update(block[0], slots)
+            return 1
+        made = len(self.rows)
+        most = self.total - made if self.validation is None else self.every - made % self.every
+        if any(getattr(callback, "looks_at_net", True) for callback in self.callbacks):
+            most = 1
+        flag = self.fused.play(block, most)
+        self._take_rows()
+        if flag == self.fused.OVERFLOW:
+            loss, norm = self.fused.losses[len(self.rows)], self.fused.norms[len(self.rows)]
+            self.safe.saved_for = len(self.rows)
+            indices = block[len(self.rows) - made]
+            self._overflowed(loss, norm, fetch(self.source, indices), indices)
+        if flag == self.fused.UNUSUAL:
+            self._update(block[len(self.rows) - made], slots)
+            self.fused.skip()
+        return len(self.rows) - made
+
+    def _take_rows(self) -> None:
+        """Record the fused steps that were made, also those of a call after which Ctrl-C came first."""
+        if self.fused is None:
+            return
+        first, end = len(self.rows), self.fused.made
+        if end > first:
+            columns = (self.fused.losses, self.fused.norms, self.fused.rates)
+            self.rows += zip(*(column[first:end].tolist() for column in columns), strict=True)
+            self.safe.saved_for = end - 1
+
     def _update(self, indices: Indices, slots: Slots) -> None:
         """Make one update, or none."""
         step = len(self.rows)
         parameters = self.net.parameters
         batch = fetch(self.source, indices)
+        check_counts(self.net, batch, indices, step)
         # What is not finite is looked for below, so NumPy need not warn of it.
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            found = self.net.loss_and_gradients(
-                batch.x, batch.y, weights=batch.weights, lengths=batch.lengths, dropout_key=(self.seed, step)
-            )
+            found = self.carried.loss_and_gradients(batch, (self.seed, step))
             gradients = found.gradients.parameters
             for penalty in self.penalties:
                 penalty.add(parameters, gradients)
@@ -217,10 +265,7 @@ class _Run:
         try:
             self.optimizer.update(parameters, gradients, slots, step)
         except DivergedError:
-            self._diverged(
-                f"an update beyond {self.net.dtype.name}, from loss {loss:.4g} and gradient norm {norm:.4g},",
-                loss, norm, batch, indices,
-            )  # fmt: skip
+            self._overflowed(loss, norm, batch, indices)
         self.rows.append((loss, norm, self.optimizer.rate(step)))
 
     def _evaluate(self) -> float | None:
@@ -234,10 +279,22 @@ class _Run:
         return loss
 
     def _tell(self, validation_loss: float | None) -> None:
-        loss, norm, rate = self.rows[-1]
-        event = Event(len(self.rows) - 1, self.total, loss, norm, rate, self.net, validation_loss)
-        for callback in self.callbacks:
-            callback(event)
+        """Call the callbacks for every step that was made since the last call."""
+        if self.callbacks:
+            for step in range(self.told, len(self.rows)):
+                loss, norm, rate = self.rows[step]
+                seen = validation_loss if step == len(self.rows) - 1 else None
+                event = Event(step, self.total, loss, norm, rate, self.net, seen)
+                for callback in self.callbacks:
+                    callback(event)
+                self.told = step + 1
+        self.told = len(self.rows)
+
+    def _overflowed(self, loss: float, norm: float, batch: Batch, indices: Indices) -> NoReturn:
+        self._diverged(
+            f"an update beyond {self.net.dtype.name}, from loss {loss:.4g} and gradient norm {norm:.4g},",
+            loss, norm, batch, indices,
+        )  # fmt: skip
 
     def _diverged(self, found: str, loss: float, norm: float, batch: Batch, indices: Indices) -> NoReturn:
         step = kept = len(self.rows)

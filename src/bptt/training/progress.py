@@ -32,6 +32,8 @@ class ProgressBar:
     The bar belongs to no result: where it cannot be drawn (stderr closed, a pipe broken), training goes on without.
     """
 
+    looks_at_net = False
+
     def __init__(self, title: str = "training", runs: int = 1) -> None:
         self.title = title
         self.runs = check_whole("runs", runs)

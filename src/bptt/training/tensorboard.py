@@ -37,6 +37,8 @@ class TensorBoard:
         At the first step: the folder cannot be made or written to.
     """
 
+    looks_at_net = False
+
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = Path(folder)
         self._file: BinaryIO | None = None

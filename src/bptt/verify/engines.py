@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bptt.checks import check_choice, check_number, check_whole
-from bptt.engine.choice import ENGINES
+from bptt.engine.choice import ENGINES, get_engine
 from bptt.errors import GradientError, InvalidInput, InvalidType
 from bptt.network import Gradients, Network, Recurrent, StackTape
 from bptt.verify.networks import float64_copy, with_engine
@@ -44,7 +44,7 @@ def compare_engines(
     x: npt.ArrayLike | None = None,
     y: npt.ArrayLike | None = None,
     *,
-    engines: Sequence[str] = ("numpy:float64", "numpy:float32"),
+    engines: Sequence[str] | None = None,
     lengths: npt.ArrayLike | None = None,
     state: State | None = None,
     parameters: Mapping[str, Array] | None = None,
@@ -62,9 +62,10 @@ def compare_engines(
         Random if absent, and then so is `state`.
     y : array_like, optional
         Targets of a `Network`; random if absent.
-    engines : sequence of str
+    engines : sequence of str, optional
         Two or more of ``"NAME"`` or ``"NAME:DTYPE"``; DTYPE is float64, float32 or complex128, the model's own where
-        left out. The first is the reference.
+        left out. The first is the reference. Unless given, NumPy in float64 is the reference for what ``"auto"`` runs,
+        in float64 (where that is another engine) and in float32.
     lengths, state, parameters
         As for `gradient_check`.
     rtol : float, optional
@@ -92,6 +93,9 @@ def compare_engines(
     """
     if not isinstance(model, (Network, Recurrent)):
         raise InvalidType(f"model must be a Network or a Recurrent. Got {type(model).__name__}")
+    if engines is None:
+        double = () if get_engine("auto").NAME == get_engine("numpy").NAME else ("auto:float64",)
+        engines = ("numpy:float64", *double, "auto:float32")
     runners = _runners(engines, stack_of(model).dtype.name)
     rng = np.random.default_rng(check_whole("seed", seed, least=0))
     coarse = np.dtype(np.float32 if any(r.dtype == "float32" for r in runners) else np.float64)
@@ -126,7 +130,8 @@ def _runners(engines: Sequence[str], own: str) -> list[_Runner]:
         runners.append(_Runner(name, check_choice("engines' dtype", dtype or own, ENGINE_TOLERANCES)))
     seen: dict[tuple[str, str], _Runner] = {}
     for runner in runners:
-        key = (ENGINES[runner.engine], runner.dtype)  # "auto" is one of the others under another name
+        # "auto" is one of the others under another name.
+        key = (get_engine(runner.engine).NAME, runner.dtype)
         if key in seen:
             raise InvalidInput(
                 f"engines must differ in name or dtype. Got {seen[key].title} and {runner.title}, which are the same: "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from bptt.engine.compiled.emitter import Lanes, Value
@@ -12,9 +13,18 @@ from bptt.engine.compiled.products import Products
 from bptt.engine.compiled.stages import Flow, emit_backward_stage
 
 
+@dataclass(frozen=True)
+class Steps:
+    """The parts of a step back: functions, and a stage's products with whether each is the first to write."""
+
+    upstream: Any
+    stages: dict[int, Any]
+    pushes: dict[int, list[tuple[Run, bool]]]
+
+
 def emit_backward(
     module: Any, prefix: str, lanes: Lanes, layout: Layout, products: Products, *, ragged: bool
-) -> None:
+) -> Steps:
     """Emit ``pack_backward(arguments)``, and ``backward_rows(arguments)`` for rows first_row..end_row."""
     flow = Flow()
     upstream = _emit_upstream(module, lanes, layout, ragged)
@@ -26,6 +36,7 @@ def emit_backward(
         pushes[k] = [(run, flow.note_push(layout, run)) for run in layout.runs[k] if run.kind != "x"]
 
     e = Frame(module, f"{prefix}pack_backward", lanes, layout, public=True)
+    clear(e, products)
     _pack(e, products)
     e.b.ret_void()
 
@@ -42,13 +53,18 @@ def emit_backward(
                 for run, starts in pushes[k]:
                     _push(e, products, run, t, row, rows, starts)
     e.b.ret_void()
+    return Steps(upstream, stages, pushes)
+
+
+def clear(e: Frame, products: Products) -> None:
+    """Set to zero what must start so, and copy the per-unit parameters."""
+    with e.loop(e.integer(0), e.number("cleared"), e.integer(e.lanes.count)) as i:
+        e.store(e.const(0), e.at(e.pointer("zeros"), i))
+    pack_vectors(e, products)
 
 
 def _pack(e: Frame, products: Products) -> None:
     H, P = e.number("H"), e.number("P")
-    with e.loop(e.integer(0), e.number("cleared"), e.integer(e.lanes.count)) as i:
-        e.store(e.const(0), e.at(e.pointer("zeros"), i))
-    pack_vectors(e, products)
     for runs in e.layout.runs:
         for run in runs:
             rows, vectors = (e.number("D"), e.number("VX")) if run.kind == "x" else (H, e.number("V"))
@@ -76,7 +92,7 @@ def _emit_upstream(module: Any, lanes: Lanes, layout: Layout, ragged: bool) -> A
     with e.when(e.given("dh")):
         start = e.plus(e.times(t, e.number("dh_t")), e.times(row, e.number("dh_b")))
         source, target = e.at(e.pointer("dh"), start), e.carried("h", t, row).pointer
-        with e.loop(e.integer(0), e.number("V")) as j:
+        with e.loop(e.number("first_vector"), e.number("end_vector")) as j:
             unit = e.times(j, e.integer(lanes.count))
             mask = e.below(unit, e.number("H"))
             with e.loop(e.integer(0), rows) as b:
@@ -89,8 +105,12 @@ def _emit_upstream(module: Any, lanes: Lanes, layout: Layout, ragged: bool) -> A
         with e.when(e.given(f"dstate:{state}")):
             first = e.times(e.plus(e.times(e.plus(t, e.integer(1)), B), row), P)
             target, source = e.at(e.pointer(f"dstate:{state}"), first), e.carried(state, t, row).pointer
-            with e.loop(e.integer(0), e.times(rows, P), e.integer(lanes.count)) as i:
-                e.store(e.load(e.at(source, i)), e.at(target, i))
+            with (
+                e.loop(e.number("first_vector"), e.number("end_vector")) as j,
+                e.loop(e.integer(0), rows) as b,
+            ):
+                here = e.plus(e.times(b, P), e.times(j, e.integer(lanes.count)))
+                e.store(e.load(e.at(source, here)), e.at(target, here))
     e.b.ret_void()
     return e.function
 

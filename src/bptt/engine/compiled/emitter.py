@@ -182,6 +182,25 @@ class Emitter:
             "<", numbers, self.b.shuffle_vector(one, ir.Constant(kind, ir.Undefined), none)
         )
 
+    def equal_lane(self, first: Value, unit: Value) -> Value:
+        """The lane whose unit, first + lane, is `unit`."""
+        kind = ir.VectorType(I64, self.lanes.count)
+        numbers = ir.Constant(kind, list(range(self.lanes.count)))
+        one = self.b.insert_element(ir.Constant(kind, ir.Undefined), self.b.sub(unit, first), _index(0))
+        none = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes.count), [0] * self.lanes.count)
+        spread = self.b.shuffle_vector(one, ir.Constant(kind, ir.Undefined), none)
+        return self.b.icmp_signed("==", numbers, spread)
+
+    def fold(self, a: Value, how: str) -> Value:
+        """The "sum" or the "greater" of all lanes, by halves: one number. What is NaN may be lost in "greater"."""
+        half = self.lanes.count // 2
+        while half:
+            lanes = [(k + half) % self.lanes.count for k in range(self.lanes.count)]
+            other = self._shuffle(a, a, lanes)
+            a = self.b.fadd(a, other) if how == "sum" else self.select(self.compare(">", other, a), other, a)
+            half //= 2
+        return self.b.extract_element(a, _index(0))
+
     def transpose(self, rows: Sequence[Value]) -> list[Value]:
         """Exchange rows and lanes of squares, by exchanging squares of 1, 2, 4, ... lanes across their diagonals.
 
@@ -206,10 +225,6 @@ class Emitter:
             both = list(range(2 * found[0].type.count))
             found = [self._shuffle(a, b, both) for a, b in zip(found[::2], found[1::2], strict=True)]
         return found[0]
-
-    def first(self, a: Value) -> Value:
-        """The number in the first lane."""
-        return self.b.extract_element(a, _index(0))
 
     def sum_lanes(self, several: Sequence[Value]) -> Value:
         """Return the sums over the lanes of up to as many vectors as there are lanes, one in each lane.
@@ -286,6 +301,10 @@ class Emitter:
     def least(self, a: Value, b: Value) -> Value:
         """The smaller of two integers."""
         return self.b.select(self.b.icmp_signed("<", a, b), a, b)
+
+    def most(self, a: Value, b: Value) -> Value:
+        """The larger of two integers."""
+        return self.b.select(self.b.icmp_signed(">", a, b), a, b)
 
     # ---------------------------------------------------------------- control
 

@@ -13,9 +13,14 @@ from bptt.engine.compiled.stages import emit_forward_stage
 
 def emit_forward(
     module: Any, prefix: str, lanes: Lanes, layout: Layout, products: Products, *, ragged: bool
-) -> None:
-    """Emit ``pack_forward(arguments)``, and ``forward_rows(arguments)`` for rows first_row..end_row."""
+) -> list[Any]:
+    """Emit ``pack_forward(arguments)``, and ``forward_rows(arguments)`` for rows first_row..end_row.
+
+    Return the stages' elementwise steps.
+    """
     e = Frame(module, f"{prefix}pack_forward", lanes, layout, public=True)
+    pack_vectors(e, products)
+    pack_biases(e, products)
     _pack(e, products)
     e.b.ret_void()
 
@@ -29,6 +34,7 @@ def emit_forward(
                     _product(e, products, run, t, row, rows)
                 e.b.call(stage, [e.arguments, t, row, rows])
     e.b.ret_void()
+    return stages
 
 
 def pack_vectors(e: Frame, products: Products) -> None:
@@ -47,9 +53,9 @@ def _padded(e: Frame, products: Products, source: Value, given: Value, target: V
         e.b.call(products.pack, arguments)
 
 
-def _pack(e: Frame, products: Products) -> None:
-    H, V, P = e.number("H"), e.number("V"), e.number("P")
-    pack_vectors(e, products)
+def pack_biases(e: Frame, products: Products) -> None:
+    """Copy the biases into padded rows; a column without one starts from zeros."""
+    H, P = e.number("H"), e.number("P")
     for k, stage in enumerate(e.layout.plan.stages):
         gates = {column: stage.first_gate + g for g, column in enumerate(stage.bias_columns)}
         for column in range(len(stage.columns)):
@@ -57,7 +63,12 @@ def _pack(e: Frame, products: Products) -> None:
             source = e.at(e.pointer("b_h"), e.times(e.integer(gates.get(column, 0)), H))
             given = e.given("b_h") if column in gates else e.b.icmp_signed("<", e.integer(1), e.integer(0))
             _padded(e, products, source, given, target)
-        for run in e.layout.runs[k]:
+
+
+def _pack(e: Frame, products: Products) -> None:
+    H, V = e.number("H"), e.number("V")
+    for runs in e.layout.runs:
+        for run in runs:
             rows = e.number("D") if run.kind == "x" else H
             stride = e.times(e.integer(e.layout.plan.weights[run.weight][1]), H)
             source = e.at(e.pointer(f"weight:{run.weight}"), e.times(e.integer(run.block), H))

@@ -103,13 +103,13 @@ class Frame(ArgumentFrame):
     # ---------------------------------------------------------------- visiting units and rows
 
     @contextmanager
-    def units(self) -> Iterator[Value]:
-        """Visit the units, a vector of them at a time."""
-        with self.loop(self.integer(0), self.number("V")) as j:
+    def each_unit(self) -> Iterator[Value]:
+        """Visit the units that the call works on, a vector of them at a time."""
+        with self.loop(self.number("first_vector"), self.number("end_vector")) as j:
             yield self.times(j, self.integer(self.lanes.count))
 
     @contextmanager
-    def rows(self, step: Step) -> Iterator[Value]:
+    def each_row(self, step: Step) -> Iterator[Value]:
         """Visit a tile's rows."""
         with self.loop(self.integer(0), step.rows) as b:
             yield b

@@ -11,11 +11,12 @@ from bptt.engine.compiled.products import Products
 
 
 def emit_gradients(module: Any, prefix: str, lanes: Lanes, layout: Layout, products: Products) -> None:
-    """Emit ``weight_gradients``, ``input_gradient`` and ``collect``, each of the argument array."""
+    """Emit ``weight_gradients`` (groups of rows), ``input_gradient`` (lines) and ``collect`` (all)."""
     e = Frame(module, f"{prefix}weight_gradients", lanes, layout, public=True)
+    before = e.integer(0)
     for runs in layout.runs:
         for run in runs:
-            _weight_gradient(e, products, run)
+            before = _weight_gradient(e, products, run, before)
     e.b.ret_void()
 
     e = Frame(module, f"{prefix}input_gradient", lanes, layout, public=True)
@@ -27,7 +28,11 @@ def emit_gradients(module: Any, prefix: str, lanes: Lanes, layout: Layout, produ
     e.b.ret_void()
 
 
-def _weight_gradient(e: Frame, products: Products, run: Run) -> None:
+def _weight_gradient(e: Frame, products: Products, run: Run, before: Value) -> Value:
+    """Work on those of a run's groups of rows that the call is for; return how many groups there are up to here.
+
+    Each number is a sum over all steps and rows in one order, whatever the range, so the ranges may be cut at will.
+    """
     zero, P = e.integer(0), e.number("P")
     if run.kind == "x":
         operand, m, stride = e.pointer("x"), e.number("D"), e.number("D")
@@ -37,27 +42,38 @@ def _weight_gradient(e: Frame, products: Products, run: Run) -> None:
         )
         operand, m, stride = grid.pointer, e.number("H"), grid.stride
     source = e.column(e.da(run.stage, zero, zero), run.column).pointer
-    arguments = [
-        m, e.times(e.integer(run.count), e.number("V")), e.times(e.number("T"), e.number("B")), operand, stride, source,
-        e.width(run.stage), e.pointer(f"dweight:{run.key}"), e.times(e.integer(run.count), P), e.pointer("block"),
-    ]  # fmt: skip
-    e.b.call(products.gradient, arguments)
+    width = e.times(e.integer(run.count), P)
+    height = e.integer(products.target.heights[0])
+    end = e.plus(before, e.b.sdiv(e.plus(m, height, e.integer(-1)), height))
+    first = e.times(e.b.sub(e.most(e.number("first_group"), before), before), height)
+    last = e.least(e.times(e.b.sub(e.number("end_group"), before), height), m)
+    with e.when(e.b.icmp_signed("<", first, last)):
+        target = e.at(e.pointer(f"dweight:{run.key}"), e.times(first, width))
+        arguments = [
+            e.b.sub(last, first), e.times(e.integer(run.count), e.number("V")),
+            e.times(e.number("T"), e.number("B")), e.at(operand, first), stride, source,
+            e.width(run.stage), target, width, e.pointer("block"),
+        ]  # fmt: skip
+        e.b.call(products.gradient, arguments)
+    return end
 
 
 def _input_gradient(e: Frame, products: Products) -> None:
-    P, PX = e.number("P"), e.number("PX")
-    rows = e.times(e.number("T"), e.number("B"))
+    P, PX, line = e.number("P"), e.number("PX"), e.number("first_line")
+    rows = e.b.sub(e.number("end_line"), line)
+    target = e.at(e.pointer("dx"), e.times(line, PX))
     first = True
     for runs in e.layout.runs:
         for run in runs:
             if run.kind != "x":
                 continue
-            source = e.at(e.pointer(f"da:{run.stage}"), e.times(e.integer(run.column), P))
+            here = e.plus(e.times(line, e.width(run.stage)), e.times(e.integer(run.column), P))
+            source = e.at(e.pointer(f"da:{run.stage}"), here)
             k = e.plus(e.times(e.integer(run.count - 1), P), e.number("H"))
-            start = e.pointer("zeros") if first else e.pointer("dx")
+            start = e.pointer("zeros") if first else target
             arguments = [
                 rows, e.number("VX"), k, source, e.width(run.stage), e.integer(1), e.pointer(f"back:{run.key}"),
-                e.pointer("dx"), PX, start, e.integer(0) if first else PX,
+                target, PX, start, e.integer(0) if first else PX,
             ]  # fmt: skip
             e.b.call(products.gemm, arguments)
             first = False

@@ -20,12 +20,15 @@ from bptt.engine.compiled.products import Products
 from bptt.engine.compiled.rows_layout import RowsLayout
 from bptt.engine.compiled.rows_products import RowsProducts
 from bptt.engine.compiled.target import Target, host
+from bptt.engine.compiled.unit_kernels import UNIT_KERNELS, emit_units
 
 # In the order of a training step.
-KERNELS = (
+ROWS_KERNELS = (
     "pack_forward", "forward_rows",
     "pack_backward", "backward_rows", "weight_gradients", "input_gradient", "collect",
 )  # fmt: skip
+# With units in the lanes threads may also share those of a few rows.
+KERNELS = (*ROWS_KERNELS, *UNIT_KERNELS)
 
 
 def lanes_of(kind: str, target: Target) -> Lanes:
@@ -45,9 +48,10 @@ def emit_module(layout: Layout, kind: str, *, ragged: bool, prefix: str = "") ->
         rows_gradients.emit_gradients(module, prefix, lanes, layout, lines)
         return module
     products = Products(module, lanes, target)
-    forward_kernels.emit_forward(module, prefix, lanes, layout, products, ragged=ragged)
-    backward_kernels.emit_backward(module, prefix, lanes, layout, products, ragged=ragged)
+    stages = forward_kernels.emit_forward(module, prefix, lanes, layout, products, ragged=ragged)
+    steps = backward_kernels.emit_backward(module, prefix, lanes, layout, products, ragged=ragged)
     gradient_kernels.emit_gradients(module, prefix, lanes, layout, products)
+    emit_units(module, prefix, lanes, layout, products, stages, steps)
     return module
 
 
@@ -57,6 +61,6 @@ def get_kernels(layout: Layout, kind: str, *, ragged: bool) -> dict[str, Kernel]
     wanted = f"sweeps, {layout.name} in the lanes, {kind}{', ragged' if ragged else ''}\n{layout.text}"
     return load_kernels(
         wanted,
-        KERNELS,
+        KERNELS if layout.name == "units" else ROWS_KERNELS,
         lambda prefix: emit_module(layout, kind, ragged=ragged, prefix=prefix),
     )

@@ -25,7 +25,13 @@ SIZES = (
     "tile",  # rows that run through all steps together
     "ring", "keep",  # states are at t & ring (-1 keeps all, 1 the last two), saved values at t * keep (1 or 0)
     "dh_t", "dh_b", "dh_h",  # strides of dh, in numbers
+    "dh_from", "outputs_from",  # where rows are the lanes: the first step that dh and outputs hold
     "first_row", "end_row",  # what a call works on: whole tiles of rows
+    "first_group", "end_group",  # of weight gradients: groups of rows (or columns) of them, all weights counted through
+    "first_line", "end_line",  # of the inputs' gradient: rows of all steps (or steps)
+    "first_block", "end_block", "round",  # of units, where threads share a step; and which turn it is
+    "blocks",  # how many of them there are
+    "first_vector", "end_vector",  # of a row of units: what the elementwise kernels work on
     "cleared",  # numbers from `zeros` on that a sweep starts by setting to 0
 )  # fmt: skip
 

@@ -1,8 +1,8 @@
 """From LLVM's text to callable machine code, kept on disk between runs.
 
-The key of a kept file is a digest of everything that decides its content: the text of this package, what was asked
-for, the processor with its features, and llvmlite's version. A change in any of them is another file, so a stale
-kernel cannot be found.
+The key of a kept file is a digest of everything that decides its content: the text of every file that has a part in
+it, what was asked for, the processor with its features, and the versions of llvmlite and LLVM. A change in any of them
+is another file, so a stale kernel cannot be found.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import logging
+import os
+import secrets
 import threading
 from collections.abc import Callable
 from functools import cache
@@ -24,7 +26,14 @@ from bptt.engine.compiled.code_cache import keep, kept
 from bptt.engine.compiled.target import host
 
 _log = logging.getLogger("bptt.engine.compiled")
-_lock = threading.Lock()
+_lock = threading.RLock()
+if hasattr(os, "register_at_fork"):
+    # A child must not be born while another thread compiles: the lock would stay taken, and LLVM's own with it.
+    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
+
+# The package, and what of it decides a kernel's code: cells, formulas, plans and this engine.
+PACKAGE = Path(__file__).parents[2]
+PARTS = ("*.py", "cells/**/*.py", "engine/**/*.py")
 
 # Takes the address of an array of 64-bit integers: sizes and addresses. ctypes lets other threads run meanwhile.
 Kernel = Callable[[int], None]
@@ -43,19 +52,22 @@ def load_kernels(wanted: str, names: tuple[str, ...], emit: Callable[[str], Any]
     emit : callable
         From a prefix for the public names to an `llvmlite.ir.Module`; called only if no kept code is found.
     """
-    digest = hashlib.sha256(f"{_surroundings()}\n{wanted}".encode()).hexdigest()[:32]
+    digest = hashlib.sha256(f"{_surroundings()}\n{names}\n{wanted}".encode()).hexdigest()[:32]
     prefix = f"bptt_{digest}_"
     with _lock:
         code = kept(digest)
-        if code is not None:
-            try:
-                return _link(code, prefix, names)
-            except RuntimeError:
-                _log.warning("kept kernels %s cannot be read: compiling them again", digest)
-        _log.info("compiling kernels: %s", wanted.splitlines()[0])
-        code = compile_module(emit(prefix))
-        keep(digest, code)
+        if code is None:
+            _log.info("compiling for this machine, to be kept for the next run: %s", wanted.splitlines()[0])
+            code = compile_module(emit(prefix))
+            keep(digest, code)
         return _link(code, prefix, names)
+
+
+def kernel_address(kernel: Kernel) -> int:
+    """Return where a kernel's code begins."""
+    found = ctypes.cast(kernel, ctypes.c_void_p).value  # type: ignore[arg-type]  # a ctypes function, as above
+    assert found is not None
+    return found
 
 
 def new_module(name: str) -> Any:
@@ -123,9 +135,36 @@ def _engine() -> Any:
     return llvm.create_mcjit_compiler(empty, own)
 
 
+def try_out() -> None:
+    """Compile one function and call it.
+
+    Raises
+    ------
+    OSError, RuntimeError
+        LLVM cannot be loaded, knows no such processor, or computes wrongly.
+    """
+    module = new_module("trial")
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [ir.PointerType()]), "bptt_trial")
+    builder = ir.IRBuilder(function.append_basic_block())
+    place = function.args[0]
+    value = builder.load(place, typ=ir.IntType(64))
+    builder.store(builder.add(value, ir.Constant(value.type, 1)), place)
+    builder.ret_void()
+    number = ctypes.c_int64(41)
+    with _lock:
+        kernel = _link(compile_module(module), "bptt_", ("trial",))["trial"]
+    kernel(ctypes.addressof(number))
+    if number.value != 42:
+        raise RuntimeError("its code computes wrongly")
+
+
 @cache
 def _surroundings() -> str:
-    texts = [path.read_text(encoding="utf-8") for path in sorted(Path(__file__).parent.glob("*.py"))]
-    text = hashlib.sha256("\n".join(texts).encode()).hexdigest()
-    target = host()
-    return f"{text} {llvmlite.__version__} {llvm.get_process_triple()} {target.cpu} {target.features}"
+    """Return all that decides the code beside what is asked for."""
+    texts = [path.read_bytes() for part in PARTS for path in sorted(PACKAGE.glob(part))]
+    if not texts:  # run from an archive: another version's kernels could not be told from ours
+        texts.append(secrets.token_bytes())
+    # Lengths too, so that a line that moves from one file to the next is a change.
+    text = hashlib.sha256(b"".join(b"%d\n%s" % (len(data), data) for data in texts)).hexdigest()
+    versions = f"{llvmlite.__version__} {llvm.llvm_version_info}"
+    return f"{text} {versions} {llvm.get_process_triple()} {host()}"

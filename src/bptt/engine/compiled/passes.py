@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,8 @@ from bptt.cells.plan import CellPlan
 from bptt.cells.protocol import Cell
 from bptt.engine import reference
 from bptt.engine.compiled.route import KINDS, Region, Route, find_route
+from bptt.engine.compiled.sharing import Members, count_members, most_members, room
+from bptt.engine.compiled.team import Job, run_together
 from bptt.engine.compiled.workspace import address, new_block, scratch
 from bptt.engine.tape import WANT, Array, Sweep, Tape
 
@@ -54,7 +56,8 @@ def forward(
     block = new_block(route.tape.count, dtype)
     call = _Call(route)
     call.place(route.tape, block)
-    call.place_scratch(route.forward)
+    kernels = ("pack_forward", "forward_rows")
+    call.place_scratch(route.forward, route.forward_own, kernels)
     call.give(parameters, x, lengths if active is not None else None)
     offsets = route.tape.offsets
     states = {}
@@ -65,7 +68,7 @@ def forward(
         if state0 is not None and name in state0:
             states[name][0] = state0[name]
     h = call.give_outputs() if outputs == "all" and route.layout.name == "rows" else None
-    call.run("pack_forward", "forward_rows")
+    call.run(*kernels)
 
     last = T if every else T & 1
     final = {name: array[last].copy() for name, array in states.items()}
@@ -93,7 +96,12 @@ def backward(
     T, B, D = route.sizes.T, route.sizes.B, route.sizes.D
     call = _Call(route)
     call.place(route.tape, tape.block)
-    call.place_scratch(route.backward)
+    kernels = [
+        "backward_rows",
+        *(("weight_gradients", "collect") if "parameters" in want else ()),
+        *(("input_gradient",) if "x" in want else ()),
+    ]
+    call.place_scratch(route.backward, route.backward_own, kernels)
     call.give(tape.parameters, tape.x, tape.lengths if route.ragged else None)
     if dh is not None:
         call.give_upstream(dh)
@@ -107,11 +115,7 @@ def backward(
     if "parameters" in want:
         gradients = {name: np.empty(p.shape, route.dtype) for name, p in tape.parameters.items()}
         call.give_gradients(gradients)
-        call.run("backward_rows", "weight_gradients", "collect")
-    else:
-        call.run("backward_rows")
-    if "x" in want:
-        call.run("input_gradient")
+    call.run(*kernels)
 
     state0 = states = None
     if "state0" in want or "states" in want:
@@ -137,16 +141,22 @@ class _Call:
         self.kept: list[Array] = []
         # Numbers in a row of `dx`.
         self.PX = route.sizes.VX * route.sizes.lanes if route.layout.name == "units" else route.sizes.D
-        self.region = route.tape
+        self.region = self.own = route.tape
         self.block: Array = self.arguments
+        self.members = 1
 
     def place(self, region: Region, block: Array) -> None:
         """Tell the kernel that a region's arrays lie in `block`."""
         self.arguments[region.slots] = region.starts + address(block)
 
-    def place_scratch(self, region: Region) -> None:
-        """Let a region's arrays lie in scratch memory, to be read by `array` after the call."""
-        self.region, self.block = region, scratch(region.count, self.route.dtype)
+    def place_scratch(self, region: Region, own: Region, kernels: Sequence[str]) -> None:
+        """Let a region's arrays lie in scratch memory, to be read by `array` after the call.
+
+        Where threads share some of the `kernels`, those that each has for itself (`own`) follow for each further one.
+        """
+        self.region, self.own = region, own
+        self.members = count_members(max(most_members(self.route, kernel) for kernel in kernels))
+        self.block = scratch(region.count + room([own], self.members), self.route.dtype)
         self.place(region, self.block)
         self.set("cleared", region.zeroed)
 
@@ -197,6 +207,15 @@ class _Call:
 
     def run(self, *kernels: str) -> None:
         """Call kernels in order."""
+        if self.members > 1:
+            block = self.block[self.region.count :]
+            table = Members(self.route, self.arguments, self.members, [self.own], block)
+            phases = [phase for kernel in kernels for phase in table.phases(kernel)]
+            kept = (self.block, self.kept, *table.kept)
+            # A lone short kernel wakes nobody.
+            members = self.members if any(phase.pieces > 1 for phase in phases) else 1
+            run_together(Job(phases, members, kept=kept))
+            return
         arguments = address(self.arguments)
         for kernel in kernels:
             self.route.kernels[kernel](arguments)

@@ -17,12 +17,21 @@ from bptt.engine.compiled.kernels import get_kernels, lanes_of
 from bptt.engine.compiled.layout import Layout, Sizes, places
 from bptt.engine.compiled.machine_code import Kernel
 from bptt.engine.compiled.rows_layout import RowsLayout
+from bptt.engine.compiled.rows_products import WIDE
 from bptt.engine.compiled.target import host
 from bptt.engine.compiled.workspace import ALIGNMENT
 from bptt.engine.tape import Array
 
 # Rows that run through all steps together: their states should stay in the second cache beside the weights.
 TILE = 64
+# The same where there is enough work for several threads.
+SHARED_TILE = 32
+# Arithmetic worth sharing, in operations for each lane of the machine: about 150 microseconds of one core.
+WORTH = 1_500_000
+# Bytes of recurrent weights from which on threads share each step of a few rows; vectors that one takes at least.
+LARGE, FEWEST = 2**19, 4
+# Vector operations that a column's elementwise kernel takes, roughly.
+ELEMENTWISE = 30
 
 KINDS = {np.dtype(np.float32): "float", np.dtype(np.float64): "double"}
 
@@ -51,6 +60,26 @@ class Region:
 
 
 @dataclass(frozen=True)
+class Split:
+    """How a kernel's work can be cut.
+
+    Attributes
+    ----------
+    slot : int
+        Where it reads its range's first number; its end is in the slot after that.
+    step, end : int
+        The smallest piece, and the end of the last.
+    pieces : int
+        How many there can be; 1 also where there is too little work to be worth a second thread.
+    """
+
+    slot: int
+    step: int
+    end: int
+    pieces: int
+
+
+@dataclass(frozen=True)
 class Route:
     """How a cell's passes of one size are run; `layout.name` says what the lanes are, "units" or "rows"."""
 
@@ -64,6 +93,10 @@ class Route:
     backward: Region
     parameter_slots: tuple[tuple[str, int], ...]
     kernels: dict[str, Kernel]
+    forward_own: Region  # what a second thread needs for itself
+    backward_own: Region
+    splits: dict[str, Split]
+    blocks: int  # of units that threads may share each step; 1 where they share rows, or nothing
 
     @cached_property
     def grid(self) -> tuple[int, int]:
@@ -99,12 +132,24 @@ def find_route(
     T, B, D = shape
     lanes = lanes_of(KINDS[dtype], target).count
     layout = _layout(cell, choose_layout(B, H, lanes))
+    by_rows = layout.name == "rows"
+    tall = lanes if by_rows else target.heights[0]
+    work = (
+        _work(layout, (T, -(-B // lanes) * lanes, D), H)
+        if by_rows
+        else _work(layout, shape, -(-H // lanes) * lanes)
+    )
+    worth = {kernel: operations >= WORTH * lanes for kernel, operations in work.items()}
     # Tiles of one size, a whole number of register tiles: how work is cut depends on the problem alone.
-    tall = target.heights[0] if layout.name == "units" else lanes
-    tile = B if B <= TILE else -(-B // -(-B // TILE) // tall) * tall
-    if layout.name == "rows":
-        tile = -(-tile // lanes) * lanes
+    tiles = -(-B // TILE)
+    if worth["forward_rows"]:
+        tiles = max(-(-B // SHARED_TILE), min(4, -(-B // tall)))
+    tile = B if tiles <= 1 and not by_rows else -(-B // max(tiles, 1) // tall) * tall
     sizes = Sizes(T, B, D, H, lanes, target.panel, max(tile, 1), states, saved)
+    blocks = _blocks(layout, sizes, dtype, tall) if worth["forward_rows"] else 1
+    if blocks == 1 and tiles == 1:  # then most of the work cannot be shared, and threads would mostly wait
+        worth = dict.fromkeys(worth, False)
+    splits = _splits(layout, sizes, tall, worth)
     weights = ((name, layout.slots[f"weight:{name}"]) for name in layout.plan.weights)
     vectors = ((name, layout.slots[f"own:{name}"]) for name in layout.plan.vectors)
     return Route(
@@ -112,12 +157,16 @@ def find_route(
         sizes=sizes,
         dtype=dtype,
         ragged=ragged,
-        opening=_opening(layout, sizes),
+        opening=_opening(layout, sizes, splits),
         tape=_region(layout, sizes, dtype, layout.tape_arrays),
         forward=_region(layout, sizes, dtype, layout.forward_arrays),
         backward=_region(layout, sizes, dtype, layout.backward_arrays, layout.zeroed_arrays),
         parameter_slots=(*weights, ("b_h", layout.slots["b_h"]), *vectors),
         kernels=get_kernels(layout, KINDS[dtype], ragged=ragged),
+        forward_own=_region(layout, sizes, dtype, own_arrays(layout.forward_arrays, blocks)),
+        backward_own=_region(layout, sizes, dtype, own_arrays(layout.backward_arrays, blocks)),
+        splits=splits,
+        blocks=blocks,
     )
 
 
@@ -132,6 +181,40 @@ def choose_layout(B: int, H: int, lanes: int) -> Literal["units", "rows"]:
     """
     rows, units = H * -(-B // lanes) * lanes, B * -(-H // lanes) * lanes
     return "rows" if 10 * rows < 9 * units else "units"
+
+
+def _work(layout: Layout, shape: tuple[int, int, int], P: int) -> dict[str, int]:
+    """Arithmetic operations of the kernels that can be shared."""
+    T, B, D = shape
+    x = sum(2 * D * run.count * P for runs in layout.runs for run in runs if run.kind == "x")
+    h = sum(2 * P * run.count * P for runs in layout.runs for run in runs if run.kind != "x")
+    elementwise = ELEMENTWISE * P * sum(len(stage.columns) for stage in layout.plan.stages)
+    return {
+        "forward_rows": T * B * (x + h + elementwise),
+        "backward_rows": T * B * (h + elementwise),
+        "weight_gradients": T * B * (x + h),
+        "input_gradient": T * B * x,
+    }
+
+
+def _splits(layout: Layout, sizes: Sizes, tall: int, worth: dict[str, bool]) -> dict[str, Split]:
+    """Cut so that register tiles stay whole."""
+    runs = [run for stage in layout.runs for run in stage]
+    if layout.name == "rows":
+        groups, lines = sum(-(-run.count * sizes.H // WIDE) for run in runs), ("first_line", 1, sizes.T)
+    else:
+        groups = sum(-(-(sizes.D if run.kind == "x" else sizes.H) // tall) for run in runs)
+        lines = ("first_line", 8 * tall, sizes.T * sizes.B)
+    cuts = {
+        "forward_rows": ("first_row", sizes.tile, sizes.B),
+        "backward_rows": ("first_row", sizes.tile, sizes.B),
+        "weight_gradients": ("first_group", 1, groups),
+        "input_gradient": lines,
+    }
+    return {
+        kernel: Split(layout.slots[first], step, end, -(-end // step) if worth[kernel] else 1)
+        for kernel, (first, step, end) in cuts.items()
+    }
 
 
 @lru_cache(maxsize=256)
@@ -152,14 +235,33 @@ def _region(
     )
 
 
-def _opening(layout: Layout, sizes: Sizes) -> npt.NDArray[np.int64]:
+def own_arrays(arrays: tuple[str, ...], blocks: int) -> tuple[str, ...]:
+    """Which of a pass's own arrays every thread must have for itself."""
+    own: tuple[str, ...] = ("columns:", "block", "arriving", "dx_tile")
+    if blocks == 1:
+        own = (*own, "passing:", "gradient:")
+    return tuple(name for name in arrays if name.startswith(own))
+
+
+def _blocks(layout: Layout, sizes: Sizes, dtype: np.dtype[Any], tall: int) -> int:
+    """Cut the units of a few rows: threads then meet every step, which takes them some tenths of a microsecond."""
+    counts = sum(run.count for runs in layout.runs for run in runs if run.kind != "x")
+    weights = sizes.H * counts * sizes.V * sizes.lanes * dtype.itemsize
+    if layout.name == "rows" or tall < sizes.B or weights < LARGE:
+        return 1
+    return max(1, sizes.V // FEWEST)
+
+
+def _opening(layout: Layout, sizes: Sizes, splits: dict[str, Split]) -> npt.NDArray[np.int64]:
     arguments = np.zeros(len(layout.slots), np.int64)
     values = {
-        "first_row": 0, "end_row": sizes.B,
         "T": sizes.T, "B": sizes.B, "D": sizes.D, "H": sizes.H,
         "V": sizes.V, "P": sizes.V * sizes.lanes, "VX": sizes.VX, "PX": sizes.VX * sizes.lanes,
-        "S": sizes.S, "dh_h": 1, "tile": sizes.tile, "ring": -1 if sizes.all_states else 1, "keep": int(sizes.all_saved),
+        "S": sizes.S, "dh_h": 1, "blocks": 1, "end_vector": sizes.V,
+        "tile": sizes.tile, "ring": -1 if sizes.all_states else 1, "keep": int(sizes.all_saved),
     }  # fmt: skip
     for name, value in values.items():
         arguments[layout.slots[name]] = value
+    for split in splits.values():
+        arguments[split.slot + 1] = split.end  # from 0: one call does it all
     return arguments

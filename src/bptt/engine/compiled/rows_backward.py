@@ -37,7 +37,7 @@ def emit_backward(
         number = e.b.sdiv(row, tile)
         with e.loop(e.integer(0), e.number("T")) as back:
             step = Step(e.b.sub(last, back), row, rows, number)
-            with e.when(e.given("dh")):
+            with e.when(e.b.and_(e.given("dh"), e.b.icmp_signed(">=", step.t, e.number("dh_from")))):
                 _take_upstream(e, products, step, ragged=ragged)
             for state in layout.plan.states:
                 with e.when(e.given(f"dstate:{state}")):
@@ -67,7 +67,8 @@ def _turn(e: RowsFrame, products: RowsProducts, run: Run) -> None:
 
 def _take_upstream(e: RowsFrame, products: RowsProducts, step: Step, *, ragged: bool) -> None:
     """Add dh_t to what arrives from later steps. It lies unit beside unit (dh_h = 1), or row beside row (dh_b = 1)."""
-    start = e.plus(e.times(step.t, e.number("dh_t")), e.times(step.row, e.number("dh_b")))
+    place = e.b.sub(step.t, e.number("dh_from"))
+    start = e.plus(e.times(place, e.number("dh_t")), e.times(step.row, e.number("dh_b")))
     source, room = e.at(e.pointer("dh"), start), e.pointer("arriving")
     units = e.b.icmp_signed("==", e.number("dh_h"), e.integer(1))
     with e.when(units):
@@ -75,7 +76,7 @@ def _take_upstream(e: RowsFrame, products: RowsProducts, step: Step, *, ragged: 
         e.b.call(products.transpose_in, arguments)
     lines = Grid(e.b.select(units, room, source), e.b.select(units, e.number("tile"), e.number("dh_h")))
     target = e.carried("h", step.t, step.row)
-    with e.units() as unit, e.rows(step) as b:
+    with e.each_unit() as unit, e.each_row(step) as b:
         # Past a row's end there may be anything.
         mask = e.active(step, b) if ragged else e.inside(step, unit, b)
         arriving = e.load_masked(e.cell(lines, unit, b), mask)
@@ -88,7 +89,7 @@ def _show(e: RowsFrame, state: str, step: Step) -> None:
     H, S = e.number("H"), e.number("S")
     place = e.plus(e.times(e.plus(step.t, e.integer(1)), H, S), step.row)
     source, target = e.carried(state, step.t, step.row), Grid(e.at(e.pointer(f"dstate:{state}"), place), S)
-    with e.units() as unit, e.rows(step) as b:
+    with e.each_unit() as unit, e.each_row(step) as b:
         e.store(e.load(e.cell(source, unit, b)), e.cell(target, unit, b))
 
 
@@ -99,7 +100,7 @@ def _push(e: RowsFrame, products: RowsProducts, tables: Tables, k: int, flow: Fl
         if run.kind != "x":
             groups.setdefault((run.kind, run.operand), []).append(run)
     for (kind, operand), runs in groups.items():
-        starts = [flow.note_push(e.layout, run) for run in runs][0]
+        starts = flow.note_push(e.layout, runs[0])  # one sum, so the others are no further writers
         if kind == "previous":
             target = e.carried(operand, e.b.sub(step.t, e.integer(1)), step.row)
         elif operand in e.layout.plan.states:

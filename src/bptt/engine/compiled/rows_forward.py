@@ -39,7 +39,7 @@ def emit_forward(
                 for segment in layout.segments[k]:
                     _product(e, products, tables, k, segment, step)
                 emit_forward_stage(e, k, step, ragged=ragged)
-            with e.when(e.given("outputs")):
+            with e.when(e.b.and_(e.given("outputs"), e.b.icmp_signed(">=", t, e.number("outputs_from")))):
                 _give_output(e, products, step)
     e.b.ret_void()
 
@@ -115,7 +115,8 @@ def _take_input(e: RowsFrame, products: RowsProducts, step: Step) -> None:
 def _give_output(e: RowsFrame, products: RowsProducts, step: Step) -> None:
     H = e.number("H")
     source = e.value("h", step.t, step.row)
-    target = e.at(e.pointer("outputs"), e.times(e.plus(e.times(step.t, e.number("B")), step.row), H))
+    place = e.times(e.b.sub(step.t, e.number("outputs_from")), e.number("B"))
+    target = e.at(e.pointer("outputs"), e.times(e.plus(place, step.row), H))
     ends = e.at(e.pointer("ends"), step.row)
     arguments = [step.rows, H, source.pointer, source.stride, target, H, ends, step.t]
     e.b.call(products.transpose_out, arguments)

@@ -59,13 +59,13 @@ class RowsFrame(Frame):
     # ---------------------------------------------------------------- visiting units and rows
 
     @contextmanager
-    def units(self) -> Iterator[Value]:
+    def each_unit(self) -> Iterator[Value]:
         """Visit the units one by one."""
         with self.loop(self.integer(0), self.number("H")) as unit:
             yield unit
 
     @contextmanager
-    def rows(self, step: Step) -> Iterator[Value]:
+    def each_row(self, step: Step) -> Iterator[Value]:
         """Visit a tile's rows, a vector of them at a time."""
         with self.loop(self.integer(0), step.rows, self.integer(self.lanes.count)) as b:
             yield b

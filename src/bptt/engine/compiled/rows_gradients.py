@@ -11,17 +11,18 @@ from bptt.engine.compiled.rows_backward import source_of
 from bptt.engine.compiled.rows_forward import Tables, vectors
 from bptt.engine.compiled.rows_frame import RowsFrame
 from bptt.engine.compiled.rows_layout import RowsLayout
-from bptt.engine.compiled.rows_products import RowsProducts
+from bptt.engine.compiled.rows_products import WIDE, RowsProducts
 
 
 def emit_gradients(
     module: Any, prefix: str, lanes: Lanes, layout: RowsLayout, products: RowsProducts
 ) -> None:
-    """Emit ``weight_gradients``, ``input_gradient`` and ``collect``, each of the argument array."""
+    """Emit ``weight_gradients`` (groups of columns), ``input_gradient`` (steps) and ``collect`` (all)."""
     e = RowsFrame(module, f"{prefix}weight_gradients", lanes, layout)
+    before = e.integer(0)
     for runs in layout.runs:
         for run in runs:
-            _weight_gradient(e, products, run)
+            before = _weight_gradient(e, products, run, before)
     e.b.ret_void()
 
     e = RowsFrame(module, f"{prefix}input_gradient", lanes, layout)
@@ -33,7 +34,11 @@ def emit_gradients(
     e.b.ret_void()
 
 
-def _weight_gradient(e: RowsFrame, products: RowsProducts, run: Run) -> None:
+def _weight_gradient(e: RowsFrame, products: RowsProducts, run: Run, before: Value) -> Value:
+    """Work on those of a run's groups of columns that the call is for; return how many there are up to here.
+
+    Each number is a sum over all steps and rows in one order, whatever the range.
+    """
     zero, H = e.integer(0), e.number("H")
 
     def operand(t: Value) -> Grid:
@@ -44,23 +49,28 @@ def _weight_gradient(e: RowsFrame, products: RowsProducts, run: Run) -> None:
     left, right = operand(zero), e.column(e.da(run.stage, zero, zero), run.column)
     m = e.number("D") if run.kind == "x" else H
     n = e.times(e.integer(run.count), H)
-    arguments = [
-        m, n, e.number("T"), vectors(e, e.number("B")),
-        left.pointer, e.times(m, left.stride), left.stride,
-        right.pointer, e.times(e.lines(run.stage), right.stride), right.stride,
-        e.pointer(f"dweight:{run.key}"), n, e.pointer("block"),
-    ]  # fmt: skip
-    e.b.call(products.gradient, arguments)
+    groups = e.b.sdiv(e.plus(n, e.integer(WIDE - 1)), e.integer(WIDE))
+    first = e.b.sub(e.most(e.number("first_group"), before), before)
+    last = e.least(e.b.sub(e.number("end_group"), before), groups)
+    with e.when(e.b.icmp_signed("<", first, last)):
+        arguments = [
+            first, last, m, n, e.number("T"), vectors(e, e.number("B")),
+            left.pointer, e.times(m, left.stride), left.stride,
+            right.pointer, e.times(e.lines(run.stage), right.stride), right.stride,
+            e.pointer(f"dweight:{run.key}"), n, e.pointer("block"),
+        ]  # fmt: skip
+        e.b.call(products.gradient, arguments)
+    return e.plus(before, groups)
 
 
 def _input_gradient(e: RowsFrame, products: RowsProducts) -> None:
-    """Write dx (T, B, D), a tile of rows and a step at a time."""
+    """Write dx (T, B, D) of the steps that the call is for, a tile of rows at a time."""
     runs = [run for stage in e.layout.runs for run in stage if run.kind == "x"]
     if not runs:
         return
-    T, B, D, tile = e.number("T"), e.number("B"), e.number("D"), e.number("tile")
+    B, D, tile = e.number("B"), e.number("D"), e.number("tile")
     tables, room = Tables(e), e.pointer("dx_tile")
-    with e.loop(e.integer(0), T) as t, e.loop(e.integer(0), B, tile) as row:
+    with e.loop(e.number("first_line"), e.number("end_line")) as t, e.loop(e.integer(0), B, tile) as row:
         rows = e.least(tile, e.b.sub(B, row))
         table, count = tables.fill([source_of(e, run, t, row) for run in runs])
         e.b.call(
@@ -108,4 +118,4 @@ def _sum_tiles(e: RowsFrame, source: Value, lines: Value, target: Value) -> None
     with e.loop(e.integer(1), tiles) as tile:
         here = e.load(e.at(source, e.times(tile, lines, e.integer(e.lanes.count))))
         e.write(e.add(e.read(total, e.lanes.vector), here), total)
-    e.store(e.first(e.sum_lanes([e.read(total, e.lanes.vector)])), target)
+    e.store(e.fold(e.read(total, e.lanes.vector), "sum"), target)

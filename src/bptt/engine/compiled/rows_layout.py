@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import ClassVar, Literal
 
 from bptt.engine.compiled.layout import Layout, Run, Sizes
@@ -40,7 +41,7 @@ class RowsLayout(Layout):
 
     @cached_property
     def given(self) -> tuple[str, ...]:
-        """The caller's arrays, and where `h` of all steps goes, (T, B, H), if it is wanted."""
+        """The caller's arrays, and where `h` goes, (T, B, H) or the last steps of it, if it is wanted."""
         return (*super().given, "outputs")
 
     @cached_property
@@ -106,7 +107,7 @@ class RowsLayout(Layout):
 def _segments(runs: tuple[Run, ...]) -> tuple[Segment, ...]:
     ends = sorted({c for run in runs for c in (run.column, run.column + run.count)})
     found = []
-    for column, end in zip(ends, ends[1:], strict=False):
+    for column, end in pairwise(ends):
         sources = tuple((r, column - r.column) for r in runs if r.column <= column < r.column + r.count)
         if sources:
             found.append(Segment(column, end - column, sources))

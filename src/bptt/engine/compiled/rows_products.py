@@ -147,13 +147,15 @@ class RowsProducts:
         return e.function
 
     @contextmanager
-    def _parts(self, e: Emitter, end: Value, largest: int) -> Iterator[tuple[Value, Value]]:
-        """Visit parts of 0..end of at most `largest`, as equal as can be: (first, size)."""
+    def _parts(
+        self, e: Emitter, end: Value, largest: int, some_of: tuple[Value, Value] | None = None
+    ) -> Iterator[tuple[Value, Value]]:
+        """Visit parts of 0..end of at most `largest`, as equal as can be: (first, size); all, or a range of them."""
         one = e.integer(1)
         count = e.b.sdiv(e.plus(end, e.integer(largest - 1)), e.integer(largest))
         some = e.b.select(e.b.icmp_signed(">", count, one), count, one)
         small, more = e.b.sdiv(end, some), e.b.srem(end, some)
-        with e.loop(e.integer(0), count) as p:
+        with e.loop(*(some_of or (e.integer(0), count))) as p:
             first = e.plus(e.times(p, small), e.least(p, more))
             yield first, e.plus(small, e.b.select(e.b.icmp_signed("<", p, more), one, e.integer(0)))
 
@@ -209,10 +211,10 @@ class RowsProducts:
     def _gradient(self) -> Any:
         """C (m, n) += the sums over all steps and rows of A[m] B[n], in blocks in a fixed order.
 
-        ROOM takes what a block makes of m lines and one tile's width, `gradient_room` numbers.
+        Of the columns n those of the parts p to q, of at most `WIDE`. ROOM takes what a block makes of m lines and one tile's width, `gradient_room` numbers.
         """
-        e, (m_end, w_end, steps, n_end, A, step_a, lda, B, step_b, ldb, C, ldc, ROOM) = self._function(
-            "rows_gradient", "m w steps n A step_a lda B step_b ldb C ldc ROOM"
+        e, (p, q, m_end, w_end, steps, n_end, A, step_a, lda, B, step_b, ldb, C, ldc, ROOM) = self._function(
+            "rows_gradient", "p q m w steps n A step_a lda B step_b ldb C ldc ROOM"
         )
         lanes, block, one = e.integer(self.lanes.count), e.integer(BLOCK), e.integer(1)
         some = e.least(n_end, block)
@@ -220,7 +222,7 @@ class RowsProducts:
         with (
             e.loop(e.integer(0), steps, long) as t,
             e.loop(e.integer(0), n_end, block) as n,
-            self._parts(e, w_end, WIDE) as (j, width),
+            self._parts(e, w_end, WIDE, (p, q)) as (j, width),
         ):
             here = e.least(long, e.b.sub(steps, t))
             vectors = e.least(block, e.b.sub(n_end, n))

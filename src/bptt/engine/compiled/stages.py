@@ -30,10 +30,10 @@ def emit_forward_stage(e: Frame, k: int, step: Step, *, ragged: bool) -> None:
     wanted = {*layout.plan.states, *layout.plan.saved, *layout.passing}
     targets = {name: e.value(name, t, row) for name in stage.forward.results if name in wanted}
     kept_columns = {c: e.saved(c, t, row) for c in stage.columns if c in layout.plan.saved}
-    with e.units() as unit:
+    with e.each_unit() as unit:
         fixed = {s.name: e.vector(s.key, unit) for s in stage.inputs if s.kind == "vector"}
         fixed |= {s.name: e.const(layout.constants[s.key]) for s in stage.inputs if s.kind == "constant"}
-        with e.rows(step) as b:
+        with e.each_row(step) as b:
             arguments = fixed | {name: e.load(e.cell(grid, unit, b)) for name, grid in sources.items()}
             found = emit_program(e, program, arguments, layout.functions)
             active = e.active(step, b) if ragged else None
@@ -126,10 +126,10 @@ def emit_backward_stage(e: Frame, k: int, flow: Flow, step: Step, *, ragged: boo
     if not stage.backward:
         sources.update({f"d{r}": ("gradient", r) for r in stage.forward.results})
     starts = _starts(layout, stage, flow, k, ragged)
-    with e.units() as unit:
+    with e.each_unit() as unit:
         fixed = {key: e.vector(key, unit) for kind, key in sources.values() if kind == "vector"}
         sums = {s.key: e.variable(e.const(0)) for s in stage.differentiable if s.kind in ("column", "vector")}
-        with e.rows(step) as b:
+        with e.each_row(step) as b:
             active = e.active(step, b) if ragged else None
             arguments = {
                 name: arrays.argument(kind, key, fixed, unit, b, active)

@@ -8,8 +8,8 @@ import threading
 
 import pytest
 
+from bptt.atomic import write_atomic
 from bptt.errors import BpttError, FileMissing, InvalidInput
-from bptt.files.atomic import write_atomic
 
 posix_only = pytest.mark.skipif(
     sys.platform == "win32", reason="permissions, links and devices as POSIX has them"

@@ -1,0 +1,101 @@
+"""Where a source keeps its examples, for an engine that picks them up by itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bptt.data.arrays import Arrays
+from bptt.data.batch import Array, Source
+from bptt.data.sequences import Sequences
+from bptt.data.windows import Windows
+
+Whole = npt.NDArray[np.int64]
+
+# What may be copied to have the arrays in the working dtype, in bytes. Beyond it batches are copied one by one.
+_COPIED = 64 * 2**20
+
+
+@dataclass(frozen=True, eq=False)
+class Resident:
+    """Examples as rows of arrays that stay where they are.
+
+    Attributes
+    ----------
+    x : ndarray (N, D)
+        Example i reads `length` rows from row ``x_starts[i]`` on.
+    y : ndarray (M, K), or integer (M,)
+        Its targets are `y_length` rows from row ``y_starts[i]`` on: one, or one a step.
+    weights : ndarray (length,) or None
+        Of the steps, the same for every example.
+    """
+
+    x: Array
+    x_starts: Whole
+    length: int
+    y: Array
+    y_starts: Whole
+    y_length: int
+    weights: Array | None
+
+
+def find_resident(source: Source, dtype: np.dtype[Any]) -> Resident | None:
+    """Return where the examples lie, in the working dtype; None for a source that must be asked for batches."""
+    # Not by isinstance: a subclass may make its batches differently, and so may a method put in the place of another.
+    if "batch" in getattr(source, "__dict__", {}):
+        return None
+    if type(source) in (Windows, Sequences):
+        assert isinstance(source, (Windows, Sequences))
+        x = _in_dtype(source.x_rows, dtype)
+        rows = len(source.x_rows)
+        if x is None or rows * len(source.targets) * dtype.itemsize > _COPIED:
+            return None
+        with np.errstate(over="ignore"):  # as in a batch
+            y = source.targets_at(np.arange(rows)).astype(source.dtype).astype(dtype)
+        starts = source.starts.astype(np.int64, copy=False)
+        if isinstance(source, Windows):
+            return Resident(x, starts, source.length, y, starts + (source.span - 1), 1, None)
+        return Resident(
+            x, starts, source.length, y, starts + source.horizon, source.length, source.step_weights
+        )
+    if type(source) is Arrays and source.lengths is None and source.weights is None:
+        return _of_arrays(source, dtype)
+    return None
+
+
+def _of_arrays(source: Arrays, dtype: np.dtype[Any]) -> Resident | None:
+    count, T, D = source.x.shape
+    x = _in_dtype(source.x, dtype)
+    y: Array | None = source.y
+    whole = source.y.dtype.kind in "iu"
+    every = source.y.ndim == 3 or (whole and source.y.ndim == 2 and source.y.shape[1] == T)
+    if whole and source.y.ndim < 3:
+        y = np.ascontiguousarray(source.y, np.int64)
+    else:
+        y = _in_dtype(source.y, dtype)
+    if x is None or y is None:
+        return None
+    starts = np.arange(count, dtype=np.int64)
+    steps = T if every else 1
+    columns = () if whole and source.y.ndim < 3 else (source.y.shape[-1],)
+    return Resident(
+        x.reshape(count * T, D),
+        starts * T,
+        T,
+        y.reshape(count * steps, *columns),
+        starts * steps,
+        steps,
+        None,
+    )
+
+
+def _in_dtype(array: Array, dtype: np.dtype[Any]) -> Array | None:
+    if array.dtype == dtype and array.flags.c_contiguous:
+        return array
+    if array.size * dtype.itemsize > _COPIED:
+        return None
+    with np.errstate(over="ignore"):
+        return np.ascontiguousarray(array, dtype)

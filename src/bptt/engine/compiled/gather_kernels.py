@@ -1,0 +1,63 @@
+"""Examples picked out of arrays that stay where they are: windows are never copied out whole."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from bptt.engine.compiled.arguments import ArgumentFrame
+from bptt.engine.compiled.call_list import STEP
+from bptt.engine.compiled.emitter import I64, Value
+from bptt.engine.compiled.kernels import lanes_of
+from bptt.engine.compiled.machine_code import Kernel, load_kernels, new_module
+from bptt.engine.compiled.target import host
+
+# Example i of a batch is `T` rows of `source` from row starts[indices[step - first, i]] on, `width` numbers a row.
+GATHER = {
+    name: k
+    for k, name in enumerate(
+        (
+            "control",
+            "indices",
+            "first",
+            "starts",
+            "source",
+            "width",
+            "T",
+            "B",
+            "target",
+            "target_t",
+            "target_b",
+        )
+    )
+}
+
+
+@cache
+def gather_kernel(kind: str) -> Kernel:
+    """Return the kernel that gathers numbers of a dtype ("float", "double"); 64-bit labels travel as doubles."""
+    return load_kernels(f"gather, {kind}", ("gather",), lambda prefix: _emit(prefix, kind))["gather"]
+
+
+def _emit(prefix: str, kind: str) -> Any:
+    module = new_module("bptt")
+    lanes = lanes_of(kind, host())
+    e = ArgumentFrame(module, f"{prefix}gather", lanes, GATHER, public=True)
+    width, T = e.number("width"), e.number("T")
+    step = e.b.load(e.b.gep(e.pointer("control"), [e.integer(STEP)], source_etype=I64), typ=I64)
+    batch = e.times(e.b.sub(step, e.number("first")), e.number("B"))
+    with e.loop(e.integer(0), e.number("B")) as b:
+        index = _whole(e, "indices", e.plus(batch, b))
+        source = e.at(e.pointer("source"), e.times(_whole(e, "starts", index), width))
+        target = e.at(e.pointer("target"), e.times(b, e.number("target_b")))
+        with e.loop(e.integer(0), T) as t:
+            here, there = e.at(source, e.times(t, width)), e.at(target, e.times(t, e.number("target_t")))
+            with e.loop(e.integer(0), width, e.integer(lanes.count)) as j:
+                mask = e.below(j, width)
+                e.store_masked(e.load_masked(e.at(here, j), mask), e.at(there, j), mask)
+    e.b.ret_void()
+    return module
+
+
+def _whole(e: ArgumentFrame, name: str, place: Value) -> Value:
+    return e.b.load(e.b.gep(e.pointer(name), [place], source_etype=I64), typ=I64)

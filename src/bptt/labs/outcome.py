@@ -1,0 +1,147 @@
+"""What a lab leaves behind, and the folder it is written to: a table, sentences, pictures, numbers, one report."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bptt.atomic import write_atomic
+from bptt.errors import InvalidInput
+from bptt.models import save
+from bptt.network import Network
+from bptt.plots import png_bytes
+from bptt.report import Code, Picture, Section, TableBlock, Text, write_report
+from bptt.report.versions import describe, versions
+
+# Called with what is being computed, parts done and parts to do.
+Notify = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A picture still to be drawn.
+
+    Attributes
+    ----------
+    draw : callable
+        Takes `theme` ("light", "dark") and `size` ("wide", "narrow"), returns axes or a figure.
+    alt : str
+        What it shows, for those who cannot see it, and as its caption.
+    """
+
+    draw: Callable[..., Any]
+    alt: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A lab's result, ready to be shown.
+
+    Attributes
+    ----------
+    lab, title, lead : str
+        The command's name for it, the report's title, and its first paragraph.
+    table : TableBlock
+        The main table, also shown in the terminal.
+    verdicts : tuple of str
+        What the numbers mean, in sentences that hold for these numbers.
+    drawings : dict of str to Drawing
+        By file name, without its ending.
+    sections : callable
+        Takes the pictures by name, returns the report's sections after the first.
+    first_pictures : tuple of str
+        Shown beside the table.
+    numbers : dict
+        Plain JSON values; keys are stable.
+    nets : dict of str to Network
+        Saved beside the report.
+    source : str
+        The document that the lab follows, for the report's last line.
+    """
+
+    lab: str
+    title: str
+    lead: str
+    table: TableBlock
+    verdicts: tuple[str, ...]
+    drawings: Mapping[str, Drawing]
+    sections: Callable[[Mapping[str, Picture]], list[Section]]
+    numbers: dict[str, Any]
+    source: str
+    first_pictures: tuple[str, ...] = ()
+    nets: Mapping[str, Network] = field(default_factory=dict)
+
+
+def make_folder(out: Path) -> None:
+    """Make the folder for the results, before any work that would be lost without it.
+
+    Raises
+    ------
+    InvalidInput
+        It cannot be made.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidInput(f"out must be a folder that can be made. Got {out}: {error.strerror}") from None
+
+
+def draw_picture(draw: Callable[..., Any], path: Path, alt: str) -> Picture:
+    """Draw for both themes and both widths, keep the light wide one as a file, return all for the report."""
+    drawn = {
+        (theme, size): png_bytes(draw(theme=theme, size=size))
+        for theme in ("light", "dark")
+        for size in ("wide", "narrow")
+    }
+    write_atomic(path, drawn["light", "wide"])
+    return Picture(
+        light=drawn["light", "wide"],
+        dark=drawn["dark", "wide"],
+        narrow_light=drawn["light", "narrow"],
+        narrow_dark=drawn["dark", "narrow"],
+        alt=alt,
+        caption=alt,
+    )
+
+
+def as_json(outcome: Outcome) -> dict[str, Any]:
+    """Return the numbers with the lab's name and the versions they were made with."""
+    return {"lab": outcome.lab, **outcome.numbers, "versions": versions()}
+
+
+def write_outcome(outcome: Outcome, out: Path, command: str) -> Path:
+    """Write result.json, pictures, models and report.html into `out`; return the report's path.
+
+    Parameters
+    ----------
+    command : str
+        What makes these numbers again.
+    """
+    make_folder(out)
+    write_atomic(out / "result.json", (json.dumps(as_json(outcome), indent=2) + "\n").encode())
+    for name, net in outcome.nets.items():
+        save(net, out / f"{name}.bptt")
+    pictures = {
+        name: draw_picture(drawing.draw, out / f"{name}.png", drawing.alt)
+        for name, drawing in outcome.drawings.items()
+    }
+    first = Section(
+        "Result",
+        (
+            outcome.table,
+            *(pictures[name] for name in outcome.first_pictures),
+            Text("\n\n".join(outcome.verdicts)),
+        ),
+    )
+    path = out / "report.html"
+    write_report(
+        path,
+        title=outcome.title,
+        lead=outcome.lead,
+        sections=[first, *outcome.sections(pictures), Section("Do it again", (Code(command),))],
+        footer=f"{outcome.source}. {describe()}.",
+    )
+    return path
