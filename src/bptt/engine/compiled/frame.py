@@ -122,7 +122,7 @@ class Frame(ArgumentFrame):
         """A per-unit parameter."""
         return self.load(self.at(self.pointer(f"vector:{name}"), unit))
 
-    def inside(self, step: Step, unit: Value, b: Value) -> Value:
+    def inside(self, step: Step, unit: Value, b: Value) -> Value:  # noqa: ARG002  # `rows_frame` asks for rows
         """Lanes that are no padding."""
         return self.below(unit, self.number("H"))
 
@@ -131,7 +131,7 @@ class Frame(ArgumentFrame):
         place = self.b.gep(self.pointer("lengths"), [self.plus(step.row, b)], source_etype=I64)
         return self.splat_flag(self.b.icmp_signed("<", step.t, self.b.load(place, typ=I64)))
 
-    def kept(self, name: str, value: Value, step: Step, b: Value) -> Value:
+    def kept(self, name: str, value: Value, step: Step, b: Value) -> Value:  # noqa: ARG002  # see `rows_frame`
         """A stage's result as it is stored: padding units are left as they are, for no product reads them."""
         return value
 

@@ -66,20 +66,24 @@ def _turn(e: RowsFrame, products: RowsProducts, run: Run) -> None:
 
 
 def _take_upstream(e: RowsFrame, products: RowsProducts, step: Step, *, ragged: bool) -> None:
-    """Add dh_t to what arrives from later steps. It lies unit beside unit (dh_h = 1), or row beside row (dh_b = 1)."""
+    """Add dh_t, which lies unit beside unit, to what arrives from later steps."""
     place = e.b.sub(step.t, e.number("dh_from"))
     start = e.plus(e.times(place, e.number("dh_t")), e.times(step.row, e.number("dh_b")))
-    source, room = e.at(e.pointer("dh"), start), e.pointer("arriving")
-    units = e.b.icmp_signed("==", e.number("dh_h"), e.integer(1))
-    with e.when(units):
-        arguments = [step.rows, e.number("H"), source, e.number("dh_b"), room, e.number("tile")]
-        e.b.call(products.transpose_in, arguments)
-    lines = Grid(e.b.select(units, room, source), e.b.select(units, e.number("tile"), e.number("dh_h")))
+    lines = Grid(e.pointer("arriving"), e.number("tile"))
+    arguments = [
+        step.rows,
+        e.number("H"),
+        e.at(e.pointer("dh"), start),
+        e.number("dh_b"),
+        lines.pointer,
+        lines.stride,
+    ]
+    e.b.call(products.transpose_in, arguments)
     target = e.carried("h", step.t, step.row)
     with e.each_unit() as unit, e.each_row(step) as b:
-        # Past a row's end there may be anything.
-        mask = e.active(step, b) if ragged else e.inside(step, unit, b)
-        arriving = e.load_masked(e.cell(lines, unit, b), mask)
+        arriving = e.load(e.cell(lines, unit, b))
+        if ragged:  # past a row's end there may be anything
+            arriving = e.select(e.active(step, b), arriving, e.const(0))
         place = e.cell(target, unit, b)
         e.store(e.add(e.load(place), arriving), place)
 

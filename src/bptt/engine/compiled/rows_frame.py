@@ -78,7 +78,7 @@ class RowsFrame(Frame):
         """A per-unit parameter."""
         return self.splat(self.load_scalar(self.at(self.pointer(f"vector:{name}"), unit)))
 
-    def inside(self, step: Step, unit: Value, b: Value) -> Value:
+    def inside(self, step: Step, unit: Value, b: Value) -> Value:  # noqa: ARG002  # every line is a unit
         """Lanes that are no padding."""
         return self._longer(step, b, self.const_bits(0))
 

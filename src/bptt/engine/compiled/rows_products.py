@@ -174,7 +174,7 @@ class RowsProducts:
     # ---------------------------------------------------------------- lines times lines
 
     def _corner(self, height: int, width: int) -> Any:
-        """C[m, n] = the sum over `steps` and `n` vectors of A[m] B[n], still lane by lane: one vector after the other."""
+        """C[m, n] = the sum over `steps` and `n` vectors of A[m] B[n], still lane by lane; C is one vector a sum."""
         e, (steps, n_end, A, step_a, lda, B, step_b, ldb, C) = self._function(
             f"rows_corner_{height}x{width}", "steps n A step_a lda B step_b ldb C"
         )
@@ -211,7 +211,8 @@ class RowsProducts:
     def _gradient(self) -> Any:
         """C (m, n) += the sums over all steps and rows of A[m] B[n], in blocks in a fixed order.
 
-        Of the columns n those of the parts p to q, of at most `WIDE`. ROOM takes what a block makes of m lines and one tile's width, `gradient_room` numbers.
+        Of the columns n those of the parts p to q, of at most `WIDE`. ROOM takes what a block makes of m lines and
+        one part: `gradient_room` numbers.
         """
         e, (p, q, m_end, w_end, steps, n_end, A, step_a, lda, B, step_b, ldb, C, ldc, ROOM) = self._function(
             "rows_gradient", "p q m w steps n A step_a lda B step_b ldb C ldc ROOM"
