@@ -152,23 +152,32 @@ class Emitter:
     def splat(self, scalar: Value) -> Value:
         """One number in all lanes."""
         one = self.b.insert_element(ir.Constant(self.lanes.vector, ir.Undefined), scalar, _index(0))
-        none = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes.count), [0] * self.lanes.count)
+        none = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes.count), None)
         return self.b.shuffle_vector(one, ir.Constant(self.lanes.vector, ir.Undefined), none)
 
     def splat_flag(self, flag: Value) -> Value:
         """One truth value in all lanes."""
         kind = ir.VectorType(ir.IntType(1), self.lanes.count)
         one = self.b.insert_element(ir.Constant(kind, ir.Undefined), flag, _index(0))
-        none = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes.count), [0] * self.lanes.count)
+        none = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes.count), None)
         return self.b.shuffle_vector(one, ir.Constant(kind, ir.Undefined), none)
 
-    def below(self, first: Value, limit: Value) -> Value:
-        """Lanes whose unit, first + lane, is below `limit`."""
-        kind = ir.VectorType(I64, self.lanes.count)
-        numbers = ir.Constant(kind, list(range(self.lanes.count)))
+    def splat_bits(self, number: Value) -> Value:
+        """A 64-bit integer in all lanes, cut to their size."""
+        scalar = self.lanes.bits.element
+        cut = number if scalar.width == I64.width else self.b.trunc(number, scalar)
+        one = self.b.insert_element(ir.Constant(self.lanes.bits, ir.Undefined), cut, _index(0))
+        none = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes.count), None)
+        return self.b.shuffle_vector(one, ir.Constant(self.lanes.bits, ir.Undefined), none)
+
+    def below(self, first: Value, limit: Value, count: int | None = None) -> Value:
+        """Lanes (all, or the first `count`) whose unit, first + lane, is below `limit`."""
+        count = count or self.lanes.count
+        kind = ir.VectorType(I64, count)
+        numbers = ir.Constant(kind, list(range(count)))
         room = self.b.sub(limit, first)
         one = self.b.insert_element(ir.Constant(kind, ir.Undefined), room, _index(0))
-        none = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes.count), [0] * self.lanes.count)
+        none = ir.Constant(ir.VectorType(ir.IntType(32), count), None)
         return self.b.icmp_signed(
             "<", numbers, self.b.shuffle_vector(one, ir.Constant(kind, ir.Undefined), none)
         )
@@ -193,18 +202,46 @@ class Emitter:
         return self.b.extract_element(a, _index(0))
 
     def transpose(self, rows: Sequence[Value]) -> list[Value]:
-        """Exchange rows and lanes of a square, by exchanging squares of 1, 2, 4, ... lanes across its diagonal."""
+        """Exchange rows and lanes of squares, by exchanging squares of 1, 2, 4, ... lanes across their diagonals.
+
+        Fewer rows than lanes (a power of two) are as many squares side by side as fit.
+        """
         found = list(rows)
         count, half = self.lanes.count, 1
-        while half < count:
+        while half < len(found):
             upper = [k if not k & half else count + k - half for k in range(count)]
             lower = [k + half if not k & half else count + k for k in range(count)]
-            for i in range(count):
+            for i in range(len(found)):
                 if not i & half:
                     a, b = found[i], found[i + half]
                     found[i], found[i + half] = self._shuffle(a, b, upper), self._shuffle(a, b, lower)
             half *= 2
         return found
+
+    def join(self, parts: Sequence[Value]) -> Value:
+        """Short vectors (a power of two of them) as one."""
+        found = list(parts)
+        while len(found) > 1:
+            both = list(range(2 * found[0].type.count))
+            found = [self._shuffle(a, b, both) for a, b in zip(found[::2], found[1::2], strict=True)]
+        return found[0]
+
+    def sum_lanes(self, several: Sequence[Value]) -> Value:
+        """Return the sums over the lanes of up to as many vectors as there are lanes, one in each lane.
+
+        Two vectors are folded into one that holds the halves' sums of both, then pairs of those: about three
+        instructions a vector, and an order of additions that depends on nothing.
+        """
+        found: list[Value] = list(several)
+        count, group = self.lanes.count, self.lanes.count
+        while group > 1:
+            half = group // 2
+            first = [lane for lane in range(2 * count) if lane % group < half]
+            second = [lane + half for lane in first]
+            pairs = [(a, found[i + 1] if i + 1 < len(found) else a) for i, a in list(enumerate(found))[::2]]
+            found = [self.b.fadd(self._shuffle(a, b, first), self._shuffle(a, b, second)) for a, b in pairs]
+            group = half
+        return found[0]
 
     # ---------------------------------------------------------------- addresses and memory
 
@@ -227,12 +264,13 @@ class Emitter:
         return self.b.load(pointer, typ=self.lanes.scalar)
 
     def load_masked(self, pointer: Value, mask: Value) -> Value:
-        """Read the lanes of `mask`, 0 elsewhere; the others' memory is not touched."""
-        name = f"llvm.masked.load.v{self.lanes.count}{self._suffix}.p0"
-        flags = ir.VectorType(ir.IntType(1), self.lanes.count)
-        kind = ir.FunctionType(self.lanes.vector, [POINTER, ir.IntType(32), flags, self.lanes.vector])
+        """Read the lanes of `mask`, 0 elsewhere; the others' memory is not touched. As many lanes as it has."""
+        count = mask.type.count
+        vector = ir.VectorType(self.lanes.scalar, count)
+        kind = ir.FunctionType(vector, [POINTER, ir.IntType(32), mask.type, vector])
         align = ir.Constant(ir.IntType(32), self.lanes.dtype.itemsize)
-        return self.b.call(self._declare(name, kind), [pointer, align, mask, self.const(0)])
+        load = self._declare(f"llvm.masked.load.v{count}{self._suffix}.p0", kind)
+        return self.b.call(load, [pointer, align, mask, ir.Constant(vector, None)])
 
     def store_masked(self, value: Value, pointer: Value, mask: Value) -> None:
         """Write the lanes of `mask`; the others' memory is not touched."""
@@ -287,6 +325,34 @@ class Emitter:
         self.b.position_at_end(end)
 
     @contextmanager
+    def loop_carrying(
+        self, start: Value, stop: Value, step: Value, values: Sequence[Value]
+    ) -> Iterator[tuple[Value, list[Value], list[Value]]]:
+        """Count from start while below stop, and carry values from one round to the next.
+
+        Yields the count, the values as a round begins, and a list that the round fills with them as it ends; after
+        the loop the second list holds the result. It is `variable` without the detour through memory.
+        """
+        before = self.b.block
+        head, body, end = (self.function.append_basic_block(name) for name in ("head", "body", "end"))
+        self.b.branch(head)
+        self.b.position_at_end(head)
+        i = self.b.phi(I64)
+        i.add_incoming(start, before)
+        carried = [self.b.phi(value.type) for value in values]
+        for place, value in zip(carried, values, strict=True):
+            place.add_incoming(value, before)
+        self.b.cbranch(self.b.icmp_signed("<", i, stop), body, end)
+        self.b.position_at_end(body)
+        following: list[Value] = []
+        yield i, carried, following
+        for place, value in zip(carried, following, strict=True):
+            place.add_incoming(value, self.b.block)
+        i.add_incoming(self.b.add(i, step), self.b.block)
+        self.b.branch(head)
+        self.b.position_at_end(end)
+
+    @contextmanager
     def when(self, condition: Value) -> Iterator[None]:
         """Run the body if `condition` holds."""
         body, end = (self.function.append_basic_block(name) for name in ("then", "after"))
@@ -302,6 +368,14 @@ class Emitter:
             place = self.b.alloca(start.type)
         self.b.store(start, place)
         return place
+
+    def room(self, kind: Any, count: int) -> Value:
+        """Memory of the function's own for `count` values of a type."""
+        with self.b.goto_entry_block():
+            place = self.b.alloca(kind, count)
+            return self.b.inttoptr(
+                self.b.ptrtoint(place, I64), POINTER
+            )  # llvmlite's allocas have typed pointers
 
     def read(self, place: Value, kind: Any) -> Value:
         """Read a variable of the given type."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from bptt.engine.compiled.emitter import Lanes, Value
-from bptt.engine.compiled.frame import Frame
+from bptt.engine.compiled.frame import Frame, Step
 from bptt.engine.compiled.layout import Layout, Run
 from bptt.engine.compiled.products import Products
-from bptt.engine.compiled.programs import emit_program, of_formula
+from bptt.engine.compiled.stages import emit_forward_stage
 
 
 def emit_forward(
@@ -78,17 +78,17 @@ def _pack(e: Frame, products: Products) -> None:
 
 def _product(e: Frame, products: Products, run: Run, t: Value, row: Value, rows: Value) -> None:
     """Add operand @ weight to the run's columns; the first product of a column starts from the bias."""
-    P, D = e.number("P"), e.number("D")
+    D = e.number("D")
     if run.kind == "x":
         operand = e.at(e.pointer("x"), e.times(e.plus(e.times(t, e.number("B")), row), D))
         k, stride = D, D
     else:
-        operand = e.state(run.operand, t, row) if run.kind == "previous" else e.value(run.operand, t, row)
-        k, stride = e.number("H"), P
+        source = e.state(run.operand, t, row) if run.kind == "previous" else e.value(run.operand, t, row)
+        operand, k, stride = source.pointer, e.number("H"), source.stride
     width = e.width(run.stage)
-    offset = e.times(e.integer(run.column), P)
-    target = e.at(e.pointer(f"columns:{run.stage}"), offset)
-    start = e.at(e.pointer(f"bias:{run.stage}"), offset) if run.first else target
+    target = e.column(e.columns(run.stage), run.column).pointer
+    bias = e.at(e.pointer(f"bias:{run.stage}"), e.times(e.integer(run.column), e.number("P")))
+    start = bias if run.first else target
     arguments = [
         rows, e.times(e.integer(run.count), e.number("V")), k, operand, stride, e.integer(1),
         e.pointer(f"packed:{run.key}"), target, width, start, e.integer(0) if run.first else width,
@@ -97,49 +97,8 @@ def _product(e: Frame, products: Products, run: Run, t: Value, row: Value, rows:
 
 
 def _emit_stage(module: Any, lanes: Lanes, layout: Layout, k: int, ragged: bool) -> Any:
-    """Emit a stage's elementwise step over a tile."""
-    stage = layout.plan.stages[k]
-    program = of_formula(stage.forward)
     e = Frame(module, f"forward_stage_{k}", lanes, layout, more=3)
     t, row, rows = e.more
-    P, width = e.number("P"), e.width(k)
-    columns = e.pointer(f"columns:{k}")
-    previous = {s: e.state(s, t, row) for s in layout.plan.states}
-    values = {s.key: e.value(s.key, t, row) for s in stage.inputs if s.kind == "value"}
-    kept = {*layout.plan.states, *layout.plan.saved, *layout.passing}
-    targets = {name: e.value(name, t, row) for name in stage.forward.results if name in kept}
-    kept_columns = {c: e.saved(c, t, row) for c in stage.columns if c in layout.plan.saved}
-    with e.loop(e.number("first_vector"), e.number("end_vector")) as j:
-        unit = e.times(j, e.integer(lanes.count))
-        fixed = {
-            s.name: e.load(e.at(e.pointer(f"vector:{s.key}"), unit))
-            for s in stage.inputs
-            if s.kind == "vector"
-        }
-        with e.loop(e.integer(0), rows) as b:
-            here = e.plus(e.times(b, P), unit)
-            arguments = dict(fixed)
-            for s in stage.inputs:
-                if s.kind == "column":
-                    offset = e.plus(
-                        e.times(b, width), e.times(e.integer(stage.columns.index(s.key)), P), unit
-                    )
-                    arguments[s.name] = e.load(e.at(columns, offset))
-                elif s.kind == "previous":
-                    arguments[s.name] = e.load(e.at(previous[s.key], here))
-                elif s.kind == "value":
-                    arguments[s.name] = e.load(e.at(values[s.key], here))
-                elif s.kind == "constant":
-                    arguments[s.name] = e.const(layout.constants[s.key])
-            found = emit_program(e, program, arguments, layout.functions)
-            active = e.active(t, e.plus(row, b)) if ragged else None
-            for name, target in targets.items():
-                value = found[name]
-                if active is not None and name in layout.plan.states:
-                    # A finished row carries its last state on.
-                    value = e.select(active, value, e.load(e.at(previous[name], here)))
-                e.store(value, e.at(target, here))
-            for name, target in kept_columns.items():
-                e.store(arguments[name], e.at(target, here))
+    emit_forward_stage(e, k, Step(t, row, rows, e.b.sdiv(row, e.number("tile"))), ragged=ragged)
     e.b.ret_void()
     return e.function

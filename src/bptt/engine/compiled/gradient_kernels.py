@@ -37,11 +37,11 @@ def _weight_gradient(e: Frame, products: Products, run: Run, before: Value) -> V
     if run.kind == "x":
         operand, m, stride = e.pointer("x"), e.number("D"), e.number("D")
     else:
-        operand = (
+        grid = (
             e.state(run.operand, zero, zero) if run.kind == "previous" else e.value(run.operand, zero, zero)
         )
-        m, stride = e.number("H"), P
-    source = e.at(e.da(run.stage, zero, zero), e.times(e.integer(run.column), P))
+        operand, m, stride = grid.pointer, e.number("H"), grid.stride
+    source = e.column(e.da(run.stage, zero, zero), run.column).pointer
     width = e.times(e.integer(run.count), P)
     height = e.integer(products.target.heights[0])
     end = e.plus(before, e.b.sdiv(e.plus(m, height, e.integer(-1)), height))

@@ -5,22 +5,30 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from bptt.engine.compiled.backward_kernels import emit_backward
+from bptt.engine.compiled import (
+    backward_kernels,
+    forward_kernels,
+    gradient_kernels,
+    rows_backward,
+    rows_forward,
+    rows_gradients,
+)
 from bptt.engine.compiled.emitter import Lanes
-from bptt.engine.compiled.forward_kernels import emit_forward
-from bptt.engine.compiled.gradient_kernels import emit_gradients
 from bptt.engine.compiled.layout import Layout
 from bptt.engine.compiled.machine_code import Kernel, load_kernels, new_module
 from bptt.engine.compiled.products import Products
+from bptt.engine.compiled.rows_layout import RowsLayout
+from bptt.engine.compiled.rows_products import RowsProducts
 from bptt.engine.compiled.target import Target, host
 from bptt.engine.compiled.unit_kernels import UNIT_KERNELS, emit_units
 
 # In the order of a training step.
-KERNELS = (
+ROWS_KERNELS = (
     "pack_forward", "forward_rows",
     "pack_backward", "backward_rows", "weight_gradients", "input_gradient", "collect",
-    *UNIT_KERNELS,
 )  # fmt: skip
+# With units in the lanes threads may also share those of a few rows.
+KERNELS = (*ROWS_KERNELS, *UNIT_KERNELS)
 
 
 def lanes_of(kind: str, target: Target) -> Lanes:
@@ -33,10 +41,16 @@ def emit_module(layout: Layout, kind: str, *, ragged: bool, prefix: str = "") ->
     target = host()
     lanes = lanes_of(kind, target)
     module = new_module("bptt")
+    if isinstance(layout, RowsLayout):
+        lines = RowsProducts(module, lanes, target)
+        rows_forward.emit_forward(module, prefix, lanes, layout, lines, ragged=ragged)
+        rows_backward.emit_backward(module, prefix, lanes, layout, lines, ragged=ragged)
+        rows_gradients.emit_gradients(module, prefix, lanes, layout, lines)
+        return module
     products = Products(module, lanes, target)
-    stages = emit_forward(module, prefix, lanes, layout, products, ragged=ragged)
-    steps = emit_backward(module, prefix, lanes, layout, products, ragged=ragged)
-    emit_gradients(module, prefix, lanes, layout, products)
+    stages = forward_kernels.emit_forward(module, prefix, lanes, layout, products, ragged=ragged)
+    steps = backward_kernels.emit_backward(module, prefix, lanes, layout, products, ragged=ragged)
+    gradient_kernels.emit_gradients(module, prefix, lanes, layout, products)
     emit_units(module, prefix, lanes, layout, products, stages, steps)
     return module
 
@@ -44,9 +58,9 @@ def emit_module(layout: Layout, kind: str, *, ragged: bool, prefix: str = "") ->
 @lru_cache(maxsize=256)
 def get_kernels(layout: Layout, kind: str, *, ragged: bool) -> dict[str, Kernel]:
     """Return the `KERNELS` by name."""
-    wanted = f"sweeps, {kind}{', ragged' if ragged else ''}\n{layout.text}"
+    wanted = f"sweeps, {layout.name} in the lanes, {kind}{', ragged' if ragged else ''}\n{layout.text}"
     return load_kernels(
         wanted,
-        KERNELS,
+        KERNELS if layout.name == "units" else ROWS_KERNELS,
         lambda prefix: emit_module(layout, kind, ragged=ragged, prefix=prefix),
     )

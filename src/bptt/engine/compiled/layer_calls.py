@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -63,11 +64,17 @@ class LayerCalls:
         self._tape = self._place(self.route.tape)
         for state in cell.plan.states:
             start = self.route.tape.offsets[f"state:{state}"]
-            self._tape[start : start + shape[1] * self.P] = 0
+            self._tape[start : start + prod(self.route.grid)] = 0
         self._place(self.route.forward)
         self._sweep = self._place(self.route.backward)
         self._set("cleared", self.route.backward.zeroed)
         self._members: Members | None = None
+        self._own: dict[str, Rows] = {}
+
+    @property
+    def _by_rows(self) -> bool:
+        """Whether rows are the lanes: what others read or write row by row is then transposed by the kernels."""
+        return self.route.layout.name == "rows"
 
     @property
     def P(self) -> int:  # noqa: N802  # as in the engine
@@ -78,13 +85,17 @@ class LayerCalls:
     def outputs(self) -> Rows:
         """H after every step: T * B rows."""
         sizes = self.route.sizes
+        if self._by_rows:
+            return self._rows_of("outputs", 0, sizes.H)
         start = self._places["state:h"] + sizes.B * self.P * self.dtype.itemsize
         return Rows(start, sizes.T * sizes.B, self.P)
 
     @property
     def last_output(self) -> Rows:
-        """H after the last step: B rows."""
+        """H after the last step: B rows. Of a layer either this is asked for or `outputs`."""
         sizes = self.route.sizes
+        if self._by_rows:
+            return self._rows_of("outputs", sizes.T - 1, sizes.H)
         start = self._places["state:h"] + sizes.T * sizes.B * self.P * self.dtype.itemsize
         return Rows(start, sizes.B, self.P)
 
@@ -92,6 +103,10 @@ class LayerCalls:
     def last_output_gradient(self) -> Rows:
         """Where dL/d(last h) is to be written, once the sweep's memory is cleared: B padded rows."""
         sizes = self.route.sizes
+        if self._by_rows:
+            rows = self._rows_of("dh", sizes.T - 1, self.P)
+            self.read_upstream(rows)
+            return rows
         half = sizes.B * self.P * self.dtype.itemsize
         return Rows(self._places["carried:h"] + ((sizes.T - 1) & 1) * half, sizes.B, self.P)
 
@@ -103,21 +118,25 @@ class LayerCalls:
 
     @property
     def input_gradient(self) -> Rows:
-        """dL/dx after a sweep with `input_gradient` in it: T * B padded rows."""
+        """dL/dx after a sweep with `input_gradient` in it: T * B rows."""
         sizes = self.route.sizes
-        return Rows(self._places["dx"], sizes.T * sizes.B, sizes.VX * sizes.lanes)
+        stride = sizes.D if self._by_rows else sizes.VX * sizes.lanes
+        return Rows(self._places["dx"], sizes.T * sizes.B, stride)
 
     def final(self, state: str) -> Array:
         """Return a copy of a state after the last step, (B, H)."""
-        sizes = self.route.sizes
-        start = self.route.tape.offsets[f"state:{state}"] + sizes.T * sizes.B * self.P
-        return self._tape[start : start + sizes.B * self.P].reshape(sizes.B, self.P)[:, : sizes.H].copy()
+        start = self.route.tape.offsets[f"state:{state}"]
+        return self._copy(self._tape, start, self.route.sizes.T)
 
     def initial_gradient(self, state: str) -> Array:
         """Return a copy of dL/d(initial state) after a sweep, (B, H)."""
-        sizes = self.route.sizes
-        start = self.route.backward.offsets[f"carried:{state}"] + sizes.B * self.P
-        return self._sweep[start : start + sizes.B * self.P].reshape(sizes.B, self.P)[:, : sizes.H].copy()
+        return self._copy(self._sweep, self.route.backward.offsets[f"carried:{state}"], 1)
+
+    def _copy(self, block: Array, start: int, step: int) -> Array:
+        count = prod(self.route.grid)
+        first = start + step * count
+        shown: Array = self.route.shown(block[first : first + count].reshape(1, *self.route.grid))[0]
+        return shown.copy()
 
     def calls(self, *kernels: str) -> list[Call]:
         """Return calls of the layer's kernels."""
@@ -135,6 +154,18 @@ class LayerCalls:
             block = new_block(room(own, members), self.dtype)
             self._members = Members(self.route, self._arguments, members, own, block)
         return self._members.phases(kernel)
+
+    def _rows_of(self, name: str, first: int, stride: int) -> Rows:
+        """Return memory of the layer's own for an argument's rows, from step `first` on."""
+        if name not in self._own:
+            count = (self.route.sizes.T - first) * self.route.sizes.B
+            block = new_block(count * stride, self.dtype)
+            block[:] = 0
+            self._kept.append(block)
+            self._own[name] = Rows(address(block), count, stride)
+            self._set(name, address(block))
+            self._set(f"{name}_from", first)
+        return self._own[name]
 
     def _place(self, region: Region) -> Array:
         block = new_block(region.count, self.dtype)

@@ -1,6 +1,7 @@
 """A cell's plan laid out for the kernels: which products there are, and which arrays lie where in memory.
 
-All arrays of a pass lie in one block of memory. Rows of H units are padded to P numbers, a whole number of vectors.
+All arrays of a pass lie in one block of memory. In this layout, "units", rows of H units are padded to P numbers, a
+whole number of vectors; `rows_layout` has the other.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import ClassVar, Literal, Self
 
 from bptt.cells.plan import CellPlan, StagePlan
 from bptt.cells.protocol import Cell
@@ -18,14 +19,16 @@ from bptt.engine.compiled.products import BLOCK
 # Kernels read these from the front of their argument array: sizes first, then the caller's arrays.
 SIZES = (
     "T", "B", "D", "H",
+    "S",  # numbers of a padded row of sequences, where these are the lanes
     "V", "P",  # vectors and numbers of a padded row of units
     "VX", "PX",  # the same of a padded row of inputs
     "tile",  # rows that run through all steps together
     "ring", "keep",  # states are at t & ring (-1 keeps all, 1 the last two), saved values at t * keep (1 or 0)
     "dh_t", "dh_b",  # strides of dh, in numbers
+    "dh_from", "outputs_from",  # where rows are the lanes: the first step that dh and outputs hold
     "first_row", "end_row",  # what a call works on: whole tiles of rows
-    "first_group", "end_group",  # of weight gradients: groups of rows of them, all weights counted through
-    "first_line", "end_line",  # of the inputs' gradient: rows of all steps
+    "first_group", "end_group",  # of weight gradients: groups of rows (or columns) of them, all weights counted through
+    "first_line", "end_line",  # of the inputs' gradient: rows of all steps (or steps)
     "first_block", "end_block", "round",  # of units, where threads share a step; and which turn it is
     "blocks",  # how many of them there are
     "first_vector", "end_vector",  # of a row of units: what the elementwise kernels work on
@@ -56,12 +59,14 @@ class Run:
 class Layout:
     """What the emitters and the caller must agree on, and nothing else."""
 
+    name: ClassVar[Literal["units", "rows"]] = "units"
+
     plan: CellPlan
     functions: Mapping[str, str]
     constants: Mapping[str, float]
 
     @classmethod
-    def of(cls, cell: Cell) -> Layout:
+    def of(cls, cell: Cell) -> Self:
         """Lay out a cell."""
         return cls(
             cell.plan,
@@ -150,7 +155,13 @@ class Layout:
     @cached_property
     def text(self) -> str:
         """Everything that decides the kernels' code."""
-        parts = [repr(self.plan.states), repr(self.functions), repr(self.constants), repr(self.plan.vectors)]
+        parts = [
+            self.name,
+            repr(self.plan.states),
+            repr(self.functions),
+            repr(self.constants),
+            repr(self.plan.vectors),
+        ]
         for stage, runs in zip(self.plan.stages, self.runs, strict=True):
             parts += [repr(stage.columns), repr(stage.bias_columns), repr(stage.first_gate), repr(runs)]
             parts += [repr(stage.inputs), repr(stage.backward_inputs), stage.forward.source]
@@ -161,6 +172,51 @@ class Layout:
     def digest(self) -> str:
         """Of `text`."""
         return hashlib.sha256(self.text.encode()).hexdigest()
+
+    def run(self, key: str) -> Run:
+        """Return a run by its key."""
+        return next(run for runs in self.runs for run in runs if run.key == key)
+
+    def count(self, name: str, sizes: Sizes) -> int:
+        """Numbers in an array."""
+        P, PX = sizes.V * sizes.lanes, sizes.VX * sizes.lanes
+        kind, _, rest = name.partition(":")
+        columns = [len(stage.columns) for stage in self.plan.stages]
+        match kind:
+            case "state":  # (T + 1, B, P), or the last two
+                return (sizes.T + 1 if sizes.all_states else 2) * sizes.B * P
+            case "saved":  # (T, B, P), or the newest
+                return (sizes.T if sizes.all_saved else 1) * sizes.B * P
+            case "vector":
+                return P
+            case "bias":
+                return columns[int(rest)] * P
+            case "columns":
+                return sizes.tile * columns[int(rest)] * P
+            case "packed" | "dweight":  # (rows, count, P)
+                run = self.run(rest)
+                return (sizes.D if run.kind == "x" else sizes.H) * run.count * P
+            case "passing" | "gradient":
+                return sizes.tile * P
+            case "zeros":
+                return max(P, PX)
+            case "dbias":
+                return sizes.tiles * columns[int(rest)] * P
+            case "dvector":
+                return sizes.tiles * P
+            case "carried":  # at even and at odd steps
+                return 2 * sizes.B * P
+            case "da":
+                return sizes.T * sizes.B * columns[int(rest)] * P
+            case "back":  # (count, P, P or PX)
+                run = self.run(rest)
+                return run.count * P * (PX if run.kind == "x" else P)
+            case "block":
+                return BLOCK * (sizes.panel * sizes.lanes + max(sizes.D, sizes.H) + sizes.lanes)
+            case "dx":
+                return sizes.T * sizes.B * PX
+            case _:  # dstate
+                return (sizes.T + 1) * sizes.B * P
 
     def __hash__(self) -> int:
         return hash(self.digest)
@@ -194,6 +250,15 @@ class Sizes:
         return -(-self.D // self.lanes)
 
     @property
+    def S(self) -> int:  # noqa: N802
+        """Numbers of a padded row of sequences: an odd number of vectors where there are many.
+
+        Lines a power of two apart would all fall on the same few sets of a cache.
+        """
+        vectors = -(-self.B // self.lanes)
+        return (vectors | 1 if vectors > 8 else vectors) * self.lanes
+
+    @property
     def tiles(self) -> int:
         """Tiles of rows."""
         return -(-self.B // self.tile)
@@ -205,54 +270,8 @@ def places(layout: Layout, arrays: tuple[str, ...], sizes: Sizes, align: int) ->
     end = 0
     for name in arrays:
         found[name] = end
-        end += -(-_count(layout, name, sizes) // align) * align
+        end += -(-layout.count(name, sizes) // align) * align
     return found, end
-
-
-def _count(layout: Layout, name: str, sizes: Sizes) -> int:
-    """Numbers in an array."""
-    P, PX = sizes.V * sizes.lanes, sizes.VX * sizes.lanes
-    kind, _, rest = name.partition(":")
-    columns = [len(stage.columns) for stage in layout.plan.stages]
-    rows = {run.key: sizes.D if run.kind == "x" else sizes.H for runs in layout.runs for run in runs}
-    counts = {run.key: run.count for runs in layout.runs for run in runs}
-    match kind:
-        case "state":  # (T + 1, B, P), or the last two
-            return (sizes.T + 1 if sizes.all_states else 2) * sizes.B * P
-        case "saved":  # (T, B, P), or the newest
-            return (sizes.T if sizes.all_saved else 1) * sizes.B * P
-        case "vector":
-            return P
-        case "bias":
-            return columns[int(rest)] * P
-        case "columns":
-            return sizes.tile * columns[int(rest)] * P
-        case "packed" | "dweight":  # (rows, count, P)
-            return rows[rest] * counts[rest] * P
-        case "passing" | "gradient":
-            return sizes.tile * P
-        case "zeros":
-            return max(P, PX)
-        case "dbias":
-            return sizes.tiles * columns[int(rest)] * P
-        case "dvector":
-            return sizes.tiles * P
-        case "carried":  # at even and at odd steps
-            return 2 * sizes.B * P
-        case "da":
-            return sizes.T * sizes.B * columns[int(rest)] * P
-        case "back":  # (count, P, P or PX)
-            return counts[rest] * P * (PX if _kind(layout, rest) == "x" else P)
-        case "block":
-            return BLOCK * (sizes.panel * sizes.lanes + max(sizes.D, sizes.H) + sizes.lanes)
-        case "dx":
-            return sizes.T * sizes.B * PX
-        case _:  # dstate
-            return (sizes.T + 1) * sizes.B * P
-
-
-def _kind(layout: Layout, key: str) -> str:
-    return next(run.kind for runs in layout.runs for run in runs if run.key == key)
 
 
 def _runs(k: int, stage: StagePlan) -> tuple[Run, ...]:

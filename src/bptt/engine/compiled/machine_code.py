@@ -91,6 +91,7 @@ def optimise(module: Any) -> Any:
     options = llvm.create_pipeline_tuning_options(speed_level=2)
     options.loop_vectorization = False  # vectors are emitted, not searched for
     options.slp_vectorization = False
+    options.loop_unrolling = False  # tiles fill the registers already; a loop unrolled by LLVM spills them
     builder = llvm.create_pass_builder(machine, options)
     builder.getModulePassManager().run(parsed, builder)
     return parsed

@@ -59,25 +59,27 @@ def forward(
     kernels = ("pack_forward", "forward_rows")
     call.place_scratch(route.forward, route.forward_own, kernels)
     call.give(parameters, x, lengths if active is not None else None)
-    states = {
-        name: _part(block, route.tape.offsets[f"state:{name}"], (T + 1 if every else 2, B, call.P))
-        for name in plan.states
-    }
-    for name, array in states.items():
+    offsets = route.tape.offsets
+    states = {}
+    for name in plan.states:
+        array = _part(block, offsets[f"state:{name}"], (T + 1 if every else 2, *route.grid))
         array[0] = 0
+        states[name] = route.shown(array)
         if state0 is not None and name in state0:
-            array[0, :, :H] = state0[name]
+            states[name][0] = state0[name]
+    h = call.give_outputs() if outputs == "all" and route.layout.name == "rows" else None
     call.run(*kernels)
 
     last = T if every else T & 1
-    final = {name: array[last, :, :H].copy() for name, array in states.items()}
-    h = _outputs(states["h"], H, active) if outputs == "all" else None
+    final = {name: array[last].copy() for name, array in states.items()}
+    if outputs == "all" and h is None:
+        h = _outputs(states["h"], active)
     if not tape:
         return h, final, None
-    offsets = route.tape.offsets
-    saved = {name: _part(block, offsets[f"saved:{name}"], (T, B, call.P))[..., :H] for name in plan.saved}
-    shown = {name: array[..., :H] for name, array in states.items()}
-    return h, final, CompiledTape(cell, parameters, x, lengths, shown, saved, block=block, route=route)
+    saved = {
+        name: route.shown(_part(block, offsets[f"saved:{name}"], (T, *route.grid))) for name in plan.saved
+    }
+    return h, final, CompiledTape(cell, parameters, x, lengths, states, saved, block=block, route=route)
 
 
 def backward(
@@ -91,7 +93,7 @@ def backward(
     if not isinstance(tape, CompiledTape):
         return reference.backward(tape, dh, dstate_T, want=want)
     route, plan = tape.route, tape.route.layout.plan
-    T, B, D, H = route.sizes.T, route.sizes.B, route.sizes.D, route.sizes.H
+    T, B, D = route.sizes.T, route.sizes.B, route.sizes.D
     call = _Call(route)
     call.place(route.tape, tape.block)
     kernels = [
@@ -105,7 +107,7 @@ def backward(
         call.give_upstream(dh)
     call.run("pack_backward")
     for name, d in (dstate_T or {}).items():
-        call.array(f"carried:{name}", (2, B, call.P))[(T - 1) & 1, :, :H] = d
+        call.shown(f"carried:{name}", 2)[(T - 1) & 1] = d
     if "states" not in want:
         for name in plan.states:
             call.set(f"dstate:{name}", 0)
@@ -117,13 +119,9 @@ def backward(
 
     state0 = states = None
     if "state0" in want or "states" in want:
-        state0 = {
-            name: call.array(f"carried:{name}", (2, B, call.P))[1, :, :H].copy() for name in plan.states
-        }
+        state0 = {name: call.shown(f"carried:{name}", 2)[1].copy() for name in plan.states}
     if "states" in want and state0 is not None:
-        states = {
-            name: call.array(f"dstate:{name}", (T + 1, B, call.P))[..., :H].copy() for name in plan.states
-        }
+        states = {name: call.shown(f"dstate:{name}", T + 1).copy() for name in plan.states}
         for name, array in states.items():
             array[0] = state0[name]
     return Sweep(
@@ -141,8 +139,8 @@ class _Call:
         self.route = route
         self.arguments = route.opening.copy()
         self.kept: list[Array] = []
-        self.P = route.sizes.V * route.sizes.lanes
-        self.PX = route.sizes.VX * route.sizes.lanes
+        # Numbers in a row of `dx`.
+        self.PX = route.sizes.VX * route.sizes.lanes if route.layout.name == "units" else route.sizes.D
         self.region = self.own = route.tape
         self.block: Array = self.arguments
         self.members = 1
@@ -181,6 +179,15 @@ class _Call:
         self.set("dh_t", dh.strides[0] // size)
         self.set("dh_b", dh.strides[1] // size)
 
+    def give_outputs(self) -> Array:
+        """Have the kernel write h of all steps, 0 past a row's end; return where."""
+        sizes = self.route.sizes
+        found = _part(
+            new_block(sizes.T * sizes.B * sizes.H, self.route.dtype), 0, (sizes.T, sizes.B, sizes.H)
+        )
+        self._give(self.route.layout.slots["outputs"], found)
+        return found
+
     def give_gradients(self, gradients: Mapping[str, Array]) -> None:
         """Say where the parameters' gradients go."""
         for name, array in gradients.items():
@@ -193,6 +200,10 @@ class _Call:
     def array(self, name: str, shape: tuple[int, ...]) -> Array:
         """Return a scratch array."""
         return _part(self.block, self.region.offsets[name], shape)
+
+    def shown(self, name: str, steps: int) -> Array:
+        """Return a scratch array of states as (steps, B, H)."""
+        return self.route.shown(self.array(name, (steps, *self.route.grid)))
 
     def run(self, *kernels: str) -> None:
         """Call kernels in order."""
@@ -225,9 +236,9 @@ def _part(block: Array, offset: int, shape: tuple[int, ...]) -> Array:
     return block[offset : offset + count].reshape(shape)
 
 
-def _outputs(h: Array, H: int, active: Array | None) -> Array:
-    T, B = h.shape[0] - 1, h.shape[1]
-    shown = h[1:, :, :H]
+def _outputs(h: Array, active: Array | None) -> Array:
+    T, B, H = h.shape[0] - 1, *h.shape[1:]
+    shown = h[1:]
     found = _part(new_block(T * B * H, h.dtype), 0, (T, B, H))
     if active is None:
         found[...] = shown

@@ -151,7 +151,7 @@ class _Block(Frame):
             stride = D
         else:
             previous = run.kind == "previous"
-            operand = self.state(run.operand, t, zero) if previous else self.value(run.operand, t, zero)
+            operand = (self.state if previous else self.value)(run.operand, t, zero).pointer
             stride = P
         width = self.width(run.stage)
         for gate in range(run.count):
@@ -187,13 +187,13 @@ class _Block(Frame):
         """Add da @ W^T to the gradient of the block's part of the run's operand."""
         P, zero = self.number("P"), self.integer(0)
         if run.kind == "previous":
-            whole = self.carried(run.operand, self.b.sub(t, self.integer(1)), zero)
+            whole = self.carried(run.operand, self.b.sub(t, self.integer(1)), zero).pointer
         elif run.operand in self.layout.plan.states:
-            whole = self.carried(run.operand, t, zero)
+            whole = self.carried(run.operand, t, zero).pointer
         else:
             whole = self.pointer(f"gradient:{run.operand}")
         target = self.at(whole, self.unit)
-        source = self.at(self.da(run.stage, t, zero), self.times(self.integer(run.column), P))
+        source = self.column(self.da(run.stage, t, zero), run.column).pointer
         k = self.plus(self.times(self.integer(run.count - 1), P), self.number("H"))
         start = self.at(self.pointer("zeros"), self.unit) if starts else target
         arguments = [
