@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from bptt.checks import Array, check_whole
 from bptt.errors import InvalidInput, InvalidType
-from bptt.network import Network
+from bptt.network import Network, Pass
 
 
 def chunked_gradient(
@@ -57,7 +57,7 @@ def chunked_gradient(
     steps = check_whole("chunk", chunk)
     inputs = np.asarray(x)
     cuts = range(0, inputs.shape[1] if inputs.ndim == 3 else 1, steps)
-    passes = []
+    passes: list[Pass] = []
     for first in cuts:
         before = passes[-1].state if passes else None
         passes.append(net.forward(inputs[:, first : first + steps], before))

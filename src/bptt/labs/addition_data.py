@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Set
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,7 +62,12 @@ def digits_of(number: int, width: int) -> list[int]:
 
 
 def draw_pairs(
-    rng: np.random.Generator, count: int, digits: int, *, full: bool = False, unlike: Set[bytes] = frozenset()
+    rng: np.random.Generator,
+    count: int,
+    digits: int,
+    *,
+    full: bool = False,
+    unlike: AbstractSet[bytes] = frozenset(),
 ) -> Digits:
     """Draw pairs of numbers (2, count, digits), units first.
 
@@ -112,25 +118,25 @@ def sum_digits(pairs: Digits) -> Digits:
 
 
 def interleaved(pairs: Digits) -> Examples:
-    """a_0 b_0 a_1 b_1 ..., units first, a zero of each at the end; each digit of the sum is due when b's has been read."""
+    """Write a_0 b_0 a_1 b_1 ..., units first, a zero of each last; a digit of the sum is due when b's has been read."""
     digits = _with_zero(pairs)
     return _in_turns(digits, sum_digits(pairs))
 
 
 def most_significant_first(pairs: Digits) -> Examples:
-    """The same from the other end: leading zeros, highest digits first, as the assignment prints its number."""
+    """Write the same from the other end: leading zeros, highest digits first, as the assignment prints its number."""
     return _in_turns(_with_zero(pairs)[:, :, ::-1], sum_digits(pairs)[:, ::-1])
 
 
 def side_by_side(pairs: Digits) -> Examples:
-    """Both digits at once, units first: 20 inputs, so not the assignment's x_t in R^10."""
+    """Write both digits at once, units first: 20 inputs, so not the assignment's x_t in R^10."""
     a, b = _one_hot(_with_zero(pairs))
     y = sum_digits(pairs)
     return Examples(np.concatenate([a, b], axis=2), y, np.ones(y.shape, np.float32))
 
 
 def concatenated(pairs: Digits) -> Examples:
-    """All of a, then all of b and a zero, units first; each digit of the sum is due when b's has been read."""
+    """Write all of a, then all of b and a zero, units first; a digit of the sum is due when b's has been read."""
     a, b = _with_zero(pairs)
     n = pairs.shape[2]
     y = np.concatenate([np.zeros((len(a), n), np.int64), sum_digits(pairs)], axis=1)

@@ -9,6 +9,7 @@ from bptt.plots.save import png_bytes, save_png
 from bptt.plots.scatter import scatter
 from bptt.plots.smooth import smooth_curve
 from bptt.plots.style import DARK, LIGHT, Theme
+from bptt.plots.truncation import truncation
 
 __all__ = [
     "DARK",
@@ -25,4 +26,5 @@ __all__ = [
     "save_png",
     "scatter",
     "smooth_curve",
+    "truncation",
 ]

@@ -1,0 +1,47 @@
+"""The assignment's exercises 1 and 3 in words: what the report says beside its numbers."""
+
+DERIVATION = """\
+Column by column, as the assignment writes it: s_t = tanh(U x_t + W s_(t-1)), a_t = V s_t, o_t = softmax(a_t), and \
+L = -1/N sum_t y_t . log o_t over the N digits that are due. At such a step dL/da_t = (o_t - y_t)/N, elsewhere it is 0.
+
+dL/dV = sum_t (dL/da_t) s_t^T: the output of step t uses V once.
+
+dL/ds_t = V^T dL/da_t + W^T dL/dz_(t+1), with z_t = U x_t + W s_(t-1) and dL/dz_t = (1 - s_t^2) * dL/ds_t: the state \
+of step t reaches the loss through its own output and through the next state.
+
+dL/dU = sum_t (dL/dz_t) x_t^T and dL/dW = sum_t (dL/dz_t) s_(t-1)^T: both are used at every step. (The assignment's \
+list names dL/dW twice; the second must be dL/dV.)\
+"""
+
+ANSWERS = {
+    "paths": """\
+Written out over all outputs, dL/dW is a double sum: for every output at step j and every earlier step t, the product \
+of j - t Jacobians ds_(i+1)/ds_i = diag(1 - s_(i+1)^2) W. only_paths_of_size = k keeps the terms with j - t = k. Each \
+Jacobian multiplies by the weights and by a slope of at most 1; where its singular values are below 1, k of them \
+shrink the gradient exponentially. That is the straight line of the first curve on this logarithmic axis. During \
+training the curve is what the task needs, not only what the weights let through: the operands of a digit lie 0 and 1 \
+steps back, its carry 2 and more.\
+""",
+    "truncation": """\
+Why a bptt_truncate parameter? First, cost: per output and in full, the double sum over T outputs takes about T^2/2 \
+steps back, truncated T k; and all states that a path crosses have to be kept. (One sweep that adds the gradients of \
+all outputs on its way needs T steps for all paths: then it is not the arithmetic that truncation saves, but memory, \
+and the wait for the end of a long sequence before the first update.) Second, long paths: they carry little where \
+gradients vanish, and noise where they explode, so leaving them out changes the direction little, or stabilises it. \
+What it costs is what lies further back than k: nothing asks the network to keep it. It may be there all the same, as \
+random recurrent weights leave an echo of what was read; then short paths learn to read the echo.
+
+The assignment truncates per output: every output looks back over k steps, and the gradient is the sum of the parts \
+of at most k Jacobians. Cutting the sequence into chunks is cheaper, and not the same: an output at the start of a \
+chunk looks back over nothing, so for the same longest path most outputs see less.\
+""",
+    "limits": """\
+What must a recurrent network do to use what it saw d steps ago? Keep it through d steps (the forward side), and \
+receive a gradient that has crossed d Jacobians (the backward side). With tanh and one weight matrix both hang on the \
+same product: if it shrinks, gradients vanish and the answer is never connected to its cause; if it grows, they \
+explode. And whatever is read meanwhile is mixed into the same units. The interleaved sum needs 3 steps and one bit, \
+so its distance is no obstacle, however long the numbers are. To add the first digit to the last one, with others \
+between, is one: the LSTM's gates can shut what comes in and leave the cell as it is, along which the gradient is \
+multiplied by the forget gate alone.\
+""",
+}

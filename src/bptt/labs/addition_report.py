@@ -1,0 +1,371 @@
+"""Table, sentences and pictures of the addition lab."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bptt.labs import addition, addition_limits, addition_truncation
+from bptt.labs.addition import BAR, HIDDEN, SCORED, TRAIN_DIGITS, Adding, Notify, Trained
+from bptt.labs.addition_answers import ANSWERS, DERIVATION
+from bptt.labs.addition_data import best_without_the_carry, get_encoding
+from bptt.labs.addition_limits import CELLS, Limits
+from bptt.labs.addition_truncation import DIGITS, WAYS, Truncation
+from bptt.labs.outcome import Drawing, Outcome
+from bptt.plots import learning_curve, path_lengths, truncation
+from bptt.report import Picture, Section, TableBlock, Text
+
+SOURCE = 'Follows the assignment "Backpropagation in Recurrent Neural Networks" (digit addition)'
+QUICK = 20  # a quick run trains this many times less
+
+HEADERS = (
+    "training, interleaved digits",
+    *(f"{n} digits" for n in SCORED),
+    "carry through 20",
+    "worst seed",
+    "s",
+)
+ENCODING_HEADERS = (
+    "way to write the numbers",
+    f"{TRAIN_DIGITS} digits",
+    "their digits",
+    *(f"{n} digits" for n in SCORED),
+)
+
+
+@dataclass(frozen=True)
+class AdditionResult:
+    """Everything that the lab found.
+
+    Attributes
+    ----------
+    seeds : tuple of int
+    steps : int
+        Updates of a run on the interleaved digits.
+    test_pairs : int
+    seconds : float
+        Of the whole run.
+    """
+
+    seeds: tuple[int, ...]
+    steps: int
+    test_pairs: int
+    adding: Adding
+    truncated: Truncation
+    limits: Limits
+    seconds: float
+
+
+def make_outcome(
+    *, seed: int = 0, seeds: int = 3, quick: bool = False, notify: Notify | None = None
+) -> Outcome:
+    """Run the lab and return what it leaves behind.
+
+    Parameters
+    ----------
+    seed, seeds : int
+        First seed and their number.
+    quick : bool
+        Train a twentieth as long: the bars are then missed.
+    notify : callable, optional
+        Told of progress.
+    """
+    return outcome_of(run_all(seed=seed, seeds=seeds, quick=quick, notify=notify))
+
+
+def run_all(
+    *, seed: int = 0, seeds: int = 3, quick: bool = False, notify: Notify | None = None
+) -> AdditionResult:
+    """Run the three parts; arguments as `make_outcome`."""
+    began = time.perf_counter()
+    share = QUICK if quick else 1
+    steps, pairs = addition.STEPS // share, 1000 if quick else 10_000
+    adding = addition.run(seed=seed, seeds=seeds, steps=steps, test_pairs=pairs, notify=notify)
+    every = tuple(range(seed, seed + seeds))
+    truncated = addition_truncation.run(seed=seed, steps=addition_truncation.STEPS // share, notify=notify)
+    limits = addition_limits.run(seeds=every, steps=addition_limits.STEPS // share, notify=notify)
+    return AdditionResult(every, steps, pairs, adding, truncated, limits, time.perf_counter() - began)
+
+
+def outcome_of(result: AdditionResult) -> Outcome:
+    """Return table, verdicts, pictures and numbers."""
+    best = result.adding.recipes["default"]
+    return Outcome(
+        lab="addition",
+        title="Addition lab: a network that adds, digit by digit",
+        lead=(
+            f"An Elman network of {HIDDEN} units, trained on sums of numbers of up to {TRAIN_DIGITS} digits, adds "
+            f"{_percent(np.mean(best.exact['10']))} of unseen pairs of 10 digits and "
+            f"{_percent(np.mean(best.exact['20']))} of 20 digits without a wrong digit."
+        ),
+        table=_recipes(result),
+        verdicts=tuple(verdicts(result)),
+        drawings=_drawings(result),
+        sections=lambda pictures: _sections(result, pictures),
+        first_pictures=("training",),
+        numbers=_numbers(result),
+        nets={"adder": result.adding.snapshots[result.steps]},
+        source=f"{SOURCE}. Seeds {list(result.seeds)}",
+    )
+
+
+def verdicts(result: AdditionResult) -> list[str]:
+    """Return what the numbers mean, in sentences that hold for them."""
+    adding = result.adding
+    lines = []
+    for name in ("default", "sgd"):
+        row = adding.recipes[name]
+        worst = {n: min(row.exact[str(n)]) for n in SCORED}
+        passed = all(share >= BAR for share in worst.values())
+        lines.append(
+            f"{_capital(row.title)}: exact sums of the worst of {_seeds(result)}, {_each(worst)}; at least "
+            f"{_percent(BAR)} of both is asked for: {'passed' if passed else 'missed'}."
+        )
+    carry = min(adding.recipes["default"].exact["carry"])
+    lines.append(
+        f"Random pairs seldom carry far. Of sums that carry through all {max(SCORED)} digits the worst seed of the "
+        f"default training adds {_percent(carry)}"
+        + (": trained on five digits, it has not learnt the rule for good." if carry < BAR else ".")
+    )
+    digits, whole = best_without_the_carry(TRAIN_DIGITS)
+    row = adding.encodings["most_significant"]
+    lines.append(
+        f"Highest digit first, no network can know the carry: at best {_percent(digits)} of the digits and "
+        f"{_percent(whole)} of the sums of {TRAIN_DIGITS} digits. This one has {_percent(np.mean(row.digits))} and "
+        f"{_percent(np.mean(row.exact['trained']))}."
+    )
+    check = adding.check
+    lines.append(
+        f"Gradient check of U, V and W: {'passed' if check.passed else 'FAILED'}, worst error "
+        f"{check.worst('central'):.0e} against central differences, {check.worst('complex'):.0e} against the complex "
+        f"step. The parts by path length add up to the full gradient to {adding.parts_error:.0e}, and those of at most "
+        f"k Jacobians to the gradient with bptt_truncate = k to {result.truncated.sliding_error:.0e}."
+    )
+    lines += [_truncation_line(result.truncated), *_limit_lines(result.limits)]
+    return lines
+
+
+def _truncation_line(found: Truncation) -> str:
+    exact = {(cut.way, cut.longest): cut.exact for cut in found.cuts}
+    pairs = ", ".join(
+        f"k = {k}: {_percent(exact['sliding', k])} per output, {_percent(exact['chunked', k])} in chunks"
+        for k in addition_truncation.TRUNCATED
+    )
+    return (
+        f"One number after the other, {DIGITS} digits each, every digit needs the one of {DIGITS} steps before. Exact "
+        f"sums after {len(found.cuts[0].losses)} steps with paths of at most k: {pairs}; full gradient: "
+        f"{_percent(exact['full', -1])}."
+    )
+
+
+def _limit_lines(limits: Limits) -> list[str]:
+    lines = []
+    for length in addition_limits.LENGTHS:
+        right = {row.cell: float(np.mean(row.right)) for row in limits.rows if row.steps == length}
+        lines.append(
+            f"To add the first and the last of {length} digits, with the same training: Elman "
+            f"{_percent(right['elman'])}, LSTM {_percent(right['lstm'])} right (guessing: 10 %)."
+        )
+    return lines
+
+
+def _recipes(result: AdditionResult) -> TableBlock:
+    rows = list(result.adding.recipes.values())
+    reach = [min(min(row.exact[str(n)]) for n in SCORED) for row in rows]
+    caption = (
+        f"Share of sums with every digit right, mean over {_seeds(result)}; worst seed: the lower of its two shares. "
+        f"{result.steps:,} steps of 32 on pairs of up to {TRAIN_DIGITS} digits, judged on {result.test_pairs:,} unseen "
+        f"pairs of each length. Rows below {_percent(BAR)} are coloured."
+    )
+    return TableBlock(
+        headers=HEADERS,
+        rows=tuple(
+            (
+                row.title + (", diverged" if any(row.diverged) else ""),
+                *(_percent(np.mean(row.exact[str(n)])) for n in SCORED),
+                _percent(np.mean(row.exact["carry"])),
+                _percent(worst),
+                f"{np.mean(row.seconds):.1f}",
+            )
+            for row, worst in zip(rows, reach, strict=True)
+        ),
+        highlight=(0,),
+        losing=tuple(k for k, worst in enumerate(reach) if worst < BAR),
+        caption=caption,
+        numeric=(1, 2, 3, 4, 5),
+    )
+
+
+def _encodings(result: AdditionResult) -> TableBlock:
+    return TableBlock(
+        headers=ENCODING_HEADERS,
+        rows=tuple(_encoding_cells(name, row) for name, row in result.adding.encodings.items()),
+        caption=f"The default training on each way to write the numbers, share of exact sums, mean over "
+        f"{_seeds(result)}; second column: share of the single digits of sums of {TRAIN_DIGITS} digits.",
+        numeric=(1, 2, 3, 4),
+    )
+
+
+def _encoding_cells(name: str, row: Trained) -> tuple[str, ...]:
+    shares = (row.exact["trained"], row.digits, *(row.exact[str(n)] for n in SCORED))
+    return (get_encoding(name).title, *(_percent(np.mean(share)) for share in shares))
+
+
+def _cuts(found: Truncation) -> TableBlock:
+    T = len(found.bias.lengths)
+    rows = []
+    for cut in found.cuts:
+        k = T - 1 if cut.way == "full" else cut.longest
+        way = "sliding" if cut.way == "full" else cut.way
+        rows.append(
+            (
+                cut.title,
+                _percent(cut.exact),
+                f"{np.mean(cut.losses[-50:]):.3f}",
+                f"{found.bias.cosine[way][k]:.3f}",
+                f"{found.bias.ratio[way][k]:.3f}",
+            )
+        )
+    return TableBlock(
+        headers=("gradient", "exact sums", "last 50 losses", "cosine", "length"),
+        rows=tuple(rows),
+        caption=f"One number after the other, {DIGITS} digits each; one seed. Cosine and length of dL/dW are those of "
+        "the untrained network against the full gradient.",
+        numeric=(1, 2, 3, 4),
+    )
+
+
+def _holding(limits: Limits) -> TableBlock:
+    rows = []
+    for length in addition_limits.LENGTHS:
+        of = {row.cell: row for row in limits.rows if row.steps == length}
+        cells = [
+            f"{_percent(np.mean(of[c].right))} ({', '.join(f'{100 * r:.0f}' for r in of[c].right)})"
+            for c in CELLS
+        ]
+        rows.append((f"first and last of {length}", str(length - 1), *cells))
+    return TableBlock(
+        headers=("digits to add", "steps back", *CELLS.values()),
+        rows=tuple(rows),
+        caption="Share of right answers on 5,000 fresh sequences, mean over the seeds and each of them; guessing gets "
+        f"10 %. Both: {HIDDEN} units, Adam 0.003, clipped at norm 1, {len(limits.rows[0].losses[0]):,} steps of 32.",
+        numeric=(1, 2, 3),
+    )
+
+
+def _drawings(result: AdditionResult) -> dict[str, Drawing]:
+    adding, steps = result.adding, result.steps
+    shown = {row.title: row.losses for row in adding.recipes.values()}
+    named = {
+        ("start" if done == 0 else "end" if done == steps else f"after {done:,} steps"): parts.mean_abs(
+            "layers.0.W_hh"
+        )
+        for done, parts in adding.profiles.items()
+    }
+    cosines = {WAYS[way]: found for way, found in result.truncated.bias.cosine.items()}
+    return {
+        "training": Drawing(
+            lambda **look: learning_curve(shown, loss_label="cross-entropy a digit", window=100, **look),
+            "Loss of every step on the interleaved digits, each training and seed.",
+        ),
+        "path_lengths": Drawing(
+            lambda **look: path_lengths(named, quantity="mean |dL/dW|", **look),
+            "Mean absolute entry of dL/dW from paths of each length (only_paths_of_size), at the start, within and at "
+            "the end of the default training, on 256 pairs of 10 digits.",
+        ),
+        "truncation": Drawing(
+            lambda **look: truncation(cosines, **look),
+            "Cosine between the truncated and the full dL/dW of the untrained network, one number after the other: "
+            "truncated per output, and cut in chunks.",
+        ),
+        "limits": Drawing(
+            lambda **look: path_lengths(
+                result.limits.profiles, quantity="mean |dL/dW|, over that of k = 0", **look
+            ),
+            "How dL/dW of untrained networks decays with the path length, loss at the last of "
+            f"{addition_limits.PROFILE_STEPS} steps.",
+        ),
+    }
+
+
+def _sections(result: AdditionResult, pictures: Mapping[str, Picture]) -> list[Section]:
+    return [
+        Section("Ways to write the numbers", (_encodings(result),)),
+        Section("The gradients (exercise 1)", (Text(DERIVATION), Text(str(result.adding.check)))),
+        Section(
+            "The gradient by path length (exercise 3)", (pictures["path_lengths"], Text(ANSWERS["paths"]))
+        ),
+        Section(
+            "Why truncate?", (_cuts(result.truncated), pictures["truncation"], Text(ANSWERS["truncation"]))
+        ),
+        Section("The limits", (_holding(result.limits), pictures["limits"], Text(ANSWERS["limits"]))),
+    ]
+
+
+def _numbers(result: AdditionResult) -> dict[str, Any]:
+    adding, cut = result.adding, result.truncated
+    return {
+        "seed": result.seeds[0],
+        "seeds": list(result.seeds),
+        "steps": result.steps,
+        "recipes": {name: _trained_json(row) for name, row in adding.recipes.items()},
+        "encodings": {name: _trained_json(row) for name, row in adding.encodings.items()},
+        "gradient_check": {
+            "passed": adding.check.passed,
+            "central": adding.check.worst("central"),
+            "complex": adding.check.worst("complex"),
+        },
+        "parts_error": adding.parts_error,
+        "mean_abs_dW_by_path_length": {
+            str(done): parts.mean_abs("layers.0.W_hh").tolist() for done, parts in adding.profiles.items()
+        },
+        "truncation": {
+            "sliding_error": cut.sliding_error,
+            "cosine": {way: series.tolist() for way, series in cut.bias.cosine.items()},
+            "ratio": {way: series.tolist() for way, series in cut.bias.ratio.items()},
+            "trained": [{"way": c.way, "longest": c.longest, "exact": c.exact} for c in cut.cuts],
+        },
+        "limits": [
+            {"cell": row.cell, "steps": row.steps, "right": row.right, "seconds": row.seconds}
+            for row in result.limits.rows
+        ],
+        "decay_by_path_length": {name: series.tolist() for name, series in result.limits.profiles.items()},
+        "seconds": result.seconds,
+    }
+
+
+def _trained_json(row: Trained) -> dict[str, Any]:
+    return {
+        "title": row.title,
+        "exact": row.exact,
+        "digits_trained_length": row.digits,
+        "largest_gradient_norm": [float(norms.max()) for norms in row.norms],
+        "diverged": row.diverged,
+        "seconds": row.seconds,
+    }
+
+
+def _percent(share: Any) -> str:
+    """Return a share in per cent, never rounded up to all nor down to none."""
+    value = 100 * float(share)
+    if 99.995 <= value < 100:
+        return "> 99.99 %"
+    if 0 < value < 0.005:
+        return "< 0.01 %"
+    return f"{value:.2f} %" if value > 99 or value < 1 else f"{value:.1f} %"
+
+
+def _each(shares: Mapping[int, float]) -> str:
+    return " and ".join(f"{_percent(share)} of {n} digits" for n, share in shares.items())
+
+
+def _seeds(result: AdditionResult) -> str:
+    return "one seed" if len(result.seeds) == 1 else f"{len(result.seeds)} seeds"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
