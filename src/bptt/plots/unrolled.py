@@ -1,0 +1,129 @@
+"""The network unrolled in time, with the gradient's size on its edges."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bptt.checks import check_whole
+from bptt.errors import InvalidInput
+from bptt.plots.records import check_series
+from bptt.plots.style import axes_or_new, finish, look_named
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Array = npt.NDArray[Any]
+
+# Steps drawn at each end of a longer sequence.
+_ENDS = {"wide": 4, "narrow": 2}
+_RADIUS = 0.25
+
+
+def unrolled(
+    dh: Array,
+    dx: Array | None = None,
+    *,
+    ends: int | None = None,
+    title: str | None = None,
+    theme: str = "light",
+    size: str = "wide",
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw x_t -> h_t -> ... -> h_T -> y_hat of a many-to-one network, and what flows back over each edge.
+
+    Parameters
+    ----------
+    dh : ndarray (T,)
+        Norms of dL/dh_t, t = 1..T. Each is written on the edge that leaves h_t, and makes its line thicker by the
+        logarithm.
+    dx : ndarray (T,), optional
+        Norms of dL/dx_t, written on the edges from below.
+    ends : int, optional
+        Steps shown at each end; those between are left out.
+    title, theme, size, ax
+        As in `learning_curve`.
+
+    Returns
+    -------
+    matplotlib Axes
+
+    Raises
+    ------
+    InvalidInput, InvalidType
+        Negative norms, unequal lengths.
+    """
+    look = look_named(theme, size)
+    flows = {"dh": check_series("dh", dh)}
+    if dx is not None:
+        flows["dx"] = check_series("dx", dx)
+    for name, flow in flows.items():
+        if not (flow >= 0).all():
+            raise InvalidInput(f"{name} must hold norms of at least 0. Got {flow[~(flow >= 0)][0]:g}")
+        if flow.size != flows["dh"].size:
+            raise InvalidInput(
+                f"dx must have shape (T,) = ({flows['dh'].size},), as dh has. Got {flow.shape}"
+            )
+    T = flows["dh"].size
+    kept = check_whole("ends", _ENDS[size] if ends is None else ends)
+    cut = 2 * kept + 1 < T
+    steps = [*range(1, kept + 1), *range(T - kept + 1, T + 1)] if cut else list(range(1, T + 1))
+    place = {t: float(k + (cut and k >= kept)) for k, t in enumerate(steps)}
+
+    ax = axes_or_new(ax, look, height=2.6 if look.is_narrow else 2.9)
+    ax.set_axis_off()
+    small = look.size.font - (1.5 if look.is_narrow else 1.0)
+    width = _widths(np.concatenate(list(flows.values())))
+
+    def node(x: float, y: float, text: str) -> None:
+        from matplotlib.patches import Circle
+
+        ax.add_patch(Circle((x, y), _RADIUS, facecolor=look.theme.background, edgecolor=look.theme.ink,
+                            linewidth=1.1, zorder=3))  # fmt: skip
+        ax.text(x, y, text, ha="center", va="center", fontsize=look.size.font, color=look.theme.ink, zorder=4)
+
+    def edge(begin: tuple[float, float], end: tuple[float, float], norm: float) -> None:
+        """Draw an arrow as the network runs, and the gradient that comes the other way."""
+        ax.annotate("", end, begin, zorder=2,
+                    arrowprops={"arrowstyle": "-|>", "color": look.colour(0), "linewidth": width(norm),
+                                "shrinkA": 0, "shrinkB": 0, "mutation_scale": 9})  # fmt: skip
+        middle = ((begin[0] + end[0]) / 2, (begin[1] + end[1]) / 2)
+        upright = begin[0] == end[0]
+        ax.text(middle[0] + 0.07, middle[1] + (0.0 if upright else 0.38), f"{norm:.1e}",
+                ha="left" if upright else "center", va="center", fontsize=small, color=look.theme.ink,
+                rotation=0 if upright else 38)  # fmt: skip
+
+    for t, x in place.items():
+        node(x, 0.0, f"$h_{{{t}}}$")
+        node(x, -1.15, f"$x_{{{t}}}$")
+        if "dx" in flows:
+            edge((x, -1.15 + _RADIUS), (x, -_RADIUS), float(flows["dx"][t - 1]))
+        if t < T:
+            edge((x + _RADIUS, 0.0), (x + 1 - _RADIUS, 0.0), float(flows["dh"][t - 1]))
+    if cut:
+        ax.text(float(kept), 0.0, "···", ha="center", va="center", fontsize=look.size.font + 3,
+                color=look.theme.muted)  # fmt: skip
+        after = float(flows["dh"][T - kept - 1])
+        edge((kept + _RADIUS, 0.0), (kept + 1 - _RADIUS, 0.0), after)
+    node(place[T], 1.15, r"$\hat{y}$")
+    edge((place[T], _RADIUS), (place[T], 1.15 - _RADIUS), float(flows["dh"][-1]))
+    ax.set_xlim(-0.5, place[T] + 0.95)
+    ax.set_ylim(-1.6, 1.6)
+    ax.set_aspect("equal")
+    finish(ax, look, title=title, x_label="", y_label="", legend=False)
+    return ax
+
+
+def _widths(norms: Array) -> Any:
+    """Return a function from a norm to a line width: 0.7 for the smallest, 3.5 for the largest."""
+    logs = np.log10(norms[norms > 0]) if (norms > 0).any() else np.zeros(1)
+    low, high = float(logs.min()), float(logs.max())
+
+    def width(norm: float) -> float:
+        if norm <= 0 or high == low:
+            return 0.7
+        return 0.7 + 2.8 * (float(np.log10(norm)) - low) / (high - low)
+
+    return width
