@@ -67,13 +67,8 @@ class Products:
         )
         e.function.attributes.add("noinline")
         vector, count = self.lanes.vector, self.lanes.count
-        sums = [
-            [
-                e.variable(e.load(e.at(I, e.plus(e.times(e.integer(m), ldi), e.integer(n * count)))))
-                for n in range(width)
-            ]
-            for m in range(height)
-        ]
+        # From zero, and I last: the sum over a block of k then rounds as a short one, however large I has grown.
+        sums = [[e.variable(e.const(0)) for _ in range(width)] for _ in range(height)]
         with e.loop(e.integer(0), k_end) as k:
             row = e.at(B, e.times(k, ldb))
             right = [e.load(e.at(row, e.integer(n * count))) for n in range(width)]
@@ -84,10 +79,9 @@ class Products:
                     e.write(e.fma(left, right[n], e.read(sums[m][n], vector)), sums[m][n])
         for m in range(height):
             for n in range(width):
-                e.store(
-                    e.read(sums[m][n], vector),
-                    e.at(C, e.plus(e.times(e.integer(m), ldc), e.integer(n * count))),
-                )
+                start = e.load(e.at(I, e.plus(e.times(e.integer(m), ldi), e.integer(n * count))))
+                place = e.at(C, e.plus(e.times(e.integer(m), ldc), e.integer(n * count)))
+                e.store(e.b.fadd(e.read(sums[m][n], vector), start), place)
         e.b.ret_void()
         return e.function
 
