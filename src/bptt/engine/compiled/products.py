@@ -60,21 +60,25 @@ class Products:
     def _tile(self, height: int, width: int) -> Any:
         """C[m, n] = I[m, n] + sum_k A[m, k] B[k, n] for `height` rows and `width` vectors.
 
-        I may be C itself (add to it), or one row for all m (`ldi` = 0: a bias, or zeros).
+        I may be C itself (add to it), or one row for all m (`ldi` = 0: a bias, or zeros). A small tile sums every
+        second or fourth k apart: a multiply-add takes four cycles, so eight sums at least must be under way.
         """
+        apart = 1 if height * width >= 8 else 2 if height * width >= 4 else 4
         e, (k_end, A, rsa, csa, B, ldb, C, ldc, I, ldi) = self._function(
             f"tile_{height}x{width}", "k A rsa csa B ldb C ldc I ldi"
         )
         e.function.attributes.add("noinline")
         vector, count = self.lanes.vector, self.lanes.count
-        sums = [
-            [
-                e.variable(e.load(e.at(I, e.plus(e.times(e.integer(m), ldi), e.integer(n * count)))))
-                for n in range(width)
-            ]
+        starts = [
+            [e.load(e.at(I, e.plus(e.times(e.integer(m), ldi), e.integer(n * count)))) for n in range(width)]
             for m in range(height)
         ]
-        with e.loop(e.integer(0), k_end) as k:
+        sums = [
+            [[e.variable(start if a == 0 else e.const(0)) for start in row] for row in starts]
+            for a in range(apart)
+        ]
+
+        def add_products(k: Value, sums: list[list[Value]]) -> None:
             row = e.at(B, e.times(k, ldb))
             right = [e.load(e.at(row, e.integer(n * count))) for n in range(width)]
             column = e.at(A, e.times(k, csa))
@@ -82,10 +86,21 @@ class Products:
                 left = e.splat(e.load_scalar(e.at(column, e.times(e.integer(m), rsa))))
                 for n in range(width):
                     e.write(e.fma(left, right[n], e.read(sums[m][n], vector)), sums[m][n])
+
+        whole = e.b.sub(k_end, e.b.srem(k_end, e.integer(apart)))
+        with e.loop(e.integer(0), whole, e.integer(apart)) as k:
+            for a in range(apart):
+                add_products(e.plus(k, e.integer(a)), sums[a])
+        if apart > 1:
+            with e.loop(whole, k_end) as k:
+                add_products(k, sums[0])
         for m in range(height):
             for n in range(width):
+                parts = [e.read(sums[a][m][n], vector) for a in range(apart)]
+                while len(parts) > 1:
+                    parts = [e.add(parts[i], parts[i + 1]) for i in range(0, len(parts), 2)]
                 e.store(
-                    e.read(sums[m][n], vector),
+                    parts[0],
                     e.at(C, e.plus(e.times(e.integer(m), ldc), e.integer(n * count))),
                 )
         e.b.ret_void()
