@@ -60,10 +60,10 @@ class Products:
     def _tile(self, height: int, width: int) -> Any:
         """C[m, n] = I[m, n] + sum_k A[m, k] B[k, n] for `height` rows and `width` vectors.
 
-        I may be C itself (add to it), or one row for all m (`ldi` = 0: a bias, or zeros). A small tile sums every
+        I may be C itself (add to it), or one row for all m (`ldi` = 0: a bias, or zeros). A low tile sums every
         second or fourth k apart: a multiply-add takes four cycles, so eight sums at least must be under way.
         """
-        apart = 1 if height * width >= 8 else 2 if height * width >= 4 else 4
+        apart = {1: 4, 2: 2}.get(height, 1)  # whatever the width: threads cut rows of units as they like
         e, (k_end, A, rsa, csa, B, ldb, C, ldc, I, ldi) = self._function(
             f"tile_{height}x{width}", "k A rsa csa B ldb C ldc I ldi"
         )
