@@ -55,6 +55,7 @@ class LayerCalls:
         self.dtype: np.dtype[Any] = dtype
         self._kept: list[object] = [parameters, gradients]
         self._arguments = self.route.opening.copy()
+        self._members: Members | None = None
         self._places: dict[str, int] = {}
         self._set("x", x)
         for parameter, slot in self.route.parameter_slots:
@@ -68,7 +69,6 @@ class LayerCalls:
         self._place(self.route.forward)
         self._sweep = self._place(self.route.backward)
         self._set("cleared", self.route.backward.zeroed)
-        self._members: Members | None = None
         self._own: dict[str, Rows] = {}
 
     @property
@@ -179,3 +179,4 @@ class LayerCalls:
 
     def _set(self, name: str, value: int) -> None:
         self._arguments[self.route.layout.slots[name]] = value
+        self._members = None  # they have copies

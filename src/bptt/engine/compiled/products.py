@@ -60,16 +60,19 @@ class Products:
     def _tile(self, height: int, width: int) -> Any:
         """C[m, n] = I[m, n] + sum_k A[m, k] B[k, n] for `height` rows and `width` vectors.
 
-        I may be C itself (add to it), or one row for all m (`ldi` = 0: a bias, or zeros).
+        I may be C itself (add to it), or one row for all m (`ldi` = 0: a bias, or zeros). A low tile sums every
+        second or fourth k apart: a multiply-add takes four cycles, so eight sums at least must be under way.
         """
+        apart = {1: 4, 2: 2}.get(height, 1)  # whatever the width: threads cut rows of units as they like
         e, (k_end, A, rsa, csa, B, ldb, C, ldc, I, ldi) = self._function(
             f"tile_{height}x{width}", "k A rsa csa B ldb C ldc I ldi"
         )
         e.function.attributes.add("noinline")
         vector, count = self.lanes.vector, self.lanes.count
         # From zero, and I last: the sum over a block of k then rounds as a short one, however large I has grown.
-        sums = [[e.variable(e.const(0)) for _ in range(width)] for _ in range(height)]
-        with e.loop(e.integer(0), k_end) as k:
+        sums = [[[e.variable(e.const(0)) for _ in range(width)] for _ in range(height)] for _ in range(apart)]
+
+        def add_products(k: Value, sums: list[list[Value]]) -> None:
             row = e.at(B, e.times(k, ldb))
             right = [e.load(e.at(row, e.integer(n * count))) for n in range(width)]
             column = e.at(A, e.times(k, csa))
@@ -77,11 +80,22 @@ class Products:
                 left = e.splat(e.load_scalar(e.at(column, e.times(e.integer(m), rsa))))
                 for n in range(width):
                     e.write(e.fma(left, right[n], e.read(sums[m][n], vector)), sums[m][n])
+
+        whole = e.b.sub(k_end, e.b.srem(k_end, e.integer(apart)))
+        with e.loop(e.integer(0), whole, e.integer(apart)) as k:
+            for a in range(apart):
+                add_products(e.plus(k, e.integer(a)), sums[a])
+        if apart > 1:
+            with e.loop(whole, k_end) as k:
+                add_products(k, sums[0])
         for m in range(height):
             for n in range(width):
+                parts = [e.read(sums[a][m][n], vector) for a in range(apart)]
+                while len(parts) > 1:
+                    parts = [e.add(parts[i], parts[i + 1]) for i in range(0, len(parts), 2)]
                 start = e.load(e.at(I, e.plus(e.times(e.integer(m), ldi), e.integer(n * count))))
                 place = e.at(C, e.plus(e.times(e.integer(m), ldc), e.integer(n * count)))
-                e.store(e.b.fadd(e.read(sums[m][n], vector), start), place)
+                e.store(e.b.fadd(parts[0], start), place)
         e.b.ret_void()
         return e.function
 

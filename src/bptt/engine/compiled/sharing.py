@@ -13,8 +13,8 @@ from bptt.engine.compiled.team import Phase
 from bptt.engine.compiled.workspace import Array, address
 from bptt.engine.threads import get_threads
 
-# Pieces for each thread where work can be cut at will: the last ones even out what some cores are faster than others.
-PIECES = 2
+# Pieces for each thread where work can be cut at will. Each of a weight gradient packs all of da for itself: one.
+PIECES = {"weight_gradients": 1, "input_gradient": 2}
 
 # A step's kernels in which every thread has a block of the units, in place of those for rows.
 _BY_UNITS: dict[str, tuple[str, ...]] = {
@@ -92,8 +92,8 @@ class Members:
             return Phase(at, arguments)
         split = route.splits[kernel]
         step = split.step
-        if kernel not in ("forward_rows", "backward_rows"):
-            step *= -(-split.pieces // (PIECES * self.members))
+        if kernel in PIECES:
+            step *= -(-split.pieces // (PIECES[kernel] * self.members))
         return Phase(at, arguments, apart, split.slot, step, split.end)
 
 

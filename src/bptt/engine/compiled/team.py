@@ -1,12 +1,14 @@
 """Threads that share one pass of the engine, and that wait for the next one meanwhile.
 
-Workers are plain Python threads which run machine code and let go of the interpreter's lock. Posting a job wakes some
-of them; the caller begins at once and would finish alone if nobody came, so it never waits for a thread to wake up.
+Workers are plain Python threads that run machine code, without the interpreter's lock, as long as there is something
+to do, and a fraction of a millisecond longer. The caller of a pass begins at once and would finish alone if nobody
+came, so it never waits for a thread to wake up.
 """
 
 from __future__ import annotations
 
 import atexit
+import contextlib
 import ctypes
 import os
 import sys
@@ -14,7 +16,6 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
@@ -92,7 +93,6 @@ class Job:
         self.words = at = room[-(address(room) // 8) % words.LINE :]
         self.members = members
         self.kept = tuple(kept)
-        self.error: BaseException | None = None
         at[words.YIELD], at[words.MEMBERS], at[words.PHASES] = _yield_address(), members, len(phases)
         at[words.REPEATS], at[words.FLAG] = repeats, flag
         at[words.TOTAL] = sum(phase.pieces * phase.rounds for phase in phases)
@@ -104,62 +104,75 @@ class Job:
             )  # fmt: skip
             claims += words.LINE * phase.pieces
 
-    def join(self) -> None:
-        """Help, as a worker."""
-        team_kernels()["join"](address(self.words))
-
     def lead(self) -> None:
         """Work until all is done and every worker has left."""
         team_kernels()["lead"](address(self.words))
 
 
+class _Worker:
+    """A thread with a mailbox; `wake` is released once for each time that it is woken up."""
+
+    def __init__(self, box: int, number: int, pool: _Pool) -> None:
+        self.wake = threading.Lock()
+        self.wake.acquire()
+        self.words = np.array([box, _yield_address()], np.int64)
+        self.pool = pool
+        self.thread = threading.Thread(target=self._serve, name=f"bptt-{number}", daemon=True)
+        self.thread.start()
+
+    def _serve(self) -> None:
+        serve, place = team_kernels()["serve"], address(self.words)
+        while True:
+            self.wake.acquire()
+            if self.pool.ended:
+                return
+            serve(place)
+
+
 class _Pool:
-    """The process's workers. Several Python threads may post jobs at once; a job that is over is passed by."""
+    """The process's workers. Several Python threads may post at once: each gets workers that have nothing to do."""
+
+    MOST = 255
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.jobs: SimpleQueue[Job | None] = SimpleQueue()
-        self.workers: list[threading.Thread] = []
+        self.workers: list[_Worker] = []
+        room = np.zeros(words.LINE * (self.MOST + 1), np.int64)
+        self.boxes = room[-(address(room) // 8) % words.LINE :]
+        self.ended = False
 
-    def post(self, job: Job, workers: int) -> None:
-        """Ask so many workers to join."""
-        if len(self.workers) < workers:
-            self._grow(workers)
-        for _ in range(workers):
-            self.jobs.put(job)
+    def post(self, job: Job) -> None:
+        """Offer a job to as many workers as it has room for."""
+        if len(self.workers) < job.members - 1:
+            self._grow(job.members - 1)
+        count = len(self.workers)
+        woken = np.zeros(count, np.int64)
+        at = job.words
+        at[words.BOXES], at[words.WORKERS], at[words.WOKEN] = address(self.boxes), count, address(woken)
+        try:
+            team_kernels()["post"](address(at))
+        finally:
+            for k in woken.nonzero()[0]:
+                self.workers[k].wake.release()
 
     def end(self) -> None:
         """Let the workers come to their end, and wait for it."""
-        with self.lock:
-            workers, self.workers = self.workers, []
-        for _ in workers:
-            self.jobs.put(None)
-        for worker in workers:
-            worker.join()
+        self.ended = True
+        for worker in self.workers:
+            with contextlib.suppress(RuntimeError):  # it has just been woken up
+                worker.wake.release()
+        for worker in self.workers:
+            worker.thread.join()
 
     def _grow(self, workers: int) -> None:
         with self.lock:
-            while len(self.workers) < workers:
-                worker = threading.Thread(
-                    target=_serve, args=(self.jobs,), name=f"bptt-{len(self.workers) + 1}", daemon=True
-                )
+            while len(self.workers) < min(workers, self.MOST) and not self.ended:
+                number = len(self.workers)
                 try:
-                    worker.start()
+                    worker = _Worker(address(self.boxes) + 8 * words.LINE * number, number + 1, self)
                 except RuntimeError:  # the system gives no more threads, or the interpreter is ending
                     return
                 self.workers.append(worker)
-
-
-def _serve(jobs: SimpleQueue[Job | None]) -> None:
-    while True:
-        job = jobs.get()
-        if job is None:
-            return
-        try:
-            job.join()
-        except BaseException as error:  # noqa: BLE001  # whatever it is, it is the caller's
-            job.error = error
-        del job  # or the arrays of the last job would live until the next one
 
 
 _pool = _Pool()
@@ -179,12 +192,10 @@ if hasattr(os, "register_at_fork"):
 def run_together(job: Job) -> None:
     """Run a job, the pieces of each phase shared among the caller and waiting workers."""
     try:
-        _pool.post(job, job.members - 1)
+        _pool.post(job)
     finally:
         # An interruption may have come when workers were at it already: the memory is theirs until all is done.
         job.lead()
-    if job.error is not None:
-        raise job.error
 
 
 @cache
