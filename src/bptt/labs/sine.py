@@ -128,7 +128,7 @@ def settings() -> list[Setting]:
     return [Setting(*names) for names in product(STARTS, BATCHES, MOMENTA, ACTIVATIONS, CLIPS)]
 
 
-def make_network(start: str, activation: str, seed: int) -> Network:
+def make_network(start: str, activation: str, seed: int, dtype: str = "float32") -> Network:
     """Return the assignment's network: 100 units, no biases, zero initial state, all weights normal."""
     normal = Normal(STARTS[start])
     stack = Recurrent(
@@ -136,7 +136,7 @@ def make_network(start: str, activation: str, seed: int) -> Network:
         1,
         HIDDEN,
         bias=False,
-        dtype="float32",
+        dtype=dtype,
         seed=seed,
         initializers={"W_xh": normal, "W_hh": normal},
     )

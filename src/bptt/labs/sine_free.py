@@ -12,6 +12,8 @@ from bptt.network import Network
 
 # The drift is told for stretches of this many steps.
 STRETCH = 50
+# 2 pi, nearly: the error goes up and down with the sine.
+PERIOD = 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +39,12 @@ class FreeRun:
     rmse: tuple[float, ...]
     amplitude: tuple[float, ...]
     phase: tuple[float, ...]
+
+    @property
+    def recent(self) -> Array:
+        """RMSE of the last 6 steps, about a period, at each step (200,); nan before there are 6."""
+        squares = np.lib.stride_tricks.sliding_window_view(self.errors**2, PERIOD)
+        return np.concatenate([np.full(PERIOD - 1, np.nan), np.sqrt(squares.mean(axis=1))])
 
 
 def run_freely(net: Network, data: SineData) -> FreeRun:

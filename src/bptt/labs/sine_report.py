@@ -141,10 +141,8 @@ def _drawings(result: SineResult) -> dict[str, Drawing]:
         return Drawing(draw, alt)
 
     def one_step(**look: Any) -> Any:
-        shown = {"best setting": result.predictions[0], "the last value again": result.data.x_test[:, -1, 0]}
-        return forecast_week(
-            truth, shown, steps=SHOWN, baselines=("the last value again",), quantity="sin(200 + step)", **look
-        )
+        shown = {"best setting": result.predictions[0]}
+        return forecast_week(truth, shown, steps=SHOWN, quantity="sin(200 + step)", **look)
 
     def free(**look: Any) -> Any:
         return forecast_week(
@@ -157,11 +155,10 @@ def _drawings(result: SineResult) -> dict[str, Drawing]:
         )
 
     def drift(**look: Any) -> Any:
-        lines = {
-            (f"seed {seed}", ""): np.abs(run.errors)
-            for seed, run in zip(result.seeds[:4], result.free, strict=False)
-        }
-        return panels({("", ""): lines}, x_label="steps run freely", y_label="|error|", **look)
+        lines = {(f"seed {k}", ""): run.recent for k, run in zip(result.seeds[:4], result.free, strict=False)}
+        return panels(
+            {("", ""): lines}, x_label="steps run freely", y_label="RMSE of the last 6 steps", **look
+        )
 
     def graph(name: str) -> Any:
         flow = result.flows[name]
@@ -185,7 +182,10 @@ def _drawings(result: SineResult) -> dict[str, Drawing]:
             free,
             f"Running freely: the last {SHOWN} of {len(truth)} steps, seed {result.seeds[0]}; below, the error.",
         ),
-        "drift": Drawing(drift, "The free run's error against the steps since it last saw the truth."),
+        "drift": Drawing(
+            drift,
+            "The free run's error, over about a period at a time, against the steps since it last saw the truth.",
+        ),
         **{
             f"unrolled_{name}": Drawing(
                 graph(name),
