@@ -249,7 +249,7 @@ def test_the_record_measures_its_parts(rng: np.random.Generator) -> None:
     np.testing.assert_allclose(record.up_to(1)["layers.0.W_hh"], W[0] + W[1], rtol=1e-14, atol=0)
     ax = record.plot("layers.0.b_h", theme="dark", size="narrow")
     np.testing.assert_array_equal(ax.lines[0].get_ydata(), record.mean_abs("layers.0.b_h"))
-    with pytest.raises(InvalidInput, match="^name must be one of"):
+    with pytest.raises(InvalidInput, match=r"^name must be one of"):
         record.mean_abs("layers.7.W_hh")
 
 
@@ -257,10 +257,10 @@ def test_what_cannot_be_taken_apart_is_refused(rng: np.random.Generator) -> None
     net = make(rng)
     x, y = examples(rng, net)
     for function, options in ((gradient_by_path_length, {}), (sliding_gradient, {"truncate": 1})):
-        with pytest.raises(InvalidType, match="^net must be a Network"):
+        with pytest.raises(InvalidType, match=r"^net must be a Network"):
             function(net.recurrent, x, y, **options)  # type: ignore[operator]
         fed = Network(Recurrent("elman", D + K, H), K, readout="every", feedback=True)
-        with pytest.raises(InvalidInput, match="^net must be without feedback"):
+        with pytest.raises(InvalidInput, match=r"^net must be without feedback"):
             function(fed, x, y, **options)  # type: ignore[operator]
     with pytest.raises(InvalidInput, match="longest must be"):
         gradient_by_path_length(net, x, y, longest=-1)

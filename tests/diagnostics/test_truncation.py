@@ -82,7 +82,7 @@ def test_networks_that_need_more_than_the_state_are_refused(net: Network, words:
 def test_a_chunk_has_a_step_and_a_net_is_a_network(rng: np.random.Generator) -> None:
     with pytest.raises(InvalidInput, match="chunk must be"):
         chunked_gradient(make(rng), np.zeros((B, T, D)), np.zeros((B, T, K)), chunk=0)
-    with pytest.raises(InvalidType, match="^net must be a Network"):
+    with pytest.raises(InvalidType, match=r"^net must be a Network"):
         chunked_gradient("net", np.zeros((B, T, D)), np.zeros((B, T, K)), chunk=2)  # type: ignore[arg-type]
     with pytest.raises(InvalidInput, match="x must have shape"):
         chunked_gradient(make(rng), np.zeros((B, T)), np.zeros((B, T, K)), chunk=2)

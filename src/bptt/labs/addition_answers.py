@@ -18,7 +18,7 @@ ANSWERS = {
 Written out over all outputs, dL/dW is a double sum: for every output at step j and every earlier step t, the product \
 of j - t Jacobians ds_(i+1)/ds_i = diag(1 - s_(i+1)^2) W. only_paths_of_size = k keeps the terms with j - t = k. Each \
 Jacobian multiplies by the weights and by a slope of at most 1; where its singular values are below 1, k of them \
-shrink the gradient exponentially. That is the straight line of the first curve on this logarithmic axis. During \
+shrink the gradient exponentially. That is the nearly straight line of the first curve on this logarithmic axis. In \
 training the curve is what the task needs, not only what the weights let through: the operands of a digit lie 0 and 1 \
 steps back, its carry 2 and more.\
 """,

@@ -13,6 +13,7 @@ import numpy as np
 
 from bptt.checks import Array
 from bptt.diagnostics import gradient_by_path_length
+from bptt.engine import reference
 from bptt.labs.addition import BATCH, HIDDEN, Notify
 from bptt.labs.addition_data import TEN, first_and_last
 from bptt.network import Network, Recurrent
@@ -58,6 +59,22 @@ class Holding:
         return f"{CELLS[self.cell]}, Adam {self.rate:g}"
 
 
+@dataclass(frozen=True, eq=False)
+class Flow:
+    """How large the gradient is on its way back, medians over the batch.
+
+    Attributes
+    ----------
+    dstate : ndarray (T,)
+        Norm of dL/d(state after step t), all the cell's states together, t = 1..T.
+    dx : ndarray (T,)
+        Norm of dL/dx_t.
+    """
+
+    dstate: Array
+    dx: Array
+
+
 @dataclass(frozen=True)
 class Limits:
     """What was found.
@@ -69,10 +86,13 @@ class Limits:
     profiles : dict of str to ndarray (PROFILE_STEPS,)
         Mean absolute dL/dW_hh by path length, of untrained networks with the loss at the last of `PROFILE_STEPS`
         steps, over that of the shortest path.
+    flows: dict of str to Flow
+        Of the same networks and batch.
     """
 
     rows: tuple[Holding, ...]
     profiles: dict[str, Array]
+    flows: dict[str, Flow]
 
 
 def make_reader(cell: str, seed: int, *, dtype: str = "float32") -> Network:
@@ -112,10 +132,31 @@ def run(*, seeds: tuple[int, ...], steps: int = STEPS, notify: Notify | None = N
             row.losses.append(history.losses)
             row.seconds.append(history.seconds)
             tell(title, number + 1, len(seeds))
-    return Limits(rows, {title: _profile(cell, seeds[0]) for cell, title in CELLS.items()})
+    x, y = first_and_last(np.random.default_rng([seeds[0], 2]), 128, PROFILE_STEPS)
+    fresh = {title: make_reader(cell, seeds[0], dtype="float64") for cell, title in CELLS.items()}
+    profiles = {title: _decay(net, x, y) for title, net in fresh.items()}
+    return Limits(rows, profiles, {title: gradient_flow(net, x, y) for title, net in fresh.items()})
 
 
-def _profile(cell: str, seed: int) -> Array:
-    x, y = first_and_last(np.random.default_rng([seed, 2]), 128, PROFILE_STEPS)
-    parts = gradient_by_path_length(make_reader(cell, seed), x, y).mean_abs("layers.0.W_hh")
+def _decay(net: Network, x: Array, y: Array) -> Array:
+    parts = gradient_by_path_length(net, x, y).mean_abs("layers.0.W_hh")
     return np.asarray(parts / parts[0])
+
+
+def gradient_flow(net: Network, x: Array, y: Array) -> Flow:
+    """Return how large the gradient of the last step's loss is at every step, each row's own loss counted in full."""
+    stack = net.recurrent
+    h, _, tape = reference.forward(
+        stack.cell,
+        {name.removeprefix("layers.0."): p for name, p in stack.parameters.items()},
+        x.transpose(1, 0, 2).astype(np.float64),
+    )
+    assert h is not None
+    assert tape is not None
+    W_hy = net.parameters["readout.W_hy"]
+    _, dy_hat = net.loss.value_and_gradient(h[-1] @ W_hy + net.parameters.get("readout.b_y", 0.0), y)
+    found = reference.backward(tape, None, {"h": dy_hat @ W_hy.T * len(x)}, want={"states", "x"})
+    assert found.states is not None
+    assert found.x is not None
+    both = np.concatenate([d[1:] for d in found.states.values()], axis=2)
+    return Flow(*(np.median(np.linalg.norm(d, axis=2), axis=1) for d in (both, found.x)))

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from bptt.labs import addition, addition_limits, addition_truncation
+from bptt.labs import addition_limits
 from bptt.labs.addition import BAR, HIDDEN, SCORED, TRAIN_DIGITS, Adding, Notify, Trained
 from bptt.labs.addition_answers import ANSWERS, DERIVATION
-from bptt.labs.addition_data import best_without_the_carry, get_encoding
+from bptt.labs.addition_data import get_encoding
 from bptt.labs.addition_limits import Limits
+from bptt.labs.addition_result import AdditionResult, run_all
 from bptt.labs.addition_truncation import DIGITS, WAYS, Truncation
+from bptt.labs.addition_verdicts import percent, seeds_of, verdicts
 from bptt.labs.outcome import Drawing, Outcome
 from bptt.plots import learning_curve, path_lengths, truncation
+from bptt.plots.unrolled import unrolled
 from bptt.report import Picture, Section, TableBlock, Text
 
 SOURCE = 'Follows the assignment "Backpropagation in Recurrent Neural Networks" (digit addition)'
-QUICK = 20  # a quick run trains this many times less
-
 HEADERS = (
     "training, interleaved digits",
     *(f"{n} digits" for n in SCORED),
@@ -35,29 +35,6 @@ ENCODING_HEADERS = (
     "their digits",
     *(f"{n} digits" for n in SCORED),
 )
-
-
-@dataclass(frozen=True)
-class AdditionResult:
-    """Everything that the lab found.
-
-    Attributes
-    ----------
-    seeds : tuple of int
-    steps : int
-        Updates of a run on the interleaved digits.
-    test_pairs : int
-    seconds : float
-        Of the whole run.
-    """
-
-    seeds: tuple[int, ...]
-    steps: int
-    test_pairs: int
-    adding: Adding
-    truncated: Truncation
-    limits: Limits
-    seconds: float
 
 
 def make_outcome(
@@ -77,20 +54,6 @@ def make_outcome(
     return outcome_of(run_all(seed=seed, seeds=seeds, quick=quick, notify=notify))
 
 
-def run_all(
-    *, seed: int = 0, seeds: int = 3, quick: bool = False, notify: Notify | None = None
-) -> AdditionResult:
-    """Run the three parts; arguments as `make_outcome`."""
-    began = time.perf_counter()
-    share = QUICK if quick else 1
-    steps, pairs = addition.STEPS // share, 1000 if quick else 10_000
-    adding = addition.run(seed=seed, seeds=seeds, steps=steps, test_pairs=pairs, notify=notify)
-    every = tuple(range(seed, seed + seeds))
-    truncated = addition_truncation.run(seed=seed, steps=addition_truncation.STEPS // share, notify=notify)
-    limits = addition_limits.run(seeds=every, steps=addition_limits.STEPS // share, notify=notify)
-    return AdditionResult(every, steps, pairs, adding, truncated, limits, time.perf_counter() - began)
-
-
 def outcome_of(result: AdditionResult) -> Outcome:
     """Return table, verdicts, pictures and numbers."""
     best = result.adding.recipes["default"]
@@ -99,8 +62,8 @@ def outcome_of(result: AdditionResult) -> Outcome:
         title="Addition lab: a network that adds, digit by digit",
         lead=(
             f"An Elman network of {HIDDEN} units, trained on sums of numbers of up to {TRAIN_DIGITS} digits, adds "
-            f"{_percent(np.mean(best.exact['10']))} of unseen pairs of 10 digits and "
-            f"{_percent(np.mean(best.exact['20']))} of 20 digits without a wrong digit."
+            f"{percent(np.mean(best.exact['10']))} of unseen pairs of 10 digits and "
+            f"{percent(np.mean(best.exact['20']))} of 20 digits without a wrong digit."
         ),
         table=_recipes(result),
         verdicts=tuple(verdicts(result)),
@@ -113,83 +76,22 @@ def outcome_of(result: AdditionResult) -> Outcome:
     )
 
 
-def verdicts(result: AdditionResult) -> list[str]:
-    """Return what the numbers mean, in sentences that hold for them."""
-    adding = result.adding
-    lines = []
-    for name in ("default", "sgd"):
-        row = adding.recipes[name]
-        worst = {n: min(row.exact[str(n)]) for n in SCORED}
-        passed = all(share >= BAR for share in worst.values())
-        lines.append(
-            f"{_capital(row.title)}: exact sums of the worst of {_seeds(result)}, {_each(worst)}; at least "
-            f"{_percent(BAR)} of both is asked for: {'passed' if passed else 'missed'}."
-        )
-    carry = min(adding.recipes["default"].exact["carry"])
-    lines.append(
-        f"Random pairs seldom carry far. Of sums that carry through all {max(SCORED)} digits the worst seed of the "
-        f"default training adds {_percent(carry)}"
-        + (": trained on five digits, it has not learnt the rule for good." if carry < BAR else ".")
-    )
-    digits, whole = best_without_the_carry(TRAIN_DIGITS)
-    row = adding.encodings["most_significant"]
-    lines.append(
-        f"Highest digit first, no network can know the carry: at best {_percent(digits)} of the digits and "
-        f"{_percent(whole)} of the sums of {TRAIN_DIGITS} digits. This one has {_percent(np.mean(row.digits))} and "
-        f"{_percent(np.mean(row.exact['trained']))}."
-    )
-    check = adding.check
-    lines.append(
-        f"Gradient check of U, V and W: {'passed' if check.passed else 'FAILED'}, worst error "
-        f"{check.worst('central'):.0e} against central differences, {check.worst('complex'):.0e} against the complex "
-        f"step. The parts by path length add up to the full gradient to {adding.parts_error:.0e}, and those of at most "
-        f"k Jacobians to the gradient with bptt_truncate = k to {result.truncated.sliding_error:.0e}."
-    )
-    lines += [_truncation_line(result.truncated), *_limit_lines(result.limits)]
-    return lines
-
-
-def _truncation_line(found: Truncation) -> str:
-    exact = {(cut.way, cut.longest): cut.exact for cut in found.cuts}
-    pairs = ", ".join(
-        f"k = {k}: {_percent(exact['sliding', k])} per output, {_percent(exact['chunked', k])} in chunks"
-        for k in addition_truncation.TRUNCATED
-    )
-    return (
-        f"One number after the other, {DIGITS} digits each, every digit needs the one of {DIGITS} steps before. Exact "
-        f"sums after {len(found.cuts[0].losses)} steps with paths of at most k: {pairs}; full gradient: "
-        f"{_percent(exact['full', -1])}."
-    )
-
-
-def _limit_lines(limits: Limits) -> list[str]:
-    lines = []
-    for length in addition_limits.LENGTHS:
-        right = ", ".join(
-            f"{row.title} {_percent(np.mean(row.right))}" for row in limits.rows if row.steps == length
-        )
-        lines.append(
-            f"The first and the last of {length} digits added, right answers: {right} (guessing: 10 %)."
-        )
-    return lines
-
-
 def _recipes(result: AdditionResult) -> TableBlock:
     rows = list(result.adding.recipes.values())
     reach = [min(min(row.exact[str(n)]) for n in SCORED) for row in rows]
     caption = (
-        f"Share of sums with every digit right, mean over {_seeds(result)}; worst seed: the lower of its two shares. "
+        f"Share of sums with every digit right, mean over {seeds_of(result)}; worst seed: the lower of its two shares. "
         f"{result.steps:,} steps of 32 on pairs of up to {TRAIN_DIGITS} digits, judged on {result.test_pairs:,} unseen "
-        f"pairs of each length. Rows below {_percent(BAR)} are coloured."
+        f"pairs of each length. Rows below {percent(BAR)} are coloured."
     )
     return TableBlock(
         headers=HEADERS,
         rows=tuple(
             (
                 row.title + (", diverged" if any(row.diverged) else ""),
-                *(_percent(np.mean(row.exact[str(n)])) for n in SCORED),
-                _percent(np.mean(row.exact["carry"])),
-                _percent(worst),
+                *(percent(np.mean(row.exact[str(n)])) for n in SCORED),
+                percent(np.mean(row.exact["carry"])),
+                percent(worst),
                 f"{np.mean(row.seconds):.1f}",
             )
             for row, worst in zip(rows, reach, strict=True)
@@ -206,14 +108,42 @@ def _encodings(result: AdditionResult) -> TableBlock:
         headers=ENCODING_HEADERS,
         rows=tuple(_encoding_cells(name, row) for name, row in result.adding.encodings.items()),
         caption=f"The default training on each way to write the numbers, share of exact sums, mean over "
-        f"{_seeds(result)}; second column: share of the single digits of sums of {TRAIN_DIGITS} digits.",
+        f"{seeds_of(result)}; second column: share of the single digits of sums of {TRAIN_DIGITS} digits.",
         numeric=(1, 2, 3, 4),
     )
 
 
 def _encoding_cells(name: str, row: Trained) -> tuple[str, ...]:
     shares = (row.exact["trained"], row.digits, *(row.exact[str(n)] for n in SCORED))
-    return (get_encoding(name).title, *(_percent(np.mean(share)) for share in shares))
+    return (get_encoding(name).title, *(percent(np.mean(share)) for share in shares))
+
+
+def _check(adding: Adding) -> TableBlock:
+    letters = {
+        "layers.0.W_xh": "U",
+        "layers.0.W_hh": "W",
+        "readout.W_hy": "V",
+        "x": "x",
+        "state.h": "initial state",
+    }
+    return TableBlock(
+        headers=("gradient of", "against", "worst entry", "found", "reference", "error"),
+        rows=tuple(
+            (
+                letters.get(row.name, row.name),
+                "central differences" if row.method == "central" else "complex step",
+                str(row.entry) if row.entry is not None else "a direction",
+                f"{row.found.real:.6e}",
+                f"{row.reference.real:.6e}",
+                f"{row.error:.0e}",
+            )
+            for row in adding.check.rows
+        ),
+        losing=tuple(k for k, row in enumerate(adding.check.rows) if not row.passed),
+        caption="The gradient check of exercise 2, on the untrained network. Errors are relative to each tensor's "
+        "largest entry; 1e-7 is allowed against central differences, 1e-12 against the complex step.",
+        numeric=(3, 4, 5),
+    )
 
 
 def _cuts(found: Truncation) -> TableBlock:
@@ -225,7 +155,7 @@ def _cuts(found: Truncation) -> TableBlock:
         rows.append(
             (
                 cut.title,
-                _percent(cut.exact),
+                percent(cut.exact),
                 f"{np.mean(cut.losses[-50:]):.3f}",
                 f"{found.bias.cosine[way][k]:.3f}",
                 f"{found.bias.ratio[way][k]:.3f}",
@@ -245,7 +175,7 @@ def _holding(limits: Limits) -> TableBlock:
     for length in addition_limits.LENGTHS:
         of = [row for row in limits.rows if row.steps == length]
         cells = [
-            f"{_percent(np.mean(row.right))} ({', '.join(f'{100 * r:.0f}' for r in row.right)})" for row in of
+            f"{percent(np.mean(row.right))} ({', '.join(f'{100 * r:.0f}' for r in row.right)})" for row in of
         ]
         rows.append((f"first and last of {length}", *cells))
     return TableBlock(
@@ -283,6 +213,14 @@ def _drawings(result: AdditionResult) -> dict[str, Drawing]:
             "Cosine between the truncated and the full dL/dW of the untrained network, one number after the other: "
             "truncated per output, and cut in chunks.",
         ),
+        **{
+            f"unrolled_{name.lower()}": Drawing(
+                partial(unrolled, flow.dstate, flow.dx),
+                f"The unrolled {name}, untrained: the norm of dL/d({'h_t, c_t' if name == 'LSTM' else 'h_t'}) on the "
+                "edge that leaves step t, of dL/dx_t from below, medians over 128 sequences. Thicker is larger.",
+            )
+            for name, flow in result.limits.flows.items()
+        },
         "limits": Drawing(
             lambda **look: path_lengths(
                 result.limits.profiles, quantity="mean |dL/dW|, over that of k = 0", **look
@@ -303,7 +241,15 @@ def _sections(result: AdditionResult, pictures: Mapping[str, Picture]) -> list[S
         Section(
             "Why truncate?", (_cuts(result.truncated), pictures["truncation"], Text(ANSWERS["truncation"]))
         ),
-        Section("The limits", (_holding(result.limits), pictures["limits"], Text(ANSWERS["limits"]))),
+        Section(
+            "The limits",
+            (
+                _holding(result.limits),
+                pictures["limits"],
+                *(pictures[f"unrolled_{name.lower()}"] for name in result.limits.flows),
+                Text(ANSWERS["limits"]),
+            ),
+        ),
     ]
 
 
@@ -354,25 +300,3 @@ def _trained_json(row: Trained) -> dict[str, Any]:
         "diverged": row.diverged,
         "seconds": row.seconds,
     }
-
-
-def _percent(share: Any) -> str:
-    """Return a share in per cent, never rounded up to all nor down to none."""
-    value = 100 * float(share)
-    if 99.995 <= value < 100:
-        return "> 99.99 %"
-    if 0 < value < 0.005:
-        return "< 0.01 %"
-    return f"{value:.2f} %" if value > 99 or value < 1 else f"{value:.1f} %"
-
-
-def _each(shares: Mapping[int, float]) -> str:
-    return " and ".join(f"{_percent(share)} of {n} digits" for n, share in shares.items())
-
-
-def _seeds(result: AdditionResult) -> str:
-    return "one seed" if len(result.seeds) == 1 else f"{len(result.seeds)} seeds"
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]

@@ -166,8 +166,11 @@ def _bias(net: Network, batch: Examples, parts: PathLengths) -> tuple[Bias, floa
             chunked_gradient(net, batch.x, batch.y, chunk=k + 1, weights=batch.weights)[1][name]
         )
     norm = np.linalg.norm
-    ratio = {way: np.array([norm(d) / norm(full) for d in ds]) for way, ds in found.items()}
-    cosine = {
-        way: np.array([float((d * full).sum() / (norm(d) * norm(full))) for d in ds]) for way, ds in found.items()
-    }  # fmt: skip
-    return Bias(np.arange(steps), cosine, ratio), worst
+    ratios = {way: np.array([norm(d) / norm(full) for d in ds]) for way, ds in found.items()}
+    cosines = {way: np.array([cosine(d, full) for d in ds]) for way, ds in found.items()}
+    return Bias(np.arange(steps), cosines, ratios), worst
+
+
+def cosine(one: Array, other: Array) -> float:
+    """Return the cosine of the angle between two gradients."""
+    return float((one * other).sum() / (np.linalg.norm(one) * np.linalg.norm(other)))
