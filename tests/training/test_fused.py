@@ -310,9 +310,7 @@ def test_evaluation_stops_a_run_early() -> None:
 @pytest.mark.parametrize(
     ("hidden", "rows"),
     [
-        pytest.param(
-            150, 9, marks=pytest.mark.xfail(reason="a kernel that is not shared gets a stale range")
-        ),
+        pytest.param(150, 9),
         (20, 260),
     ],
     ids=["forward alone", "both ways"],

@@ -66,8 +66,9 @@ class Members:
         block: Array,
     ) -> None:
         self.route, self.members = route, members
+        self.arguments = arguments
         self.table = np.repeat(arguments[None], members, axis=0)
-        self.kept = (block, self.table)
+        self.kept = (block, self.table, arguments)
         self.table[:, route.layout.slots["blocks"]] = min(members, route.blocks)
         start = address(block)
         for k in range(1, members):
@@ -89,7 +90,8 @@ class Members:
             slot, blocks = route.layout.slots["first_block"], min(self.members, route.blocks)
             return Phase(at, arguments, apart, slot, 1, blocks, rounds.get(kernel, 1))
         if most_members(route, kernel) == 1:
-            return Phase(at, arguments)
+            # With the caller's array: those of the table hold the range of the last piece that a thread took.
+            return Phase(at, address(self.arguments))
         split = route.splits[kernel]
         step = split.step
         if kernel in PIECES:
