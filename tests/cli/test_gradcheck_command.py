@@ -56,7 +56,8 @@ def test_a_users_cell_is_checked_and_a_wrong_backward_is_caught(tmp_path: Path) 
     wrong = bptt("gradcheck", "--file", "wrong.py", *options, cwd=tmp_path)
     assert wrong.returncode == 1
     assert "WRONG" in wrong.stdout
-    assert "bptt: gradcheck must pass" in wrong.stderr  # after a line on what is being compiled, on a first run
+    # On a first run a line on what is being compiled stands before it.
+    assert "bptt: gradcheck must pass" in wrong.stderr
     assert "Minimal.backward" in wrong.stderr
     assert "dh_prev" in wrong.stderr
 

@@ -43,11 +43,8 @@ def choose_tiles(machine: str, features: Mapping[str, bool]) -> tuple[int, int, 
     if features.get("avx") and features.get("fma"):
         return 32, 2, (6, 4, 2, 1)  # 12 + 2 + 1 of 16
     if machine.startswith(("aarch64", "arm64")):
-        return (
-            16,
-            3,
-            (6, 4, 2, 1),
-        )  # 18 + 3 + 6 of 32: numbers are spread over lanes before the sums need them
+        # 18 + 3 + 6 of 32: the numbers of a column may all be spread over lanes before the first sum needs its own.
+        return 16, 3, (6, 4, 2, 1)
     return 16, 2, (4, 2, 1)  # SSE2 keeps a product in a register of its own: 8 + 2 + 2 of 16
 
 
