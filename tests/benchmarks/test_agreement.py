@@ -20,7 +20,7 @@ from benchmarks.engines.own_cells import DERIVED_CELLS, OWN_CELLS
 from benchmarks.jobs import EVERY_JOB, JOBS, make_problem
 from bptt.data.batch import Batch, Indices
 
-pytest.importorskip("llvmlite", reason="llvmlite is not installed: pip install 'bptt[compiled]'")
+pytest.importorskip("llvmlite", reason="llvmlite is not installed")
 
 
 @pytest.mark.parametrize("cell", JOBS["weather"].cells)

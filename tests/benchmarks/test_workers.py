@@ -22,7 +22,7 @@ from benchmarks.worker import Host
 from benchmarks.workers import Handle, Missing, Worker
 from tests.conftest import REPOSITORY
 
-pytest.importorskip("llvmlite", reason="llvmlite is not installed: pip install 'bptt[compiled]'")
+pytest.importorskip("llvmlite", reason="llvmlite is not installed")
 
 
 def test_a_worker_answers_with_results_and_times() -> None:
