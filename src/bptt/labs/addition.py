@@ -214,7 +214,7 @@ def _test_pairs(training: Digits, seed: int, count: int) -> dict[str, Digits]:
     seen = frozenset(keys(training))
     rng = np.random.default_rng([seed, 1])
     found = {str(n): draw_pairs(rng, count, n, full=True, unlike=seen) for n in SCORED}
-    found["carry"] = carry_through(rng, count // 10, max(SCORED))
+    found["carry"] = carry_through(rng, -(-count // 10), max(SCORED))
     found["trained"] = draw_pairs(rng, count, TRAIN_DIGITS, unlike=seen)
     return found
 

@@ -36,12 +36,19 @@ of at most k Jacobians. Cutting the sequence into chunks is cheaper, and not the
 chunk looks back over nothing, so for the same longest path most outputs see less.\
 """,
     "limits": """\
-What must a recurrent network do to use what it saw d steps ago? Keep it through d steps (the forward side), and \
-receive a gradient that has crossed d Jacobians (the backward side). With tanh and one weight matrix both hang on the \
-same product: if it shrinks, gradients vanish and the answer is never connected to its cause; if it grows, they \
-explode. And whatever is read meanwhile is mixed into the same units. The interleaved sum needs 3 steps and one bit, \
-so its distance is no obstacle, however long the numbers are. To add the first digit to the last one, with others \
-between, is one: the LSTM's gates can shut what comes in and leave the cell as it is, along which the gradient is \
-multiplied by the forget gate alone.\
+What must a recurrent network do to use what it saw d steps ago? Receive a gradient that has crossed d Jacobians (the \
+backward side), and keep what it saw through d steps (the forward side). With tanh and one weight matrix both hang on \
+the same product of Jacobians.
+
+The backward side: each step multiplies by W and by slopes of at most 1. Where that shrinks, gradients vanish and an \
+answer is never connected to its cause; where it grows, they explode. Here the recurrent weights start orthogonal, \
+which leaves the shrinking to the slopes alone; with the usual random start it is faster, and with either it is \
+exponential: some tens of steps are lost whatever the patience.
+
+The forward side: whatever is read meanwhile is added into the same units. The interleaved sum needs 3 steps and one \
+bit, so its distance is no obstacle, however long the numbers are. To add the first digit to the last one, with others \
+between, is one, long before the gradient is gone: the Elman's answer depends on the digits between as much as on the \
+first. The LSTM's gates shut them out, and leave the cell as it is; along it the gradient is multiplied by the forget \
+gate alone.\
 """,
 }

@@ -1,8 +1,8 @@
 """How far back an adder can learn to look: the first and the last digit of a sequence are to be added.
 
 The digits between do not count, so the first must be held against what is read meanwhile. The same training is given to
-an Elman network and to an LSTM, and the Elman gets a second one; the untrained networks' gradients are taken apart by
-path length beside it.
+an Elman network and to an LSTM, and the Elman gets a second one. Beside it: how gradients decay before training, and
+what the answers depend on after it.
 """
 
 from __future__ import annotations
@@ -85,9 +85,9 @@ class Limits:
         By length, in the order of `TRAININGS`.
     profiles : dict of str to ndarray (PROFILE_STEPS,)
         Mean absolute dL/dW_hh by path length, of untrained networks with the loss at the last of `PROFILE_STEPS`
-        steps, over that of the shortest path.
-    flows: dict of str to Flow
-        Of the same networks and batch.
+        steps, over that of the shortest path: as they start here, and an Elman that starts as most programs do.
+    flows : dict of str to Flow
+        Of the first seed's networks after training on the longest sequences, by `Holding.title`.
     """
 
     rows: tuple[Holding, ...]
@@ -95,10 +95,18 @@ class Limits:
     flows: dict[str, Flow]
 
 
-def make_reader(cell: str, seed: int, *, dtype: str = "float32") -> Network:
+def make_reader(cell: str, seed: int, *, start: str = "orthogonal") -> Network:
     """Return a network of 100 units that answers at the last step; the Elman without biases, as assigned."""
     bias = cell != "elman"
-    stack = Recurrent(cell, input_size=TEN, hidden_size=HIDDEN, bias=bias, dtype=dtype, seed=seed)
+    stack = Recurrent(
+        cell,
+        input_size=TEN,
+        hidden_size=HIDDEN,
+        bias=bias,
+        dtype="float32",
+        seed=seed,
+        initializers={"W_hh": start},
+    )
     return Network(stack, output_size=TEN, readout="last", loss="cross_entropy", bias=bias, seed=seed)
 
 
@@ -114,6 +122,7 @@ def run(*, seeds: tuple[int, ...], steps: int = STEPS, notify: Notify | None = N
         Told of progress.
     """
     tell = notify or (lambda *_: None)
+    flows: dict[str, Flow] = {}
     rows = tuple(Holding(cell, rate, length) for length in LENGTHS for cell, rate in TRAININGS)
     for row in rows:
         for number, seed in enumerate(seeds):
@@ -131,11 +140,13 @@ def run(*, seeds: tuple[int, ...], steps: int = STEPS, notify: Notify | None = N
             row.right.append(float((net.predict(x).argmax(axis=1) == y).mean()))
             row.losses.append(history.losses)
             row.seconds.append(history.seconds)
+            if row.steps == max(LENGTHS) and number == 0:
+                flows[row.title] = gradient_flow(net, x[:256], y[:256])
             tell(title, number + 1, len(seeds))
     x, y = first_and_last(np.random.default_rng([seeds[0], 2]), 128, PROFILE_STEPS)
-    fresh = {title: make_reader(cell, seeds[0], dtype="float64") for cell, title in CELLS.items()}
-    profiles = {title: _decay(net, x, y) for title, net in fresh.items()}
-    return Limits(rows, profiles, {title: gradient_flow(net, x, y) for title, net in fresh.items()})
+    fresh = {title: make_reader(cell, seeds[0]) for cell, title in CELLS.items()}
+    fresh["Elman, Glorot start"] = make_reader("elman", seeds[0], start="glorot")
+    return Limits(rows, {title: _decay(net, x, y) for title, net in fresh.items()}, flows)
 
 
 def _decay(net: Network, x: Array, y: Array) -> Array:
@@ -148,12 +159,12 @@ def gradient_flow(net: Network, x: Array, y: Array) -> Flow:
     stack = net.recurrent
     h, _, tape = reference.forward(
         stack.cell,
-        {name.removeprefix("layers.0."): p for name, p in stack.parameters.items()},
+        {name.removeprefix("layers.0."): p.astype(np.float64) for name, p in stack.parameters.items()},
         x.transpose(1, 0, 2).astype(np.float64),
     )
     assert h is not None
     assert tape is not None
-    W_hy = net.parameters["readout.W_hy"]
+    W_hy = net.parameters["readout.W_hy"].astype(np.float64)
     _, dy_hat = net.loss.value_and_gradient(h[-1] @ W_hy + net.parameters.get("readout.b_y", 0.0), y)
     found = reference.backward(tape, None, {"h": dy_hat @ W_hy.T * len(x)}, want={"states", "x"})
     assert found.states is not None

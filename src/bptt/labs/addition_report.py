@@ -35,6 +35,8 @@ ENCODING_HEADERS = (
     "their digits",
     *(f"{n} digits" for n in SCORED),
 )
+# Pictures of the unrolled graph, and the training that each shows.
+UNROLLED = {"unrolled_elman": "Elman, Adam 0.001", "unrolled_lstm": "LSTM, Adam 0.003"}
 
 
 def make_outcome(
@@ -189,7 +191,7 @@ def _holding(limits: Limits) -> TableBlock:
 
 
 def _drawings(result: AdditionResult) -> dict[str, Drawing]:
-    adding, steps = result.adding, result.steps
+    adding, steps, limits = result.adding, result.steps, result.limits
     shown = {row.title: row.losses for row in adding.recipes.values()}
     named = {
         ("start" if done == 0 else "end" if done == steps else f"after {done:,} steps"): parts.mean_abs(
@@ -213,18 +215,25 @@ def _drawings(result: AdditionResult) -> dict[str, Drawing]:
             "Cosine between the truncated and the full dL/dW of the untrained network, one number after the other: "
             "truncated per output, and cut in chunks.",
         ),
+        "depends_on": Drawing(
+            lambda **look: path_lengths(
+                {title: flow.dx[::-1] for title, flow in limits.flows.items()},
+                quantity="norm of dL/dx, k steps back",
+                **look,
+            ),
+            f"What the answer depends on after training, first and last of {max(addition_limits.LENGTHS)} digits: "
+            "the norm of dL/dx_t, median over 256 fresh sequences. The two digits that count are at both ends.",
+        ),
         **{
-            f"unrolled_{name.lower()}": Drawing(
-                partial(unrolled, flow.dstate, flow.dx),
-                f"The unrolled {name}, untrained: the norm of dL/d({'h_t, c_t' if name == 'LSTM' else 'h_t'}) on the "
-                "edge that leaves step t, of dL/dx_t from below, medians over 128 sequences. Thicker is larger.",
+            name: Drawing(
+                partial(unrolled, limits.flows[title].dstate, limits.flows[title].dx),
+                f"The unrolled network after training, {title}: the norm of dL/d(state) on the edge that leaves "
+                "step t, of dL/dx_t from below. Thicker is larger.",
             )
-            for name, flow in result.limits.flows.items()
+            for name, title in UNROLLED.items()
         },
         "limits": Drawing(
-            lambda **look: path_lengths(
-                result.limits.profiles, quantity="mean |dL/dW|, over that of k = 0", **look
-            ),
+            lambda **look: path_lengths(limits.profiles, quantity="mean |dL/dW|, over that of k = 0", **look),
             "How dL/dW of untrained networks decays with the path length, loss at the last of "
             f"{addition_limits.PROFILE_STEPS} steps.",
         ),
@@ -246,7 +255,8 @@ def _sections(result: AdditionResult, pictures: Mapping[str, Picture]) -> list[S
             (
                 _holding(result.limits),
                 pictures["limits"],
-                *(pictures[f"unrolled_{name.lower()}"] for name in result.limits.flows),
+                pictures["depends_on"],
+                *(pictures[name] for name in UNROLLED),
                 Text(ANSWERS["limits"]),
             ),
         ),
@@ -286,6 +296,9 @@ def _numbers(result: AdditionResult) -> dict[str, Any]:
             }
             for row in result.limits.rows
         ],
+        "input_gradients_after_training": {
+            title: flow.dx.tolist() for title, flow in result.limits.flows.items()
+        },
         "decay_by_path_length": {name: series.tolist() for name, series in result.limits.profiles.items()},
         "seconds": result.seconds,
     }

@@ -24,7 +24,7 @@ def verdicts(result: AdditionResult) -> list[str]:
         worst = {n: min(row.exact[str(n)]) for n in SCORED}
         passed = all(share >= BAR for share in worst.values())
         lines.append(
-            f"{_capital(row.title)}: exact sums of the worst of {seeds_of(result)}, {_each(worst)}; at least "
+            f"{_capital(row.title)}: exact sums, {_worst(result)}, {_each(worst)}; at least "
             f"{percent(BAR)} of both is asked for: {'passed' if passed else 'missed'}."
         )
     carry = min(adding.recipes["default"].exact["carry"])
@@ -102,6 +102,10 @@ def percent(share: Any) -> str:
 
 def _each(shares: Mapping[int, float]) -> str:
     return " and ".join(f"{percent(share)} of {n} digits" for n, share in shares.items())
+
+
+def _worst(result: AdditionResult) -> str:
+    return "one seed" if len(result.seeds) == 1 else f"the worst of {len(result.seeds)} seeds"
 
 
 def seeds_of(result: AdditionResult) -> str:

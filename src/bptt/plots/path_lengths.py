@@ -86,7 +86,8 @@ def path_lengths(
         ax,
         look,
         title=title,
-        x_label="path length k: hidden-to-hidden Jacobians crossed",
+        x_label="path length k"
+        + ("\n(hidden-to-hidden Jacobians)" if look.is_narrow else ": hidden-to-hidden Jacobians crossed"),
         y_label=quantity,
         legend=len(checked) > 1,
         grow=is_new,
