@@ -15,7 +15,8 @@ pytest.importorskip("llvmlite")
 from bptt.data import Sequences, Windows
 from bptt.data.arrays import Arrays
 from bptt.data.batch import Source
-from bptt.engine.threads import use_threads
+from bptt.engine.threads import get_threads, use_threads
+from bptt.errors import InvalidInput
 from bptt.losses import Huber, Pinball, get_loss
 from bptt.network import Network, Recurrent
 from bptt.optim import (
@@ -331,3 +332,16 @@ def test_threads_change_no_bit(hidden: int, rows: int, calls: list[int]) -> None
     assert calls == [1, 6, 1, 6]
     assert found[0][0] == found[1][0]
     assert_same_bits(found[0][1], found[1][1])
+
+
+def test_threads_are_an_argument_of_train() -> None:
+    rng = np.random.default_rng(5)
+    source = Arrays(rng.standard_normal((N, 9, D)).astype("f"), rng.standard_normal((N, 9, K)).astype("f"))
+    before, seen = get_threads(), []
+    net = Network(Recurrent("elman", D, 7, dtype="float32", engine="compiled"), K, readout="every")
+    look = [lambda _: seen.append(get_threads())]
+    train(net, source, steps=2, batch_size=5, threads=1, callbacks=look, progress=False)
+    assert seen == [1, 1]
+    assert get_threads() == before
+    with pytest.raises(InvalidInput, match=r"^threads must be at least 1\. Got 0"):
+        train(net, source, steps=2, threads=0, progress=False)

@@ -12,6 +12,7 @@ import numpy as np
 
 from bptt.checks import check_number, check_whole
 from bptt.data.batch import Batch, Indices, Source
+from bptt.engine import use_threads
 from bptt.engine.blas import one_blas_thread
 from bptt.errors import DivergedError, InvalidInput, InvalidType
 from bptt.network import Network
@@ -50,6 +51,7 @@ def train(
     penalty: Penalty | Iterable[Penalty] | None = None,
     callbacks: Iterable[Callback] = (),
     progress: bool | Callback | None = None,
+    threads: int | None = None,
 ) -> History:
     """Train a network; its parameters are changed in place.
 
@@ -86,6 +88,9 @@ def train(
         Each is called with an `Event` after every step: `CSVLog`, `TensorBoard`, a function of your own.
     progress : bool or callable, optional
         None shows a bar where stderr is a terminal, False never; a callback (`ProgressBar`) takes the bar's place.
+    threads : int, optional
+        At most so many for the compiled engine, which takes them only where there is enough work; by default what
+        `bptt.engine.set_threads` or ``BPTT_NUM_THREADS`` says, else all processors. No bit depends on it.
 
     Returns
     -------
@@ -132,7 +137,7 @@ def train(
         penalties=_get_penalties(penalty),
         callbacks=(*check_callbacks(callbacks), *get_progress(progress)),
     )
-    with one_blas_thread():
+    with one_blas_thread(), use_threads(threads):
         return run.run()
 
 
