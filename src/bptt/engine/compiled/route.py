@@ -17,7 +17,7 @@ from bptt.engine.compiled.kernels import get_kernels, lanes_of
 from bptt.engine.compiled.layout import Layout, Sizes, places
 from bptt.engine.compiled.machine_code import Kernel
 from bptt.engine.compiled.rows_layout import RowsLayout
-from bptt.engine.compiled.rows_products import WIDE
+from bptt.engine.compiled.rows_products import corner
 from bptt.engine.compiled.target import host
 from bptt.engine.compiled.workspace import ALIGNMENT
 from bptt.engine.tape import Array
@@ -201,7 +201,8 @@ def _splits(layout: Layout, sizes: Sizes, tall: int, worth: dict[str, bool]) -> 
     """Cut so that register tiles stay whole."""
     runs = [run for stage in layout.runs for run in stage]
     if layout.name == "rows":
-        groups, lines = sum(-(-run.count * sizes.H // WIDE) for run in runs), ("first_line", 1, sizes.T)
+        wide = corner(host())[1]
+        groups, lines = sum(-(-run.count * sizes.H // wide) for run in runs), ("first_line", 1, sizes.T)
     else:
         groups = sum(-(-(sizes.D if run.kind == "x" else sizes.H) // tall) for run in runs)
         lines = ("first_line", 8 * tall, sizes.T * sizes.B)
