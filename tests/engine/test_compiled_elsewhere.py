@@ -18,6 +18,8 @@ from bptt.cells import get_cell
 from bptt.engine import compiled, reference
 from bptt.engine.compiled import kernels, machine_code, route
 from bptt.engine.compiled.layout import Layout
+from bptt.engine.compiled.rows_layout import RowsLayout
+from bptt.engine.compiled.rows_products import corner
 from bptt.engine.compiled.target import Target, choose_tiles, host
 from tests.engine.own_cells import Staged
 from tests.engine.test_compiled import agree, double, draw, run
@@ -55,6 +57,7 @@ def processor(
 KEPT: list[Any] = []
 
 
+@pytest.mark.usefixtures("layout")
 @pytest.mark.parametrize("processor", PROCESSORS, indirect=True)
 def test_other_vector_widths_agree(processor: Target, rng: np.random.Generator) -> None:
     for cell in (get_cell("lstm_peephole"), Staged()):
@@ -72,6 +75,24 @@ def test_the_register_tile_stays_in_registers(processor: Target) -> None:
     fused = {"x86-64": 0}.get(processor.cpu, processor.heights[0] * processor.panel)
     assert tile.count("vfmadd") >= fused
     assert ("zmm" in tile) == (processor.vector_bytes == 64)
+
+
+@pytest.mark.parametrize("processor", PROCESSORS, indirect=True)
+def test_tiles_of_lines_stay_in_registers(processor: Target) -> None:
+    module = kernels.emit_module(RowsLayout.of(get_cell("elman")), "float", ragged=False)
+    text = machine_code.assembly(module)
+    sums = processor.heights[0] * processor.panel
+    high, wide = corner(processor)
+    for name in (
+        f"rows_tile_{min(sums // 2, 12)}x2",
+        f"rows_tile_{min(sums, 12)}x1",
+        f"rows_corner_{high}x{wide}",
+    ):
+        start = text.index(f"{name}:")
+        tile = text[start : text.index(".Lfunc_end", start)]
+        loop = max(re.split(r"\n(?=\.LBB)", tile), key=lambda block: len(re.findall("v?mulps|vfmadd", block)))
+        spilled = re.findall(r"%[xyz]mm\d+, -?\d*\(%rsp|\(%rsp\), %[xyz]mm", loop)
+        assert not spilled, (name, len(spilled))
 
 
 def test_the_host_is_described_by_its_features() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -15,6 +16,11 @@ from bptt.cells import Cell, Stage, get_cell
 from bptt.cells.registry import CELLS
 from bptt.engine import compiled, reference, set_threads, threads
 from bptt.engine.compiled import route
+from bptt.engine.compiled.kernels import lanes_of
+from bptt.engine.compiled.layer_calls import LayerCalls
+from bptt.engine.compiled.rows_gather import GATHER_LINES, gather_lines_kernel
+from bptt.engine.compiled.target import host
+from bptt.engine.compiled.workspace import address
 from bptt.network import Network, Recurrent
 from tests.engine.own_cells import OWN
 from tests.engine.test_compiled import agree, double, draw, run
@@ -157,3 +163,55 @@ def test_any_number_of_threads_gives_the_same_bits(
             found = run(compiled, cell, drawn, lengths)
             for key, value in alone.items():
                 np.testing.assert_array_equal(found[key], value, err_msg=f"{key}, {sizes}, {count}")
+
+
+@pytest.mark.parametrize("kind", ["float", "double"])
+def test_windows_gathered_into_lines(kind: str, rng: np.random.Generator) -> None:
+    dtype = {"float": np.float32, "double": np.float64}[kind]
+    lanes = lanes_of(kind, host()).count
+    for B, T, D in ((1, 3, 2), (lanes - 1, 5, 3), (2 * lanes + 1, 4, 6)):
+        S = -(-B // lanes) * lanes
+        source = rng.standard_normal((40, D)).astype(dtype)
+        starts, indices = np.arange(3, 30), rng.integers(0, 27, (4, B))
+        control = np.array([7, 0, 0])
+        room = np.full(T * D * S + 2, 12345, dtype)
+        arguments = np.zeros(len(GATHER_LINES), np.int64)
+        values = {
+            "control": address(control), "indices": address(indices), "first": 5, "starts": address(starts),
+            "source": address(source), "width": D, "count": T * D, "B": B, "target": address(room[1:]), "S": S,
+        }  # fmt: skip
+        for name, value in values.items():
+            arguments[GATHER_LINES[name]] = value
+        gather_lines_kernel(kind)(address(arguments))
+        found = room[1:-1].reshape(T, D, S)
+        windows = np.stack([source[starts[i] : starts[i] + T] for i in indices[2]])  # step 7 of 5, 6, 7, ...
+        np.testing.assert_array_equal(found[..., :B], windows.transpose(1, 2, 0))
+        assert not found[..., B:].any()
+        assert room[0] == room[-1] == 12345
+
+
+@pytest.mark.parametrize("name", ["elman", "lstm"])
+def test_a_layer_reads_lines_that_others_wrote(
+    name: str, force_layout: Callable[[str], None], rng: np.random.Generator
+) -> None:
+    T, B, D, H = 4, 19, 3, 5
+    cell, parameters, x = _case(get_cell(name), (T, B, D, H), rng)
+    outputs = []
+    for layout, lines in (("rows", True), ("rows", False), ("units", False)):
+        force_layout(layout)
+        gradients = {key: np.empty_like(p) for key, p in parameters.items()}
+        layer = LayerCalls(cell, parameters, gradients, address(x), (T, B, D))
+        place = layer.take_lines() if lines or layout == "units" else None
+        if layout == "units":
+            assert place is None
+        elif place is not None:
+            view = np.ctypeslib.as_array(
+                (ctypes.c_float * (place.count * place.stride)).from_address(place.address)
+            )
+            view[:] = 0
+            view.reshape(T, D, place.stride)[..., :B] = x.transpose(0, 2, 1)
+        for call in layer.calls("pack_forward", "forward_rows"):
+            call.kernel(address(call.arguments))
+        outputs.append(layer.final("h"))
+    np.testing.assert_array_equal(outputs[0], outputs[1])
+    np.testing.assert_allclose(outputs[0], outputs[2], rtol=0, atol=1e-6)

@@ -229,8 +229,7 @@ class Emitter:
     def sum_lanes(self, several: Sequence[Value]) -> Value:
         """Return the sums over the lanes of up to as many vectors as there are lanes, one in each lane.
 
-        Two vectors are folded into one that holds the halves' sums of both, then pairs of those: about three
-        instructions a vector, and an order of additions that depends on nothing.
+        Two vectors are folded into one that holds the halves' sums of both, then pairs of those.
         """
         found: list[Value] = list(several)
         count, group = self.lanes.count, self.lanes.count
@@ -330,8 +329,8 @@ class Emitter:
     ) -> Iterator[tuple[Value, list[Value], list[Value]]]:
         """Count from start while below stop, and carry values from one round to the next.
 
-        Yields the count, the values as a round begins, and a list that the round fills with them as it ends; after
-        the loop the second list holds the result. It is `variable` without the detour through memory.
+        Yields the count, the values as a round begins, which after the loop are the result, and a list that the
+        round fills with them as it ends.
         """
         before = self.b.block
         head, body, end = (self.function.append_basic_block(name) for name in ("head", "body", "end"))

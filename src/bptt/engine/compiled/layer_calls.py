@@ -81,6 +81,17 @@ class LayerCalls:
         """Numbers of a padded row of units."""
         return self.route.sizes.V * self.route.sizes.lanes
 
+    def take_lines(self) -> Rows | None:
+        """Let the layer find its input in lines of rows, (T * D, S), written by others; None where units are the lanes.
+
+        It then reads `x` no more.
+        """
+        sizes = self.route.sizes
+        if not self._by_rows:
+            return None
+        self._set("x", 0)
+        return Rows(self._places["inputs"], sizes.T * sizes.D, sizes.S)
+
     @property
     def outputs(self) -> Rows:
         """H after every step: T * B rows."""

@@ -17,7 +17,7 @@ from bptt.engine.compiled.kernels import get_kernels, lanes_of
 from bptt.engine.compiled.layout import Layout, Sizes, places
 from bptt.engine.compiled.machine_code import Kernel
 from bptt.engine.compiled.rows_layout import RowsLayout
-from bptt.engine.compiled.rows_products import WIDE
+from bptt.engine.compiled.rows_products import corner
 from bptt.engine.compiled.target import host
 from bptt.engine.compiled.workspace import ALIGNMENT
 from bptt.engine.tape import Array
@@ -173,11 +173,11 @@ def find_route(
 def choose_layout(B: int, H: int, lanes: int) -> Literal["units", "rows"]:
     """Return what the lanes of a vector are: what leaves fewer of them idle.
 
-    Both layouts spend their time on padded arrays, B rows of P >= H units or H lines of S >= B rows, and measured
-    times follow these sizes alone: for H from 4 to 128 and B from 1 to 1024 their ratio was within a tenth of the
-    ratio of the padded sizes, for Elman and LSTM alike. Only with one or two rows are both so short that the units'
-    fewer instructions win earlier. Where it is a draw units are ahead by up to a tenth: their products read weights
-    in order.
+    Both spend their time on padded arrays, B rows of P >= H units or H lines of S >= B rows, and the ratio of measured
+    times follows that of these two products: over H = 4 to 128 and B = 2 to 1024, Elman, LSTM and GRU, 8 and 64 inputs
+    and either dtype, the layout chosen was the faster one or within a tenth of it, but for one size (H = 33, B = 24: a
+    sixth). Where it is a draw the units are as fast or up to a fifth faster: their products read packed weights in
+    order.
     """
     rows, units = H * -(-B // lanes) * lanes, B * -(-H // lanes) * lanes
     return "rows" if 10 * rows < 9 * units else "units"
@@ -201,7 +201,8 @@ def _splits(layout: Layout, sizes: Sizes, tall: int, worth: dict[str, bool]) -> 
     """Cut so that register tiles stay whole."""
     runs = [run for stage in layout.runs for run in stage]
     if layout.name == "rows":
-        groups, lines = sum(-(-run.count * sizes.H // WIDE) for run in runs), ("first_line", 1, sizes.T)
+        wide = corner(host())[1]
+        groups, lines = sum(-(-run.count * sizes.H // wide) for run in runs), ("first_line", 1, sizes.T)
     else:
         groups = sum(-(-(sizes.D if run.kind == "x" else sizes.H) // tall) for run in runs)
         lines = ("first_line", 8 * tall, sizes.T * sizes.B)

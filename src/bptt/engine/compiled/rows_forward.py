@@ -15,7 +15,10 @@ from bptt.engine.compiled.stages import emit_forward_stage
 def emit_forward(
     module: Any, prefix: str, lanes: Lanes, layout: RowsLayout, products: RowsProducts, *, ragged: bool
 ) -> None:
-    """Emit ``pack_forward(arguments)``, and ``forward_rows(arguments)`` for rows first_row..end_row."""
+    """Emit ``pack_forward(arguments)``, and ``forward_rows(arguments)`` for rows first_row..end_row.
+
+    Where ``x`` is not given, ``inputs`` holds it already.
+    """
     e = RowsFrame(module, f"{prefix}pack_forward", lanes, layout)
     fill_ends(e, ragged=ragged)
     pack_vectors(e)
@@ -30,7 +33,8 @@ def emit_forward(
         tile = e.b.sdiv(row, e.number("tile"))
         with e.loop(e.integer(0), e.number("T")) as t:
             step = Step(t, row, rows, tile)
-            _take_input(e, products, step)
+            with e.when(e.given("x")):
+                _take_input(e, products, step)
             for k in range(len(layout.plan.stages)):
                 for segment in layout.segments[k]:
                     _product(e, products, tables, k, segment, step)

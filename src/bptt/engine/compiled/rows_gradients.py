@@ -11,7 +11,7 @@ from bptt.engine.compiled.rows_backward import source_of
 from bptt.engine.compiled.rows_forward import Tables, vectors
 from bptt.engine.compiled.rows_frame import RowsFrame
 from bptt.engine.compiled.rows_layout import RowsLayout
-from bptt.engine.compiled.rows_products import WIDE, RowsProducts
+from bptt.engine.compiled.rows_products import RowsProducts
 
 
 def emit_gradients(
@@ -49,7 +49,7 @@ def _weight_gradient(e: RowsFrame, products: RowsProducts, run: Run, before: Val
     left, right = operand(zero), e.column(e.da(run.stage, zero, zero), run.column)
     m = e.number("D") if run.kind == "x" else H
     n = e.times(e.integer(run.count), H)
-    groups = e.b.sdiv(e.plus(n, e.integer(WIDE - 1)), e.integer(WIDE))
+    groups = e.b.sdiv(e.plus(n, e.integer(products.wide - 1)), e.integer(products.wide))
     first = e.b.sub(e.most(e.number("first_group"), before), before)
     last = e.least(e.b.sub(e.number("end_group"), before), groups)
     with e.when(e.b.icmp_signed("<", first, last)):

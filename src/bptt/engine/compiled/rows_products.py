@@ -31,18 +31,23 @@ from bptt.engine.compiled.target import Target
 # first cache, and the rounding error of a long sum grows with the blocks, not with the rows.
 BLOCK = 64
 
-# Lines of da in a weight gradient's tile.
-WIDE = 6
-
 # One product's part of a sum: address of the numbers, their stride from k to k + 1, address of the lines, their
 # stride, and how many k there are.
 SOURCE = ("A", "lda", "B", "ldb", "k")
 
 
 def gradient_room(lines: int, lanes: int) -> int:
-    """Return the numbers of scratch memory for the gradient of a weight with so many rows."""
+    """Return the numbers of scratch memory for the gradient of a weight with so many rows, on any machine."""
     # Groups of vectors are folded whole.
-    return (lines * WIDE + lanes) * lanes
+    return (lines * max(wide for _, wide in _CORNERS) + lanes) * lanes
+
+
+_CORNERS = ((4, 6), (3, 3))
+
+
+def corner(target: Target) -> tuple[int, int]:
+    """Return height and width of a weight gradient's tile: its sums, a line's vectors and one more must fit."""
+    return _CORNERS[0] if target.heights[0] * target.panel > 12 else _CORNERS[1]
 
 
 class RowsProducts:
@@ -59,11 +64,11 @@ class RowsProducts:
             for height in range(1, tall + 1)
         }
         self.multiply = self._multiply()
-        self._high = max(sums // WIDE, 2)
+        self._high, self.wide = corner(target)
         self._corners = {
             (height, width): self._corner(height, width)
             for height in range(1, self._high + 1)
-            for width in range(1, WIDE + 1)
+            for width in range(1, self.wide + 1)
         }
         self._fold = self._emit_fold()
         self.gradient = self._gradient()
@@ -211,7 +216,7 @@ class RowsProducts:
     def _gradient(self) -> Any:
         """C (m, n) += the sums over all steps and rows of A[m] B[n], in blocks in a fixed order.
 
-        Of the columns n those of the parts p to q, of at most `WIDE`. ROOM takes what a block makes of m lines and
+        Of the columns n those of the parts p to q, of at most `wide`. ROOM takes what a block makes of m lines and
         one part: `gradient_room` numbers.
         """
         e, (p, q, m_end, w_end, steps, n_end, A, step_a, lda, B, step_b, ldb, C, ldc, ROOM) = self._function(
@@ -223,7 +228,7 @@ class RowsProducts:
         with (
             e.loop(e.integer(0), steps, long) as t,
             e.loop(e.integer(0), n_end, block) as n,
-            self._parts(e, w_end, WIDE, (p, q)) as (j, width),
+            self._parts(e, w_end, self.wide, (p, q)) as (j, width),
         ):
             here = e.least(long, e.b.sub(steps, t))
             vectors = e.least(block, e.b.sub(n_end, n))
@@ -232,8 +237,8 @@ class RowsProducts:
                 left = e.at(A, e.plus(e.times(t, step_a), e.times(n, lanes), e.times(i, lda)))
                 target = e.at(ROOM, e.times(i, width, lanes))
                 arguments = [here, vectors, left, step_a, lda, right, step_b, ldb, target]
-                code = e.plus(e.times(height, e.integer(WIDE + 1)), width)
-                corners = {h * (WIDE + 1) + w: function for (h, w), function in self._corners.items()}
+                code = e.plus(e.times(height, e.integer(self.wide + 1)), width)
+                corners = {h * (self.wide + 1) + w: function for (h, w), function in self._corners.items()}
                 self._choose(e, code, corners, arguments)
             e.b.call(self._fold, [ROOM, m_end, width, e.at(C, j), ldc])
         e.b.ret_void()
