@@ -42,8 +42,8 @@ the same product of Jacobians.
 
 The backward side: each step multiplies by W and by slopes of at most 1. Where that shrinks, gradients vanish and an \
 answer is never connected to its cause; where it grows, they explode. Here the recurrent weights start orthogonal, \
-which leaves the shrinking to the slopes alone; with the usual random start it is faster, and with either it is \
-exponential: some tens of steps are lost whatever the patience.
+which leaves the shrinking to the slopes alone; uniform within 1/sqrt(H), as many programs start, they shrink it \
+themselves. With either it is exponential: whatever the patience, there is a distance at which the gradient is lost.
 
 The forward side: whatever is read meanwhile is added into the same units. The interleaved sum needs 3 steps and one \
 bit, so its distance is no obstacle, however long the numbers are. To add the first digit to the last one, with others \

@@ -14,6 +14,7 @@ import numpy as np
 from bptt.checks import Array
 from bptt.diagnostics import gradient_by_path_length
 from bptt.engine import reference
+from bptt.initializers import Initializer, Uniform
 from bptt.labs.addition import BATCH, HIDDEN, Notify
 from bptt.labs.addition_data import TEN, first_and_last
 from bptt.network import Network, Recurrent
@@ -85,17 +86,20 @@ class Limits:
         By length, in the order of `TRAININGS`.
     profiles : dict of str to ndarray (PROFILE_STEPS,)
         Mean absolute dL/dW_hh by path length, of untrained networks with the loss at the last of `PROFILE_STEPS`
-        steps, over that of the shortest path: as they start here, and an Elman that starts as most programs do.
+        steps, over that of the shortest path: as they start here, and an Elman that starts uniform in +-1/sqrt(H).
     flows : dict of str to Flow
         Of the first seed's networks after training on the longest sequences, by `Holding.title`.
+    swayed : dict of str to ndarray (steps,)
+        Share of the same networks' answers that change when the digit of that step is replaced by another.
     """
 
     rows: tuple[Holding, ...]
     profiles: dict[str, Array]
     flows: dict[str, Flow]
+    swayed: dict[str, Array]
 
 
-def make_reader(cell: str, seed: int, *, start: str = "orthogonal") -> Network:
+def make_reader(cell: str, seed: int, *, start: str | Initializer = "orthogonal") -> Network:
     """Return a network of 100 units that answers at the last step; the Elman without biases, as assigned."""
     bias = cell != "elman"
     stack = Recurrent(
@@ -123,6 +127,7 @@ def run(*, seeds: tuple[int, ...], steps: int = STEPS, notify: Notify | None = N
     """
     tell = notify or (lambda *_: None)
     flows: dict[str, Flow] = {}
+    swayed: dict[str, Array] = {}
     rows = tuple(Holding(cell, rate, length) for length in LENGTHS for cell, rate in TRAININGS)
     for row in rows:
         for number, seed in enumerate(seeds):
@@ -142,11 +147,12 @@ def run(*, seeds: tuple[int, ...], steps: int = STEPS, notify: Notify | None = N
             row.seconds.append(history.seconds)
             if row.steps == max(LENGTHS) and number == 0:
                 flows[row.title] = gradient_flow(net, x[:256], y[:256])
+                swayed[row.title] = answers_swayed(net, x[:1000], np.random.default_rng([seed, row.steps, 3]))
             tell(title, number + 1, len(seeds))
     x, y = first_and_last(np.random.default_rng([seeds[0], 2]), 128, PROFILE_STEPS)
     fresh = {title: make_reader(cell, seeds[0]) for cell, title in CELLS.items()}
-    fresh["Elman, Glorot start"] = make_reader("elman", seeds[0], start="glorot")
-    return Limits(rows, {title: _decay(net, x, y) for title, net in fresh.items()}, flows)
+    fresh["Elman, uniform start"] = make_reader("elman", seeds[0], start=Uniform())
+    return Limits(rows, {title: _decay(net, x, y) for title, net in fresh.items()}, flows, swayed)
 
 
 def _decay(net: Network, x: Array, y: Array) -> Array:
@@ -171,3 +177,15 @@ def gradient_flow(net: Network, x: Array, y: Array) -> Flow:
     assert found.x is not None
     both = np.concatenate([d[1:] for d in found.states.values()], axis=2)
     return Flow(*(np.median(np.linalg.norm(d, axis=2), axis=1) for d in (both, found.x)))
+
+
+def answers_swayed(net: Network, x: Array, rng: np.random.Generator) -> Array:
+    """Return for each step the share of answers that change when its digit is replaced by another, drawn evenly."""
+    answers = net.predict(x).argmax(axis=1)
+    changed = np.empty(x.shape[1])
+    for t in range(x.shape[1]):
+        digits = (x[:, t].argmax(axis=1) + rng.integers(1, TEN, len(x))) % TEN
+        other = x.copy()
+        other[:, t] = np.eye(TEN)[digits]
+        changed[t] = (net.predict(other).argmax(axis=1) != answers).mean()
+    return changed

@@ -217,12 +217,14 @@ def _drawings(result: AdditionResult) -> dict[str, Drawing]:
         ),
         "depends_on": Drawing(
             lambda **look: path_lengths(
-                {title: flow.dx[::-1] for title, flow in limits.flows.items()},
-                quantity="norm of dL/dx, k steps back",
+                {title: share[::-1] for title, share in limits.swayed.items()},
+                quantity="share of answers that change",
+                x_label="the digit so many steps back is replaced",
+                log=False,
                 **look,
             ),
-            f"What the answer depends on after training, first and last of {max(addition_limits.LENGTHS)} digits: "
-            "the norm of dL/dx_t, median over 256 fresh sequences. The two digits that count are at both ends.",
+            "What the answer hangs on after training: share of answers that change when one digit is replaced, first "
+            f"and last of {max(addition_limits.LENGTHS)} digits. The two that count are at both ends.",
         ),
         **{
             name: Drawing(

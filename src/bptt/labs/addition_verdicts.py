@@ -87,6 +87,12 @@ def _limit_lines(limits: Limits) -> list[str]:
         lines.append(
             f"The first and the last of {length} digits added, right answers: {right} (guessing: 10 %)."
         )
+    each = "; ".join(
+        f"{title}: {percent(share[0])} of answers change with the first digit, {percent(share[1:-1].mean())} with one "
+        "between"
+        for title, share in limits.swayed.items()
+    )
+    lines.append(f"Of {max(addition_limits.LENGTHS)} digits one is replaced, after training: {each}.")
     return lines
 
 

@@ -146,7 +146,7 @@ class Network(Design):
         """
         used = check_parameters(self.parameters, parameters)
         dropout_key = check_dropout_key(dropout_key)
-        x_t, state0, checked = self._check_inputs(x, state, lengths)
+        x_t, state0, checked = self._check_inputs(x, state, lengths, copy=tape)
         batch = x_t.shape[1]
         if y_start is not None and not self.feedback:
             raise InvalidInput("y_start must be left out of a network without feedback. Got one")
@@ -239,7 +239,7 @@ class Network(Design):
         # Only a plain pass has a compiled step, and it is the one that training makes many times.
         if all(each is None for each in (lengths, state, y_start, parameters)) and not want_x:
             check_dropout_key(dropout_key)
-            x_t, _, _ = self._check_inputs(x, None, None)
+            x_t, _, _ = self._check_inputs(x, None, None, copy=False)
             stepped = step_gradients(self, self.parameters, self._idle_steps, x_t, self._targets(y), weights)
             if stepped is not None:
                 return stepped
@@ -281,7 +281,7 @@ class Network(Design):
         """Return predictions (B, K), or (B, T, K) with readout "every", a batch at a time."""
         size = check_whole("batch_size", batch_size)
         # Checked whole: a slice of what is too long would fit.
-        x_t, state0, ends = self._check_inputs(x, state, lengths)
+        x_t, state0, ends = self._check_inputs(x, state, lengths, copy=False)
         rows = x_t.shape[1]
         parts = [
             self.forward(
@@ -360,10 +360,15 @@ class Network(Design):
                 self.parameters[f"initial.{name}"] = np.zeros((rows, H_state), self.dtype)
 
     def _check_inputs(
-        self, x: npt.ArrayLike, state: Mapping[str, npt.ArrayLike] | None, lengths: npt.ArrayLike | None
+        self,
+        x: npt.ArrayLike,
+        state: Mapping[str, npt.ArrayLike] | None,
+        lengths: npt.ArrayLike | None,
+        *,
+        copy: bool,
     ) -> tuple[Array, State | None, npt.NDArray[np.int64] | None]:
         if not self.feedback:
-            return self.recurrent.check_inputs(x, state, lengths)
+            return self.recurrent.check_inputs(x, state, lengths, copy=copy)
         if lengths is not None:
             raise InvalidInput(
                 "lengths must be left out with feedback: weight the steps instead. Got lengths"

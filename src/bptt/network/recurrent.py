@@ -243,9 +243,14 @@ class Recurrent:
     # ---------------------------------------------------------------- the same inside, time first
 
     def check_inputs(
-        self, x: npt.ArrayLike, state: Mapping[str, npt.ArrayLike] | None, lengths: npt.ArrayLike | None
+        self,
+        x: npt.ArrayLike,
+        state: Mapping[str, npt.ArrayLike] | None,
+        lengths: npt.ArrayLike | None,
+        *,
+        copy: bool = True,
     ) -> tuple[Array, State | None, npt.NDArray[np.int64] | None]:
-        """Return x time first, the state and the lengths, checked."""
+        """Return x time first, the state and the lengths, checked; what a tape will hold is copied."""
         reason = f"the layer was made with input_size = {self.input_size}"
         array = check_array(
             "x", x, [("B", None), ("T", None), ("D", self.input_size)], dtype=self.dtype, reason=reason
@@ -253,7 +258,9 @@ class Recurrent:
         check_filled(array)
         batch, steps = array.shape[:2]
         checked = check_lengths(lengths, batch, steps)
-        return array.transpose(1, 0, 2).copy(), self.check_state("state", state, batch, self.dtype), checked
+        time_first = array.transpose(1, 0, 2)
+        checked_state = self.check_state("state", state, batch, self.dtype)
+        return time_first.copy() if copy else time_first, checked_state, checked
 
     def run(
         self,

@@ -51,7 +51,7 @@ def forward(
     )  # fmt: skip
     last = np.full(B, T - 1) if lengths is None else lengths - 1
     active = None if lengths is None or not every else (np.arange(T)[:, None] < lengths)[:, :, None]
-    x = _without_padding(x, lengths)
+    x = _without_padding(x, lengths, contiguous=tape)
     linear = None
     W_xy = parameters.get("linear.W_xy")
     if W_xy is not None:
@@ -112,9 +112,9 @@ def _stack_part(net: Design, parameters: Mapping[str, Array]) -> dict[str, Array
     return {name: parameters[name] for name in net.recurrent.parameters}
 
 
-def _without_padding(x: Array, lengths: Lengths) -> Array:
+def _without_padding(x: Array, lengths: Lengths, *, contiguous: bool) -> Array:
     if lengths is None:
-        return np.ascontiguousarray(x)
+        return np.ascontiguousarray(x) if contiguous else x
     return np.where((np.arange(len(x))[:, None] < lengths)[:, :, None], x, np.zeros((), x.dtype))
 
 

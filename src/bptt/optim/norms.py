@@ -69,11 +69,13 @@ def _total(arrays: Mapping[str, Array], unit: float) -> float:
 
 
 def _squares(array: Array, unit: float) -> float:
-    """Return the sum of the squared magnitudes in `unit`, in float64: `LANES` sums, then added in order."""
+    """Return the sum of the squared magnitudes in `unit`, in float64: `LANES` sums, then added by halves."""
     size = np.abs(array) if np.iscomplexobj(array) else array
     scaled = size if unit == 1 else np.divide(size, unit, dtype=np.float64)
     squares = np.square(scaled, dtype=np.float64).ravel()
     whole = squares.size - squares.size % LANES
     lanes = squares[:whole].reshape(-1, LANES).sum(axis=0)
     lanes[: squares.size - whole] += squares[whole:]
-    return float(np.add.accumulate(lanes)[-1])
+    while lanes.size > 1:
+        lanes = lanes[: lanes.size // 2] + lanes[lanes.size // 2 :]
+    return float(lanes[0])

@@ -64,6 +64,11 @@ class Optimizer(Configured):
     def constants(self, step: int, name: str) -> tuple[float, ...]:
         """Return what follows the slots in the formula for parameter `name` at `step`, in float64."""
 
+    @property
+    def steady(self) -> bool:
+        """Whether the learning rate and `constants` are the same at every step; False where nobody promised it."""
+        return False
+
     def groups(self, names: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
         """Return the parameters' names in groups whose `constants` are the same at every step: one each by default."""
         return tuple((name,) for name in names)

@@ -63,6 +63,11 @@ class RMSProp(Optimizer):
         """(p, g, s, rate, rho, 1 - rho, epsilon)."""
         return rmsprop
 
+    @property
+    def steady(self) -> bool:
+        """Whether the learning rate is a number."""
+        return not isinstance(self.learning_rate, Schedule)
+
     def groups(self, names: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
         """Return all in one group."""
         return (names,)

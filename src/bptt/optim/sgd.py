@@ -108,6 +108,11 @@ class SGD(Optimizer):
             return self.learning_rate(step)
         return InverseTime(self.learning_rate, self.decay)(step)
 
+    @property
+    def steady(self) -> bool:
+        """Whether the learning rate is a number that does not decay."""
+        return not isinstance(self.learning_rate, Schedule) and not self.decay
+
     def groups(self, names: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
         """Return all in one group."""
         return (names,)

@@ -25,6 +25,7 @@ def path_lengths(
     profiles: Mapping[str, Array],
     *,
     quantity: str = "mean |dL/dW_hh|",
+    x_label: str | None = None,
     log: bool = True,
     title: str | None = None,
     theme: str = "light",
@@ -40,6 +41,8 @@ def path_lengths(
         axis.
     quantity : str
         What the numbers are.
+    x_label : str, optional
+        What k is, where it is not the path length.
     log : bool
         Logarithmic axis of the quantity.
     title : str, optional
@@ -82,12 +85,13 @@ def path_lengths(
     if log:
         ax.set_yscale("log", nonpositive="mask")
     _whole_ticks(ax, longest)
+    unit = "\n(hidden-to-hidden Jacobians)" if look.is_narrow else ": hidden-to-hidden Jacobians crossed"
+    usual = f"path length k{unit}"
     finish(
         ax,
         look,
         title=title,
-        x_label="path length k"
-        + ("\n(hidden-to-hidden Jacobians)" if look.is_narrow else ": hidden-to-hidden Jacobians crossed"),
+        x_label=x_label or usual,
         y_label=quantity,
         legend=len(checked) > 1,
         grow=is_new,

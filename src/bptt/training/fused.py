@@ -52,7 +52,9 @@ def find_fused(
     engine = find_step_engine(net, net.parameters)
     if engine is None or type(clip) not in (type(None), ClipNorm, ClipValue):
         return None
-    if type(optimizer).update is not Optimizer.update or not _groups_hold(type(optimizer)):
+    if type(optimizer).update is not Optimizer.update or not _wrote_last(
+        type(optimizer), "groups", "constants"
+    ):
         return None
     if type(net).loss_and_gradients is not Network.loss_and_gradients or optimizer.formula.called - _EXACT:
         return None
@@ -94,6 +96,7 @@ class Fused:
         self.losses: Array = steps.losses
         self.norms: Array = steps.norms
         self.rates = np.empty(total)
+        self._steady = optimizer.steady and _wrote_last(type(optimizer), "steady", "constants")
         self._seconds_a_step = _CALL_SECONDS  # so that the first call makes one step
 
     @property
@@ -120,22 +123,22 @@ class Fused:
         """
         count = min(most, len(block), max(1, int(_CALL_SECONDS / self._seconds_a_step)), _MOST_STEPS)
         first, optimizer = self.made, self.optimizer
-        numbers = range(first, first + count)
+        numbers = range(first, first + (1 if self._steady else count))
         self.rates[first : first + count] = [optimizer.rate(step) for step in numbers]
         constants = [[optimizer.constants(step, names[0]) for names in self.groups] for step in numbers]
+        if self._steady:
+            constants *= count
         begun = time.perf_counter()
         flag = int(self.steps.play(block[:count], constants))
         self._seconds_a_step = max((time.perf_counter() - begun) / max(1, self.made - first), 1e-9)
         return flag
 
 
-def _groups_hold(kind: type[Optimizer]) -> bool:
-    """Return whether `groups` was written for these `constants`, and not for those of a base class."""
-    first = {
-        name: next(k for k, base in enumerate(kind.__mro__) if name in vars(base))
-        for name in ("groups", "constants")
-    }
-    return first["groups"] <= first["constants"] or kind.__mro__[first["groups"]] is Optimizer
+def _wrote_last(kind: type[Optimizer], promise: str, method: str) -> bool:
+    """Return whether a class that redefines `method` has also said again what `promise` says of it."""
+    mro = kind.__mro__
+    first = {name: next(k for k, base in enumerate(mro) if name in vars(base)) for name in (promise, method)}
+    return first[promise] <= first[method] or mro[first[promise]] is Optimizer
 
 
 def _examples(net: Network, source: Source) -> Examples | None:

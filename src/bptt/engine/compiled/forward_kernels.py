@@ -80,8 +80,8 @@ def _product(e: Frame, products: Products, run: Run, t: Value, row: Value, rows:
     """Add operand @ weight to the run's columns; the first product of a column starts from the bias."""
     D = e.number("D")
     if run.kind == "x":
-        operand = e.at(e.pointer("x"), e.times(e.plus(e.times(t, e.number("B")), row), D))
-        k, stride = D, D
+        here = e.plus(e.times(t, e.number("x_t")), e.times(row, e.number("x_b")))
+        operand, k, stride = e.at(e.pointer("x"), here), D, e.number("x_b")
     else:
         source = e.state(run.operand, t, row) if run.kind == "previous" else e.value(run.operand, t, row)
         operand, k, stride = source.pointer, e.number("H"), source.stride

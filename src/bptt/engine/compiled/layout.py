@@ -24,7 +24,7 @@ SIZES = (
     "VX", "PX",  # the same of a padded row of inputs
     "tile",  # rows that run through all steps together
     "ring", "keep",  # states are at t & ring (-1 keeps all, 1 the last two), saved values at t * keep (1 or 0)
-    "dh_t", "dh_b",  # strides of dh, in numbers
+    "x_t", "x_b", "dh_t", "dh_b",  # strides of x and dh, in numbers
     "dh_from", "outputs_from",  # where rows are the lanes: the first step that dh and outputs hold
     "first_row", "end_row",  # what a call works on: whole tiles of rows
     "first_group", "end_group",  # of weight gradients: groups of rows (or columns) of them, all weights counted through

@@ -49,7 +49,10 @@ def forward(
     if lengths is not None and int(lengths.min()) < T:
         active = (np.arange(T)[:, None] < lengths)[:, :, None]
         x = np.where(active, x, np.zeros((), dtype))  # NaN in the padding must not reach a product
-    x = np.ascontiguousarray(x, dtype)
+    # Batch first as users have it: a sweep back would read it time first.
+    batch_first = not tape and x.dtype == dtype and B > 1 and x.transpose(1, 0, 2).flags.c_contiguous
+    if not batch_first:
+        x = np.ascontiguousarray(x, dtype)
     H = _units(plan, parameters)
     every = tape or outputs == "all"
     route = find_route(cell, dtype, (T, B, D), H, ragged=active is not None, states=every, saved=tape)
@@ -59,6 +62,9 @@ def forward(
     kernels = ("pack_forward", "forward_rows")
     call.place_scratch(route.forward, route.forward_own, kernels)
     call.give(parameters, x, lengths if active is not None else None)
+    if batch_first:
+        call.set("x_t", D)
+        call.set("x_b", T * D)
     offsets = route.tape.offsets
     states = {}
     for name in plan.states:

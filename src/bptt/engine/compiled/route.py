@@ -258,7 +258,7 @@ def _opening(layout: Layout, sizes: Sizes, splits: dict[str, Split]) -> npt.NDAr
     values = {
         "T": sizes.T, "B": sizes.B, "D": sizes.D, "H": sizes.H,
         "V": sizes.V, "P": sizes.V * sizes.lanes, "VX": sizes.VX, "PX": sizes.VX * sizes.lanes,
-        "S": sizes.S, "blocks": 1, "end_vector": sizes.V,
+        "x_t": sizes.B * sizes.D, "x_b": sizes.D, "S": sizes.S, "blocks": 1, "end_vector": sizes.V,
         "tile": sizes.tile, "ring": -1 if sizes.all_states else 1, "keep": int(sizes.all_saved),
     }  # fmt: skip
     for name, value in values.items():

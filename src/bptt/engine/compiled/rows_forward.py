@@ -106,10 +106,10 @@ def _pack_bias(e: RowsFrame, k: int) -> None:
 
 
 def _take_input(e: RowsFrame, products: RowsProducts, step: Step) -> None:
-    D = e.number("D")
-    source = e.at(e.pointer("x"), e.times(e.plus(e.times(step.t, e.number("B")), step.row), D))
+    stride = e.number("x_b")
+    source = e.at(e.pointer("x"), e.plus(e.times(step.t, e.number("x_t")), e.times(step.row, stride)))
     target = e.inputs(step.t, step.row)
-    e.b.call(products.transpose_in, [step.rows, D, source, D, target.pointer, target.stride])
+    e.b.call(products.transpose_in, [step.rows, e.number("D"), source, stride, target.pointer, target.stride])
 
 
 def _give_output(e: RowsFrame, products: RowsProducts, step: Step) -> None:

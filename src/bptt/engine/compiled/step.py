@@ -204,6 +204,12 @@ class CompiledStep:
             and design == self.design
         )
 
+    def take_lines(self) -> Rows | None:
+        """Let the inputs be written as lines of rows, in place of `x`; None where someone else reads `x` too."""
+        if self.design.linear_lags or self.design.change_of is not None:
+            return None
+        return self.layers[0].take_lines()
+
     def share(self, control: Any, losses: Array) -> None:
         """Let the loss be written at the step that `control` counts."""
         self.control, self.losses = control, losses

@@ -10,6 +10,7 @@ import numpy as np
 from bptt.engine.compiled.call_list import STEP, Call, CallList, Control
 from bptt.engine.compiled.gather_kernels import GATHER, gather_kernel
 from bptt.engine.compiled.route import KINDS
+from bptt.engine.compiled.rows_gather import GATHER_LINES, gather_lines_kernel
 from bptt.engine.compiled.step import CompiledStep
 from bptt.engine.compiled.update_kernels import OVERFLOW, UNUSUAL, NormKernel, UpdateKernel
 from bptt.engine.compiled.workspace import address
@@ -110,7 +111,7 @@ class _Batches:
         self.gathers = self._gathers(B)
         self.list = CallList(
             [
-                *(Call(kernel, arguments) for kernel, arguments in self.gathers),
+                *(Call(kernel, arguments) for kernel, arguments, _ in self.gathers),
                 *self.step.calls,
                 Call(norm.load(kind), _arguments(norm.SLOTS, {**common, **sums})),
                 Call(self.update.load(kind), self.update_arguments),
@@ -125,29 +126,38 @@ class _Batches:
         held = (run.slots[name][slot] for slot in run.rule.slots)
         return [p.size, *map(address, arrays), group, *map(address, held)]
 
-    def _gathers(self, B: int) -> list[tuple[Any, Whole]]:
-        """Return what picks up the inputs and the targets."""
+    def _gathers(self, B: int) -> list[tuple[Any, Whole, Mapping[str, int]]]:
+        """Return what picks up the inputs and the targets: kernel, arguments and their slots."""
         step, examples, kind = self.step, self.run.examples, KINDS[self.step.dtype]
-        D, K = step.design.input_size, step.design.output_size
-        inputs = {"starts": address(examples.x_starts), "source": address(examples.x), "width": D, "T": step.T,
-                  "target": address(step.x), "target_t": B * D, "target_b": D}  # fmt: skip
+        K = step.design.output_size
         read, written = (1, 1) if step.classes else (K, step.width)
         targets = {"starts": address(examples.y_starts), "source": address(examples.y), "width": read,
                    "T": examples.y_length, "target": address(step.y), "target_t": B * written,
                    "target_b": written}  # fmt: skip
         common = {"control": self.run.control.address, "B": B}
+        # 64-bit labels are copied as what has the same size.
+        y_kernel = gather_kernel("double" if step.classes else kind)
         return [
-            (gather_kernel(kind), _arguments(GATHER, {**inputs, **common})),
-            # 64-bit labels are copied as what has the same size.
-            (gather_kernel("double" if step.classes else kind), _arguments(GATHER, {**targets, **common})),
+            self._gather_inputs(kind, {**common, "starts": address(examples.x_starts)}),
+            (y_kernel, _arguments(GATHER, {**targets, **common}), GATHER),
         ]
+
+    def _gather_inputs(self, kind: str, common: Mapping[str, int]) -> tuple[Any, Whole, Mapping[str, int]]:
+        step, D = self.step, self.step.design.input_size
+        common = {**common, "source": address(self.run.examples.x), "width": D}
+        lines = step.take_lines()
+        if lines is not None:
+            values = {**common, "count": step.T * D, "target": lines.address, "S": lines.stride}
+            return gather_lines_kernel(kind), _arguments(GATHER_LINES, values), GATHER_LINES
+        values = {**common, "T": step.T, "target": address(step.x), "target_t": step.B * D, "target_b": D}
+        return gather_kernel(kind), _arguments(GATHER, values), GATHER
 
     def play(self, indices: Whole, constants: Array) -> int:
         """Make one step for each row of `indices`."""
         first = self.run.made
-        for _, arguments in self.gathers:
-            arguments[GATHER["indices"]] = address(indices)
-            arguments[GATHER["first"]] = first
+        for _, arguments, slots in self.gathers:
+            arguments[slots["indices"]] = address(indices)
+            arguments[slots["first"]] = first
         self.update_arguments[self.update.SLOTS["constants"]] = address(constants)
         self.update_arguments[self.update.SLOTS["first"]] = first
         return self.list.play(len(indices))

@@ -145,10 +145,10 @@ class _Block(Frame):
 
     def product(self, products: Products, run: Run, t: Value) -> None:
         """Add operand @ weight to the block's columns; the first product of a column starts from the bias."""
-        P, zero, D = self.number("P"), self.integer(0), self.number("D")
+        P, zero = self.number("P"), self.integer(0)
         if run.kind == "x":
-            operand = self.at(self.pointer("x"), self.times(t, self.number("B"), D))
-            stride = D
+            operand = self.at(self.pointer("x"), self.times(t, self.number("x_t")))
+            stride = self.number("x_b")
         else:
             previous = run.kind == "previous"
             operand = (self.state if previous else self.value)(run.operand, t, zero).pointer

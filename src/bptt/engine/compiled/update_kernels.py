@@ -176,7 +176,7 @@ def _emit_norm(prefix: str, wanted: NormKernel, kind: str) -> Any:
 
 
 def _squares(e: ArgumentFrame, array: Value, size: Value, sums: Value, lanes: int) -> Value:
-    """Return the sum of squares of an array: `lanes` sums side by side, then added in order."""
+    """Return the sum of squares of an array: `lanes` sums side by side, then added by halves."""
     whole = e.b.sub(size, e.b.srem(size, e.integer(lanes)))
     kind = ir.VectorType(e.lanes.scalar, 8)
     running = [e.variable(ir.Constant(_EIGHT, [0.0] * 8)) for _ in range(_GROUPS)]
@@ -193,11 +193,19 @@ def _squares(e: ArgumentFrame, array: Value, size: Value, sums: Value, lanes: in
         value = _widen(e, e.load_scalar(e.at(array, i)))
         place = e.b.gep(sums, [e.b.sub(i, whole)], source_etype=_DOUBLE)
         e.b.store(e.b.fadd(e.b.load(place, typ=_DOUBLE), e.b.fmul(value, value)), place)
-    total = e.variable(e.b.load(sums, typ=_DOUBLE))
-    with e.loop(e.integer(1), e.integer(lanes)) as k:
-        more = e.b.load(e.b.gep(sums, [k], source_etype=_DOUBLE), typ=_DOUBLE)
-        e.b.store(e.b.fadd(e.b.load(total, typ=_DOUBLE), more), total)
-    return e.b.load(total, typ=_DOUBLE)
+    parts = []
+    for group in range(_GROUPS):
+        part = e.b.load(e.b.gep(sums, [e.integer(8 * group)], source_etype=_DOUBLE), typ=_EIGHT)
+        part.align = 8
+        parts.append(part)
+    while len(parts) > 1:
+        half = len(parts) // 2
+        parts = [e.b.fadd(a, b) for a, b in zip(parts[:half], parts[half:], strict=True)]
+    numbers = [e.b.extract_element(parts[0], ir.Constant(ir.IntType(32), k)) for k in range(8)]
+    while len(numbers) > 1:
+        half = len(numbers) // 2
+        numbers = [e.b.fadd(a, b) for a, b in zip(numbers[:half], numbers[half:], strict=True)]
+    return numbers[0]
 
 
 def _largest(e: ArgumentFrame, wanted: NormKernel) -> Value:
