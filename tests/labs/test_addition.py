@@ -154,6 +154,20 @@ def test_the_flow_is_the_networks_own_gradient(rng: np.random.Generator) -> None
     assert flow.dstate.shape == (7,)
 
 
+def test_answers_are_swayed_by_the_digits_that_are_read(rng: np.random.Generator) -> None:
+    x, _ = addition_limits.first_and_last(rng, 60, 4)
+
+    class Reader(Network):
+        def predict(self, x: np.ndarray, *_: object, **__: object) -> np.ndarray:  # type: ignore[override]
+            digits = x.argmax(axis=2)
+            return np.eye(10)[(digits[:, 0] + 2 * digits[:, 2]) % 10]
+
+    net = Reader(make_network(0).recurrent, 10)
+    share = addition_limits.answers_swayed(net, x, rng)
+    assert share[[0, 1, 3]].tolist() == [1.0, 0.0, 0.0]
+    assert 0.7 < share[2] < 1.0  # replaced by one 5 away, twice the digit ends in the same
+
+
 def test_the_parts_of_the_lab_are_those_of_the_seeds_truncation(result: AdditionResult) -> None:
     """bptt_truncate = k is the sum of only_paths_of_size = 0..k."""
     net = result.adding.snapshots[result.steps]

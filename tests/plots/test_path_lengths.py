@@ -29,10 +29,12 @@ def test_each_profile_is_drawn_against_its_lengths():
 
 
 def test_a_linear_axis_shows_zeros_and_one_profile_needs_no_key():
-    ax = path_lengths({"start": PROFILES["start"]}, log=False, quantity="norm", title="A title")
+    ax = path_lengths(
+        {"start": PROFILES["start"]}, log=False, quantity="norm", x_label="steps", title="A title"
+    )
     np.testing.assert_array_equal(ax.lines[0].get_ydata(), PROFILES["start"])
     assert ax.get_legend() is None
-    assert ax.get_ylabel() == "norm"
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("steps", "norm")
     assert ax.get_title(loc="left") == "A title"
 
 

@@ -298,9 +298,7 @@ def _numbers(result: AdditionResult) -> dict[str, Any]:
             }
             for row in result.limits.rows
         ],
-        "input_gradients_after_training": {
-            title: flow.dx.tolist() for title, flow in result.limits.flows.items()
-        },
+        "answers_swayed_by_digit": {title: share.tolist() for title, share in result.limits.swayed.items()},
         "decay_by_path_length": {name: series.tolist() for name, series in result.limits.profiles.items()},
         "seconds": result.seconds,
     }
