@@ -154,6 +154,16 @@ def test_the_flow_is_the_networks_own_gradient(rng: np.random.Generator) -> None
     assert flow.dstate.shape == (7,)
 
 
+def test_a_state_that_holds_the_first_digit_and_one_that_does_not(rng: np.random.Generator) -> None:
+    x, _ = addition_limits.first_and_last(rng, 400, 2)
+    net = addition_limits.make_reader("elman", 1)
+    # Before the second of two digits the state is a function of the first alone.
+    assert addition_limits.first_digit_held(net, x) == pytest.approx(1.0, rel=1e-12)
+    x, _ = addition_limits.first_and_last(rng, 400, 9)
+    net.parameters["layers.0.W_hh"][...] = 0.0
+    assert addition_limits.first_digit_held(net, x) < 0.1  # 9 / 400, but for chance
+
+
 def test_answers_are_swayed_by_the_digits_that_are_read(rng: np.random.Generator) -> None:
     x, _ = addition_limits.first_and_last(rng, 60, 4)
 

@@ -48,7 +48,8 @@ themselves. With either it is exponential: whatever the patience, there is a dis
 The forward side: whatever is read meanwhile is added into the same units. The interleaved sum needs 3 steps and one \
 bit, so its distance is no obstacle, however long the numbers are. To add the first digit to the last one, with others \
 between, is one, long before the gradient is gone: whatever the Elman reads between changes its answer, as the picture \
-of replaced digits shows. An LSTM's gates can shut it out and leave the cell as it is; along it the gradient is \
-multiplied by the forget gate alone.\
+of replaced digits shows. The LSTM's gates weigh, unit by unit, what is written against what is there, so that a state \
+can be kept, or written anew at every step, against what comes in; along the cell the gradient is multiplied by the \
+forget gate alone.\
 """,
 }

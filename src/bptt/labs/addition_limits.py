@@ -14,6 +14,7 @@ import numpy as np
 from bptt.checks import Array
 from bptt.diagnostics import gradient_by_path_length
 from bptt.engine import reference
+from bptt.engine.tape import Tape
 from bptt.initializers import Initializer, Uniform
 from bptt.labs.addition import BATCH, HIDDEN, Notify
 from bptt.labs.addition_data import TEN, first_and_last
@@ -91,12 +92,15 @@ class Limits:
         Of the first seed's networks after training on the longest sequences, by `Holding.title`.
     swayed : dict of str to ndarray (steps,)
         Share of the same networks' answers that change when the digit of that step is replaced by another.
+    held : dict of str to float
+        Share of the variance of their state, just before the last digit, that is due to the first one.
     """
 
     rows: tuple[Holding, ...]
     profiles: dict[str, Array]
     flows: dict[str, Flow]
     swayed: dict[str, Array]
+    held: dict[str, float]
 
 
 def make_reader(cell: str, seed: int, *, start: str | Initializer = "orthogonal") -> Network:
@@ -128,6 +132,7 @@ def run(*, seeds: tuple[int, ...], steps: int = STEPS, notify: Notify | None = N
     tell = notify or (lambda *_: None)
     flows: dict[str, Flow] = {}
     swayed: dict[str, Array] = {}
+    held: dict[str, float] = {}
     rows = tuple(Holding(cell, rate, length) for length in LENGTHS for cell, rate in TRAININGS)
     for row in rows:
         for number, seed in enumerate(seeds):
@@ -148,11 +153,12 @@ def run(*, seeds: tuple[int, ...], steps: int = STEPS, notify: Notify | None = N
             if row.steps == max(LENGTHS) and number == 0:
                 flows[row.title] = gradient_flow(net, x[:256], y[:256])
                 swayed[row.title] = answers_swayed(net, x[:1000], np.random.default_rng([seed, row.steps, 3]))
+                held[row.title] = first_digit_held(net, x[:1000])
             tell(title, number + 1, len(seeds))
     x, y = first_and_last(np.random.default_rng([seeds[0], 2]), 128, PROFILE_STEPS)
     fresh = {title: make_reader(cell, seeds[0]) for cell, title in CELLS.items()}
     fresh["Elman, uniform start"] = make_reader("elman", seeds[0], start=Uniform())
-    return Limits(rows, {title: _decay(net, x, y) for title, net in fresh.items()}, flows, swayed)
+    return Limits(rows, {title: _decay(net, x, y) for title, net in fresh.items()}, flows, swayed, held)
 
 
 def _decay(net: Network, x: Array, y: Array) -> Array:
@@ -162,14 +168,7 @@ def _decay(net: Network, x: Array, y: Array) -> Array:
 
 def gradient_flow(net: Network, x: Array, y: Array) -> Flow:
     """Return how large the gradient of the last step's loss is at every step, each row's own loss counted in full."""
-    stack = net.recurrent
-    h, _, tape = reference.forward(
-        stack.cell,
-        {name.removeprefix("layers.0."): p.astype(np.float64) for name, p in stack.parameters.items()},
-        x.transpose(1, 0, 2).astype(np.float64),
-    )
-    assert h is not None
-    assert tape is not None
+    h, tape = _run(net, x)
     W_hy = net.parameters["readout.W_hy"].astype(np.float64)
     _, dy_hat = net.loss.value_and_gradient(h[-1] @ W_hy + net.parameters.get("readout.b_y", 0.0), y)
     found = reference.backward(tape, None, {"h": dy_hat @ W_hy.T * len(x)}, want={"states", "x"})
@@ -189,3 +188,28 @@ def answers_swayed(net: Network, x: Array, rng: np.random.Generator) -> Array:
         other[:, t] = np.eye(TEN)[digits]
         changed[t] = (net.predict(other).argmax(axis=1) != answers).mean()
     return changed
+
+
+def first_digit_held(net: Network, x: Array) -> float:
+    """Return how much of the state's variance before the last step the first digit accounts for, the units' median.
+
+    The state is the cell of an LSTM, else h. By chance it is about 9 / rows.
+    """
+    states = _run(net, x)[1].states
+    before = states["c" if "c" in states else "h"][-2]
+    digits = x[:, 0].argmax(axis=1)
+    means = np.array([before[digits == digit].mean(axis=0) for digit in digits])
+    return float(np.median(means.var(axis=0) / before.var(axis=0)))
+
+
+def _run(net: Network, x: Array) -> tuple[Array, Tape]:
+    """Return h (T, B, H) and the tape of a forward pass in float64."""
+    stack = net.recurrent
+    h, _, tape = reference.forward(
+        stack.cell,
+        {name.removeprefix("layers.0."): p.astype(np.float64) for name, p in stack.parameters.items()},
+        x.transpose(1, 0, 2).astype(np.float64),
+    )
+    assert h is not None
+    assert tape is not None
+    return h, tape

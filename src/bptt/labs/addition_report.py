@@ -299,6 +299,7 @@ def _numbers(result: AdditionResult) -> dict[str, Any]:
             for row in result.limits.rows
         ],
         "answers_swayed_by_digit": {title: share.tolist() for title, share in result.limits.swayed.items()},
+        "first_digit_held": result.limits.held,
         "decay_by_path_length": {name: series.tolist() for name, series in result.limits.profiles.items()},
         "seconds": result.seconds,
     }

@@ -93,6 +93,8 @@ def _limit_lines(limits: Limits) -> list[str]:
         for title, share in limits.swayed.items()
     )
     lines.append(f"Of {max(addition_limits.LENGTHS)} digits one is replaced, after training: {each}.")
+    each = ", ".join(f"{title} {percent(share)}" for title, share in limits.held.items())
+    lines.append(f"Of the state's variance before the last digit, so much is due to the first one: {each}.")
     return lines
 
 
