@@ -201,6 +201,8 @@ def test_the_outcome_is_written_whole(result: AdditionResult, tmp_path: Path) ->
     page = report.read_text()
     assert "only_paths_of_size" in page
     assert "bptt_truncate" in page
+    assert "largest entry; 1e-7 is allowed" in page
+    assert "The paths of at most 3 Jacobians" in page
     assert len(outcome.table.rows) == len(RECIPES)
     # Two hundred steps are too few, and the table and the sentences say so.
     assert 0 in outcome.table.losing

@@ -15,7 +15,7 @@ from bptt.labs.addition_data import get_encoding
 from bptt.labs.addition_limits import Limits
 from bptt.labs.addition_result import AdditionResult, run_all
 from bptt.labs.addition_truncation import DIGITS, WAYS, Truncation
-from bptt.labs.addition_verdicts import percent, seeds_of, verdicts
+from bptt.labs.addition_verdicts import paths_line, percent, seeds_of, verdicts
 from bptt.labs.outcome import Drawing, Outcome
 from bptt.plots import learning_curve, path_lengths, truncation
 from bptt.plots.unrolled import unrolled
@@ -245,9 +245,10 @@ def _drawings(result: AdditionResult) -> dict[str, Drawing]:
 def _sections(result: AdditionResult, pictures: Mapping[str, Picture]) -> list[Section]:
     return [
         Section("Ways to write the numbers", (_encodings(result),)),
-        Section("The gradients (exercise 1)", (Text(DERIVATION), Text(str(result.adding.check)))),
+        Section("The gradients (exercises 1 and 2)", (Text(DERIVATION), _check(result.adding))),
         Section(
-            "The gradient by path length (exercise 3)", (pictures["path_lengths"], Text(ANSWERS["paths"]))
+            "The gradient by path length (exercise 3)",
+            (pictures["path_lengths"], Text(paths_line(result)), Text(ANSWERS["paths"])),
         ),
         Section(
             "Why truncate?", (_cuts(result.truncated), pictures["truncation"], Text(ANSWERS["truncation"]))
