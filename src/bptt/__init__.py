@@ -6,7 +6,19 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bptt import cells, data, forecast, initializers, losses, optim, plots, training, verify
+    from bptt import (
+        cells,
+        data,
+        diagnostics,
+        engine,
+        forecast,
+        initializers,
+        losses,
+        optim,
+        plots,
+        training,
+        verify,
+    )
     from bptt.cells import Cell, Stage
     from bptt.errors import BpttError
     from bptt.models import load, save
@@ -25,6 +37,8 @@ __all__ = [
     "__version__",
     "cells",
     "data",
+    "diagnostics",
+    "engine",
     "forecast",
     "initializers",
     "load",
@@ -49,7 +63,10 @@ _HOMES = {
     "save": "bptt.models",
     "train": "bptt.training",
 }
-_MODULES = ("cells", "data", "forecast", "initializers", "losses", "optim", "plots", "training", "verify")
+_MODULES = (
+    "cells", "data", "diagnostics", "engine", "forecast", "initializers", "losses", "optim", "plots", "training",
+    "verify",
+)  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

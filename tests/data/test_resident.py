@@ -145,3 +145,15 @@ def test_large_arrays_are_not_copied(rng: np.random.Generator, monkeypatch: pyte
     assert find_resident(Arrays(x, y), np.dtype("float64")) is not None
     monkeypatch.setattr(resident_module, "_COPIED", x.size * 4)
     assert find_resident(Arrays(x, y), np.dtype("float32")) is not None
+
+
+def test_weights_that_all_examples_share_stay_and_others_are_asked_for() -> None:
+    rng = np.random.default_rng(3)
+    x, y = rng.standard_normal((4, 5, 2)), rng.standard_normal((4, 5, 1))
+    shared = np.tile([0.0, 0.0, 1.0, 2.0, 1.0], (4, 1))
+    found = find_resident(Arrays(x, y, weights=shared), np.dtype("float64"))
+    assert found is not None
+    np.testing.assert_array_equal(found.weights, shared[0])
+    for weights in (np.arange(1.0, 5.0), rng.random((4, 5)), np.zeros((4, 5))):
+        assert find_resident(Arrays(x, y, weights=weights), np.dtype("float64")) is None
+    assert find_resident(Arrays(x, y[:, 0], weights=shared), np.dtype("float64")) is None

@@ -61,13 +61,19 @@ def find_resident(source: Source, dtype: np.dtype[Any]) -> Resident | None:
         return Resident(
             x, starts, source.length, y[source.horizon :], starts, source.length, source.step_weights
         )
-    if type(source) is Arrays and source.lengths is None and source.weights is None:
+    if type(source) is Arrays and source.lengths is None:
         return _of_arrays(source, dtype)
     return None
 
 
 def _of_arrays(source: Arrays, dtype: np.dtype[Any]) -> Resident | None:
     count, T, D = source.x.shape
+    weights = source.weights
+    if weights is not None:
+        # The same steps of every example count, or each batch has a divisor of its own.
+        if weights.ndim != 2 or not (weights == weights[0]).all() or not weights[0].any():
+            return None
+        weights = weights[0]
     x = _in_dtype(source.x, dtype)
     y: Array | None = source.y
     whole = source.y.dtype.kind in "iu"
@@ -78,7 +84,7 @@ def _of_arrays(source: Arrays, dtype: np.dtype[Any]) -> Resident | None:
         y = np.ascontiguousarray(source.y, np.int64)
     else:
         y = _in_dtype(source.y, dtype)
-    if x is None or y is None:
+    if x is None or y is None or (weights is not None and not every):
         return None
     starts = np.arange(count, dtype=np.int64)
     steps = T if every else 1
@@ -90,7 +96,7 @@ def _of_arrays(source: Arrays, dtype: np.dtype[Any]) -> Resident | None:
         y.reshape(count * steps, *columns),
         starts * steps,
         steps,
-        None,
+        weights,
     )
 
 
