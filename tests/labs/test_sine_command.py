@@ -7,12 +7,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from tests.labs.test_sine import PICTURES
+
 
 def bptt(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "bptt", *map(str, arguments)]
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300, check=False)
 
 
+@pytest.mark.slow  # every picture in four looks
 def test_the_command_ends_in_a_table_and_a_report(tmp_path: Path) -> None:
     done = bptt(
         "lab", "sine", "--seed", 1, "--seeds", 1, "--epochs", 1, "--json", "numbers.json", cwd=tmp_path
@@ -21,7 +26,12 @@ def test_the_command_ends_in_a_table_and_a_report(tmp_path: Path) -> None:
     assert "small, full batch, plain, identity" in done.stdout
     assert "Do gradients explode?" in done.stdout
     assert f"report: {Path('bptt-sine') / 'report.html'}" in done.stdout
-    assert "bptt lab sine --seed 1 --seeds 1 --epochs 1" in (tmp_path / "bptt-sine/report.html").read_text()
+    report = (tmp_path / "bptt-sine/report.html").read_text()
+    for words in ("bptt lab sine --seed 1 --seeds 1 --epochs 1", "Running freely", "S. Pal, 2023"):
+        assert words in report
+    for name in PICTURES:
+        assert (tmp_path / f"bptt-sine/{name}.png").stat().st_size > 3000, name
+    assert (tmp_path / "bptt-sine/best_seed_1.bptt").exists()
     assert json.loads((tmp_path / "numbers.json").read_text())["seeds"] == [1]
 
 

@@ -67,6 +67,13 @@ def test_limits_hold_for_all_and_a_linear_axis_can_be_had():
     assert figure.axes[3].get_yscale() == "linear"
 
 
+def test_an_axis_of_few_decades_reads_plain_numbers():
+    figure = panels({("", ""): {("a", ""): [0.2, 3.0]}})
+    figure.canvas.draw()
+    ticks = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert {"0.2", "0.5", "1", "2"} <= set(ticks)
+
+
 @pytest.mark.parametrize("size", ["wide", "narrow"])
 def test_no_texts_overlap(size):
     figure = panels(CURVES, size=size, title="a title")

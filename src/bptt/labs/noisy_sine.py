@@ -51,7 +51,7 @@ class Recipe:
 LECTURE = Recipe()
 PLAIN = Recipe(epochs=20, neurons=500, momentum=0.0)
 MOMENTUM = Recipe(epochs=200, neurons=500)
-SANE = Recipe(epochs=400, learning_rate=3e-3, decay=0.02, radius=1.0, clip=1.0)
+SANE = Recipe(epochs=300, learning_rate=1e-2, decay=0.15, radius=1.0, clip=1.0)
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,7 +23,7 @@ from bptt.report import Picture, Section, TableBlock, Text
 SOURCE = 'After "Recurrent Neural Networks - from Scratch", M. Hohle'
 HEADERS = ("configuration", "MSSE", "spread", "against the sine", "first gradient", "on 0..20 by 0.3")
 COLOURS = 4
-DECAYS = (0.0, 0.005, 0.02, 0.1)
+DECAYS = (0.0, 0.01, 0.05, 0.15)
 
 
 def make_outcome(study: Study) -> Outcome:
@@ -171,7 +171,8 @@ def _drawings(study: Study) -> dict[str, Drawing]:
             plain, "The first 20 epochs, 500 neurons, no momentum: printed in the lecture, and run again."
         ),
         "fits_plain": Drawing(
-            panel_fits(of(study.plain), 4), f"Plain run, right gradient: the fit of each epoch, seed {seed}."
+            panel_fits(of(study.plain), 4),
+            f"Plain run, right gradient: the fit of each of its 20 epochs, seed {seed}.",
         ),
         "fits_momentum": Drawing(
             panel_fits(of(study.momentum), 3), f"Momentum, corrected: the fit every 50 epochs, seed {seed}."

@@ -53,7 +53,7 @@ class Sizes:
     sane: Recipe = SANE
     plain: Recipe = PLAIN
     momentum: Recipe = MOMENTUM
-    activations: Recipe = field(default_factory=lambda: replace(SANE, epochs=300, neurons=500))
+    activations: Recipe = field(default_factory=lambda: replace(SANE, epochs=200, neurons=500))
 
 
 FULL = Sizes(replace(LECTURE, epochs=3000), replace(SANE, epochs=3000))
@@ -185,7 +185,7 @@ def run(*, seed: int = 0, seeds: int = 3, sizes: Sizes | None = None, notify: No
         data=data,
         configurations=configurations,
         details=details,
-        plain=run_rnn(data.x, data.y, chosen.plain, seed=first, keep=range(epochs + 1)),
+        plain=run_rnn(data.x, data.y, chosen.plain, seed=first, keep=range(epochs)),
         plain_printed=plain_printed,
         momentum=run_rnn(data.x, data.y, chosen.momentum, seed=first, keep=range(0, chosen.momentum.epochs + 1, 50)),
         activations={

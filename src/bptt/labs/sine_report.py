@@ -10,6 +10,7 @@ import numpy as np
 
 from bptt.checks import Array
 from bptt.labs.outcome import Drawing, Outcome
+from bptt.labs.rounding import two_digits
 from bptt.labs.sine import (
     ACTIVATIONS,
     BAR,
@@ -98,14 +99,14 @@ def _row(result: SineResult, key: tuple[str, str, str, str]) -> tuple[str, ...]:
     return (
         ", ".join(key),
         *map(_score, entries),
-        f"{np.median(bare[:, 0]):.2g}",
-        f"{np.fmax.reduce(bare, axis=None):.2g}",
+        two_digits(float(np.median(bare[:, 0]))),
+        two_digits(float(np.fmax.reduce(bare, axis=None))),
     )
 
 
 def _score(trained: Trained) -> str:
     middle = _median(trained)
-    number = f"{middle:.2g}" if np.isfinite(middle) else "-"
+    number = two_digits(middle) if np.isfinite(middle) else "-"
     return f"{number} ({trained.failures})" if trained.failures else number
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from bptt.labs.rounding import two_digits
 from bptt.labs.sine import BAR, CLIPS, STARTS, Setting, SineResult, Trained
 from bptt.labs.sine_data import LENGTH
 
@@ -47,8 +48,8 @@ def _explode(result: SineResult) -> str:
         factor = flow.dh[0] / flow.dh[-1]
         word = "explodes" if factor > EXPLODED else "vanishes" if factor < 1 / EXPLODED else "keeps its size"
         told.append(
-            f"{start} start (radius {flow.radius:.1f}) it {word}: {factor:.2g} times as large at the first state as "
-            f"at the last, {factor ** (1 / (LENGTH - 1)):.2g} a step"
+            f"{start} start (radius {flow.radius:.1f}) it {word}: {two_digits(factor)} times as large at the first "
+            f"state as at the last, {factor ** (1 / (LENGTH - 1)):.2g} a step"
         )
     return (
         f"Do gradients explode? Before training, that depends on the start. At the {'; at the '.join(told)}."
@@ -68,8 +69,8 @@ def _in_training(result: SineResult) -> str:
     return (
         f"During training, {lost} of {runs} runs without clipping left the finite numbers{where}; with clipping "
         f"{clipped or 'none'} did. From the small start the largest norm met was "
-        f"{np.fmax.reduce(worst.norms, axis=None):.2g} ({worst.setting.batch}, {worst.setting.optimizer}, "
-        f"{worst.setting.activation} output)."
+        f"{two_digits(float(np.fmax.reduce(worst.norms, axis=None)))} ({worst.setting.batch}, "
+        f"{worst.setting.optimizer}, {worst.setting.activation} output)."
     )
 
 

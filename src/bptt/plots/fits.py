@@ -85,7 +85,7 @@ def fits(
     figure.supxlabel("x", fontsize=look.size.font, color=look.theme.ink)
     handles, labels = grid[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper left", ncols=2, frameon=False, fontsize=look.size.font,
-                  labelcolor=look.theme.ink)  # fmt: skip
+                  labelcolor=look.theme.ink, markerscale=2.5)  # fmt: skip
     if title:
         figure.suptitle(title, x=0.01, ha="left", fontsize=look.size.font + 1.5, fontweight="bold",
                         color=look.theme.ink)  # fmt: skip

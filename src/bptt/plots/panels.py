@@ -13,6 +13,7 @@ from bptt.plots.records import check_series
 from bptt.plots.style import LINE_STYLES, Look, dress, look_named, new_figure
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 Array = npt.NDArray[Any]
@@ -87,6 +88,8 @@ def panels(
         grid[0, 0].set_yscale("log", nonpositive="mask")
     if limits is not None:
         grid[0, 0].set_ylim(*limits)
+    if log:
+        _few_ticks(grid[0, 0])
     for text, place in ((figure.supxlabel, x_label), (figure.supylabel, y_label)):
         text(place, fontsize=look.size.font, color=look.theme.ink)
     if title:
@@ -94,6 +97,20 @@ def panels(
                         color=look.theme.ink)  # fmt: skip
     _legend(figure, pens, look)
     return figure
+
+
+def _few_ticks(ax: Axes) -> None:
+    """Let an axis of few decades read 0.2, 0.5, 1 rather than powers of ten."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    low, high = ax.get_ylim()
+    decades = np.log10(high / low)
+    if decades < 4:
+        ax.yaxis.set_major_locator(
+            LogLocator(subs=(1.0, 2.0, 5.0) if decades < 2 else (1.0, 3.0), numticks=12)
+        )
+        ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        ax.yaxis.set_minor_locator(NullLocator())
 
 
 def _pens(curves: Panels, look: Look) -> dict[tuple[str, str], dict[str, Any]]:
