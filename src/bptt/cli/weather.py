@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from bptt.cli.apps import INTERRUPTED, lab
+from bptt.cli.exercise import Exercise, write_exercise
 from bptt.cli.options import Json, Out, Quiet, Seed, Seeds
 from bptt.cli.run_lab import check_json, write_json
 from bptt.errors import InvalidInput
@@ -44,12 +45,16 @@ def weather(
     out: Out = Path("bptt-weather"),
     json_to: Json = None,
     quiet: Quiet = False,
+    exercise: Exercise = None,
 ) -> None:
     """Forecast the next hour's temperature: the lab's own recipe, a sensible model, and the baselines.
 
     Follows "Lab 9" (24 hours of weather into an Elman network, every gradient by hand). Ends with a table of test
     errors, and writes report.html, pictures, result.json and the trained models into a folder.
     """
+    if exercise is not None:
+        write_exercise("weather", exercise)
+        return
     run_weather(data, target, columns, unit, seed, seeds, out, json_to, quiet)
 
 

@@ -1,0 +1,8 @@
+"""The labs that have an exercise."""
+
+from __future__ import annotations
+
+from bptt.labs.exercises.exercise import Exercise
+from bptt.labs.exercises.weather import WEATHER
+
+EXERCISES: dict[str, Exercise] = {exercise.lab: exercise for exercise in (WEATHER,)}

@@ -1,0 +1,60 @@
+"""Mistakes in the gradient of the loss with respect to the outputs: they spoil everything behind them."""
+
+# ruff: noqa: D103  # what the decorator is given says what each of them is
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from bptt.verify.mistakes.mistake import mistake
+from bptt.verify.mistakes.sweep import Rules
+
+
+@mistake("sign: the error is prediction minus target, in this order")
+def sign(rules: Rules) -> Rules:
+    return replace(rules, dy=lambda case: -case.dy)
+
+
+@mistake("sign: it is minus the gradient")
+def negated(rules: Rules) -> Rules:
+    return replace(rules, dy=lambda case: -case.dy)
+
+
+@mistake("missing factor: the 2 of the square's derivative, 2 (prediction - target), is left out")
+def factor_two_missing(rules: Rules) -> Rules:
+    return replace(rules, dy=lambda case: case.dy / 2)
+
+
+@mistake("a factor too many: the derivative of half a square is the error itself, without a 2")
+def factor_two_too_many(rules: Rules) -> Rules:
+    return replace(rules, dy=lambda case: 2 * case.dy)
+
+
+@mistake("missing factor: the loss is a mean over the steps, and 1/T is left out")
+def mean_forgotten(rules: Rules) -> Rules:
+    return replace(rules, dy=lambda case: case.steps * case.dy)
+
+
+@mistake("the target is not subtracted: softmax and cross-entropy together give o_t - y_t, with y_t one-hot")
+def target_not_subtracted(rules: Rules) -> Rules:
+    return replace(rules, dy=lambda case: case.others["target_not_subtracted"])
+
+
+@mistake(
+    "a factor too many: o_t - y_t has the softmax's derivative in it already, and o_t (1 - o_t) is multiplied on"
+)
+def softmax_slope_again(rules: Rules) -> Rules:
+    return replace(rules, dy=lambda case: case.others["softmax_slope_again"])
+
+
+@mistake(
+    "missing factor: -y_t / o_t is the gradient with respect to o_t; the softmax's derivative is left out"
+)
+def softmax_slope_dropped(rules: Rules) -> Rules:
+    return replace(rules, dy=lambda case: case.others["softmax_slope_dropped"])
+
+
+GIVEN = (negated,)
+SQUARED = (sign, factor_two_missing)
+HALF_SQUARED = (sign, factor_two_too_many)
+SOFTMAX = (sign, mean_forgotten, target_not_subtracted, softmax_slope_again, softmax_slope_dropped)
