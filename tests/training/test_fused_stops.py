@@ -333,11 +333,13 @@ def test_an_interrupt_during_a_call_that_diverges_leaves_good_weights(
 @pytest.mark.skipif(sys.platform == "win32", reason="os.kill ends the process there")
 @pytest.mark.parametrize("callbacks", [0, 1])
 def test_a_real_interrupt_during_a_long_run(
-    callbacks: int, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+    callbacks: int, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
     monkeypatch.setattr(fused_module, "_CALL_SECONDS", 0.02)
     source = data(rng)
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    # A shell starts what runs in the background with the signal ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     for delay in (0.03, 0.11):
         net, whole, told = make(), make(), Told(looks=False)
         timer = threading.Timer(delay, os.kill, (os.getpid(), signal.SIGINT))

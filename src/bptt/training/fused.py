@@ -96,7 +96,9 @@ class Fused:
         self.losses: Array = steps.losses
         self.norms: Array = steps.norms
         self.rates = np.empty(total)
-        self._steady = optimizer.steady and _wrote_last(type(optimizer), "steady", "constants")
+        self._steady = optimizer.steady and all(
+            _wrote_last(type(optimizer), "steady", method) for method in ("constants", "rate")
+        )
         self._seconds_a_step = _CALL_SECONDS  # so that the first call makes one step
 
     @property
