@@ -21,6 +21,7 @@ Array = npt.NDArray[Any]
 Panels = Mapping[tuple[str, str], Mapping[tuple[str, str], Array]]
 
 _TALL = {"wide": 2.15, "narrow": 1.9}  # inches a row
+_ALONE = 2.7
 
 
 def panels(
@@ -71,7 +72,7 @@ def panels(
         rows, columns = columns, rows
     pens = _pens(checked, look)
     # Not the title's nor the legend's: what the panels take.
-    height = _TALL[size] * len(rows) + 0.8
+    height = (_ALONE if len(rows) == 1 else _TALL[size]) * len(rows) + 0.8
     figure = new_figure(look, height=height)
     grid: Any = figure.subplots(len(rows), len(columns), sharex=True, sharey=True, squeeze=False)
     for i, row in enumerate(rows):
