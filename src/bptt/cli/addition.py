@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from bptt.cli.apps import lab
+from bptt.cli.exercise import Exercise, write_exercise
 from bptt.cli.options import Json, Out, Quiet, Seed, Seeds
 from bptt.cli.run_lab import run_lab
 
@@ -25,6 +26,7 @@ def addition(
     out: Out = Path("bptt-addition"),
     json_to: Json = None,
     quiet: Quiet = False,
+    exercise: Exercise = None,
 ) -> None:
     """Teach a network to add two numbers digit by digit, and take its gradient apart by path length.
 
@@ -32,6 +34,9 @@ def addition(
     SGD, gradient check, bptt_truncate, only_paths_of_size). Ends with the share of exact sums on unseen numbers of 10
     and 20 digits, and writes report.html, pictures, result.json and the trained network into a folder.
     """
+    if exercise is not None:
+        write_exercise("addition", exercise)
+        return
     from bptt.labs.addition_report import make_outcome
 
     words = ["bptt", "lab", "addition", "--seed", str(seed), "--seeds", str(seeds)]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bptt.cli.apps import lab
+from bptt.cli.exercise import Exercise, write_exercise
 from bptt.cli.options import Json, Out, Quiet, Seed, Seeds
 from bptt.cli.run_lab import run_lab
 
@@ -29,6 +30,7 @@ def sine(
     out: Out = Path("bptt-sine"),
     json_to: Json = None,
     quiet: Quiet = False,
+    exercise: Exercise = None,
 ) -> None:
     """Predict sin(k) from 25 values, and see whether gradients explode and clipping helps.
 
@@ -36,6 +38,9 @@ def sine(
     combination of starting weights, batch, optimiser, output activation and clipping, lets the best network run freely,
     and writes report.html, pictures, result.json and that network into a folder.
     """
+    if exercise is not None:
+        write_exercise("sine", exercise)
+        return
 
     def work(notify: Notify) -> Outcome:
         from bptt.labs.sine import BATCHES, run

@@ -70,7 +70,7 @@ def run(module: types.ModuleType, call: dict[str, Any], arguments: Any) -> list[
     returned = getattr(target, last)(*(_argument(arguments[key]) for key in call["arguments"]))
     count, reads = call["returns"], call["reads"]
     parts = [] if not count else [returned] if count == 1 else _several(returned, count)
-    return [_numbers(part) for part in [*parts, *(getattr(target, name) for name in reads)]]
+    return [*map(_numbers, parts), *(_rows(name, getattr(target, name)) for name in reads)]
 
 
 class ResultError(Exception):
@@ -91,13 +91,20 @@ def _several(returned: Any, count: int) -> list[Any]:
 def _numbers(value: Any) -> Any:
     if value is None:
         raise ResultError("must return numbers. Got None: is there a return?")
-    if isinstance(value, (list, tuple)):
-        # States are often kept in a list, as columns.
-        value = np.array([np.asarray(part, np.float64).reshape(-1) for part in value])
     try:
         return np.asarray(value, np.float64)
     except (TypeError, ValueError):
         raise ResultError(f"must return numbers. Got {type(value).__name__}") from None
+
+
+def _rows(name: str, value: Any) -> Any:
+    """Return a list of columns, or however else states are kept, as rows."""
+    try:
+        return np.array([np.asarray(part, np.float64).reshape(-1) for part in value])
+    except (TypeError, ValueError):
+        raise ResultError(
+            f"must keep states of one size in self.{name}. Got {type(value).__name__}"
+        ) from None
 
 
 def describe(error: BaseException, labels: list[str]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -134,7 +134,8 @@ def grade(file: str | Path, *, seed: int = 0, seconds: float = SECONDS) -> Grade
     }
     findings: list[Finding] = []
     for task in exercise.tasks:
-        findings += _findings(exercise, task, problems, answers.get(task.function))
+        ordered = _seen_first(task, {finding.mistake for finding in findings})
+        findings += _findings(exercise, ordered, problems, answers.get(task.function))
     return Grade(exercise.lab, str(file), tuple(findings), outcome.notes)
 
 
@@ -159,6 +160,11 @@ def _call(task: Task, problem: Any) -> Call:
         attributes=task.attributes(problem),
         reads=task.reads,
     )
+
+
+def _seen_first(task: Task, seen: set[str]) -> Task:
+    """Return the task with the mistakes found in other functions first: it may call them."""
+    return replace(task, mistakes=tuple(sorted(task.mistakes, key=lambda m: m.name not in seen)))
 
 
 def _findings(

@@ -19,6 +19,8 @@ Results = Mapping[str, Array]
 ROUNDING = 1e-9
 # Numerical differences and single precision come this near.
 NEAR = 1e-4
+# The mistake of a result that is nothing but zeros, which several others would give as well.
+ZERO = "zero"
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,9 @@ def judge(
             if name in explained and (name not in best or len(explained) > best[name][0]):
                 best[name] = (len(explained), hypothesis)
     for name in wrong:
-        if name in best:
+        if all(largest(each[name]) == 0 for each in found) and found[0][name].size:
+            verdicts[name] = Verdict(False, ZERO, "is zero everywhere: is anything added to it?")
+        elif name in best:
             verdicts[name] = Verdict(False, best[name][1].name, best[name][1].says)
         else:
             verdicts[name] = Verdict(False, "", _unexplained(found, right, name))
