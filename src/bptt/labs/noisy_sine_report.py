@@ -15,9 +15,7 @@ from bptt.labs.noisy_sine_verdicts import verdicts
 from bptt.labs.outcome import Drawing, Outcome
 from bptt.labs.rounding import two_digits as short
 from bptt.optim import InverseTime
-from bptt.plots.fits import fits
-from bptt.plots.panels import panels
-from bptt.plots.states import hidden_states
+from bptt.plots import fits, hidden_states, panels
 from bptt.report import Picture, Section, TableBlock, Text
 
 SOURCE = 'After "Recurrent Neural Networks - from Scratch", M. Hohle'

@@ -26,9 +26,7 @@ from bptt.labs.sine import (
 )
 from bptt.labs.sine_free import STRETCH
 from bptt.labs.sine_verdicts import verdicts
-from bptt.plots import forecast_week
-from bptt.plots.panels import panels
-from bptt.plots.unrolled import unrolled
+from bptt.plots import forecast_week, panels, unrolled
 from bptt.report import Picture, Section, TableBlock, Text
 
 SOURCE = 'After "Recurrent Neural Network for Sine Wave Prediction", S. Pal, 2023'

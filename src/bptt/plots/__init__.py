@@ -1,15 +1,19 @@
 """Pictures of records: arrays in, matplotlib axes out. matplotlib is loaded by the first picture."""
 
 from bptt.plots.error_by_hour import error_by_hour, errors_by_hour
+from bptt.plots.fits import fits
 from bptt.plots.forecast_week import forecast_week
 from bptt.plots.learning_curve import learning_curve, running_mean
 from bptt.plots.method_bars import method_bars
+from bptt.plots.panels import panels
 from bptt.plots.path_lengths import path_lengths
 from bptt.plots.save import png_bytes, save_png
 from bptt.plots.scatter import scatter
 from bptt.plots.smooth import smooth_curve
+from bptt.plots.states import hidden_states
 from bptt.plots.style import DARK, LIGHT, Theme
 from bptt.plots.truncation import truncation
+from bptt.plots.unrolled import unrolled
 
 __all__ = [
     "DARK",
@@ -17,9 +21,12 @@ __all__ = [
     "Theme",
     "error_by_hour",
     "errors_by_hour",
+    "fits",
     "forecast_week",
+    "hidden_states",
     "learning_curve",
     "method_bars",
+    "panels",
     "path_lengths",
     "png_bytes",
     "running_mean",
@@ -27,4 +34,5 @@ __all__ = [
     "scatter",
     "smooth_curve",
     "truncation",
+    "unrolled",
 ]
