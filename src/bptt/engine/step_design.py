@@ -86,6 +86,8 @@ class UpdateRule:
         ``(g, largest, factor)`` for a norm of at most `bound`, ``(g, limit)`` for entries within it.
     lanes, safe : int and (float, float)
         See `bptt.optim.norms`.
+    penalties : tuple of (Formula, float, tuple of str)
+        ``(p, strength) -> (value, dp)``: dp is added to the gradients of the parameters named, before the norm.
     """
 
     formula: Formula
@@ -96,3 +98,4 @@ class UpdateRule:
     bound: float
     lanes: int
     safe: tuple[float, float]
+    penalties: tuple[tuple[Formula, float, tuple[str, ...]], ...] = ()

@@ -20,9 +20,10 @@ from bptt.losses import CrossEntropy
 from bptt.losses.pointwise import Pointwise
 from bptt.network import Network
 from bptt.network.steps import find_step_engine, step_design
-from bptt.optim import ClipNorm, Clipping, ClipValue, Optimizer, Slots
+from bptt.optim import ClipNorm, Clipping, ClipValue, Optimizer, Penalty, Slots
 from bptt.optim.clipping import limit_each, shrink
 from bptt.optim.norms import LANES, SAFE
+from bptt.optim.selection import selected
 
 # One call should take about this long (seconds): Ctrl-C is heard, and the progress bar moves, between two calls.
 _CALL_SECONDS = 0.05
@@ -37,6 +38,7 @@ def find_fused(
     optimizer: Optimizer,
     slots: Slots,
     clip: Clipping | None,
+    penalties: tuple[Penalty, ...],
     before: Mapping[str, Array],
     total: int,
 ) -> Fused | None:
@@ -62,6 +64,9 @@ def find_fused(
     held = [array for name in net.parameters for array in slots[name].values()]
     if not all(a.dtype == net.dtype and a.flags.carray for a in (*net.parameters.values(), *held)):
         return None
+    # The sum is written in `add`, which a penalty of the user's own may redefine.
+    if any(type(each).add is not Penalty.add or each.formula.called - _EXACT for each in penalties):
+        return None
     examples = _examples(net, source)
     if examples is None:
         return None
@@ -74,6 +79,9 @@ def find_fused(
         bound=_bound(clip),
         lanes=LANES,
         safe=SAFE,
+        penalties=tuple(
+            (each.formula, each.strength, tuple(selected(each.pattern, net.parameters))) for each in penalties
+        ),
     )
     steps = engine.CompiledTraining(step_design(net), net.parameters, examples, rule, slots, before, total)
     return Fused(steps, optimizer, rule.groups, total)

@@ -213,10 +213,15 @@ class _Run:
         return "finished"
 
     def _find_fused(self, slots: Slots) -> Fused | None:
-        if self.penalties:
-            return None
         return find_fused(
-            self.net, self.source, self.optimizer, slots, self.clip, self.safe.before, self.total
+            self.net,
+            self.source,
+            self.optimizer,
+            slots,
+            self.clip,
+            self.penalties,
+            self.safe.before,
+            self.total,
         )
 
     def _make(self, block: Indices, slots: Slots) -> int:

@@ -12,7 +12,13 @@ from bptt.engine.compiled.gather_kernels import GATHER, gather_kernel
 from bptt.engine.compiled.route import KINDS
 from bptt.engine.compiled.rows_gather import GATHER_LINES, gather_lines_kernel
 from bptt.engine.compiled.step import CompiledStep
-from bptt.engine.compiled.update_kernels import OVERFLOW, UNUSUAL, NormKernel, UpdateKernel
+from bptt.engine.compiled.update_kernels import (
+    OVERFLOW,
+    UNUSUAL,
+    NormKernel,
+    PenaltyKernel,
+    UpdateKernel,
+)
 from bptt.engine.compiled.workspace import address
 from bptt.engine.step_design import Examples, StepDesign, UpdateRule, Whole
 from bptt.engine.tape import Array
@@ -113,11 +119,25 @@ class _Batches:
             [
                 *(Call(kernel, arguments) for kernel, arguments, _ in self.gathers),
                 *self.step.calls,
+                *self._penalties(kind),
                 Call(norm.load(kind), _arguments(norm.SLOTS, {**common, **sums})),
                 Call(self.update.load(kind), self.update_arguments),
             ],
             run.control,
         )
+
+    def _penalties(self, kind: str) -> list[Call]:
+        found = []
+        for formula, strength, names in self.run.rule.penalties:
+            kernel = PenaltyKernel(formula)
+            rows = [
+                (p.size, address(p), address(self.step.gradients[name]))
+                for name, p in ((name, self.run.parameters[name]) for name in names)
+            ]
+            table, number = np.array(rows, np.int64), np.full(1, strength, self.run.design.dtype)
+            values = {"table": address(table), "tensors": len(rows), "strength": address(number)}
+            found.append(Call(kernel.load(kind), _arguments(kernel.SLOTS, values), (table, number)))
+        return found
 
     def _row(self, name: str) -> list[int]:
         run, p = self.run, self.run.parameters[name]

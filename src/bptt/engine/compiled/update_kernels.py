@@ -94,6 +94,32 @@ class UpdateKernel:
         return _load_update(self, kind)
 
 
+@dataclass(frozen=True)
+class PenaltyKernel:
+    """A penalty's gradient, added to those of some tensors.
+
+    Attributes
+    ----------
+    formula : Formula
+        ``(p, strength) -> (value, dp)``.
+    """
+
+    formula: Formula
+
+    # The table has a row a tensor: SIZE, PARAMETER, GRADIENT.
+    SLOTS: ClassVar[dict[str, int]] = {name: k for k, name in enumerate(("table", "tensors", "strength"))}
+
+    def load(self, kind: str) -> Kernel:
+        """Return the kernel for a dtype ("float" or "double")."""
+        return _load_penalty(self, kind)
+
+
+@cache
+def _load_penalty(wanted: PenaltyKernel, kind: str) -> Kernel:
+    text = f"penalty, {kind}\n{wanted.formula.source}"
+    return load_kernels(text, ("penalty",), lambda prefix: _emit_penalty(prefix, wanted, kind))["penalty"]
+
+
 @cache
 def _load_norm(wanted: NormKernel, kind: str) -> Kernel:
     assert wanted.lanes == 8 * _GROUPS
@@ -230,6 +256,25 @@ def _rewrite(e: ArgumentFrame, wanted: NormKernel, formula: Any) -> None:
             mask = e.below(i, size)
             (value,) = formula(e.load_masked(e.at(array, i), mask)).values()
             e.store_masked(value, e.at(array, i), mask)
+
+
+def _emit_penalty(prefix: str, wanted: PenaltyKernel, kind: str) -> Any:
+    module = new_module("bptt")
+    e = ArgumentFrame(
+        module, f"{prefix}penalty", lanes_of(kind, host()), wanted.SLOTS, public=True, contract=False
+    )
+    program, (p_name, strength_name) = _program(wanted.formula), wanted.formula.arguments
+    strength = e.splat(e.load_scalar(e.pointer("strength")))
+    with e.loop(e.integer(0), e.number("tensors")) as tensor:
+        row = _Table(e, 3, tensor)
+        p, g, size = row.pointer(PARAMETER), row.pointer(GRADIENT), row.number(SIZE)
+        with e.loop(e.integer(0), size, e.integer(e.lanes.count)) as i:
+            mask = e.below(i, size)
+            values = {p_name: e.load_masked(e.at(p, i), mask), strength_name: strength}
+            dp = emit_program(e, program, values, {})[wanted.formula.results[1]]
+            e.store_masked(e.add(e.load_masked(e.at(g, i), mask), dp), e.at(g, i), mask)
+    e.b.ret_void()
+    return module
 
 
 def _emit_update(prefix: str, wanted: UpdateKernel, kind: str) -> Any:
