@@ -230,3 +230,40 @@ def test_messages(
 ) -> None:
     with pytest.raises(error, match=message):
         gradient_check(*arguments, **options)
+
+
+def test_any_function_with_its_parameters_and_gradients(rng: np.random.Generator) -> None:
+    w = rng.standard_normal((3, 5))
+    right = 1 - np.tanh(w) ** 2
+
+    def loss(p: dict[str, Any]) -> Any:
+        return np.sum(np.tanh(p["w"]))
+
+    report = gradient_check(loss, {"w": w}, {"w": right})
+    assert [row.method for row in report.rows] == ["central"]
+    assert report.passed
+    wrong = right.copy()
+    wrong[2, 1] *= 1.01
+    report = gradient_check(loss, {"w": w}, {"w": wrong}, methods=("complex",), raise_on_failure=False)
+    assert [(row.place, row.method) for row in report.failures] == [("w[2, 1]", "complex")]
+
+
+@pytest.mark.parametrize(
+    ("given", "options", "message"),
+    [
+        (
+            (NET, {}, {}),
+            {},
+            r"^x and y may be mappings, of parameters and of gradients, with a function and nothing",
+        ),
+        ((lambda p: 0.0, {}, {}), {"lengths": [1]}, r"^x and y may be mappings"),
+        (
+            (lambda p: 0.0, {}, None),
+            {},
+            r"^x and y must both be mappings with a function\. Got dict and NoneType$",
+        ),
+    ],
+)
+def test_mappings_go_with_a_function(given: tuple[Any, ...], options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidInput, match=message):
+        gradient_check(*given, **options)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,8 +14,9 @@ from bptt.cells import Cell
 from bptt.checks import check_array, check_whole
 from bptt.errors import InvalidInput, InvalidType
 from bptt.network import Gradients, Network, Recurrent
+from bptt.verify.any_function import function_arguments
 from bptt.verify.differences import Array, Problem
-from bptt.verify.gradients import check_methods, compare
+from bptt.verify.gradients import check_gradients, check_methods, compare
 from bptt.verify.report import GradientReport, TensorCheck
 from bptt.verify.samples import random_input, random_state, random_targets, stack_of
 
@@ -26,9 +27,9 @@ State = Mapping[str, npt.ArrayLike]
 
 
 def gradient_check(
-    model: Network | Recurrent,
-    x: npt.ArrayLike | None = None,
-    y: npt.ArrayLike | None = None,
+    model: Network | Recurrent | Callable[[dict[str, Array]], Any],
+    x: npt.ArrayLike | Mapping[str, npt.ArrayLike] | None = None,
+    y: npt.ArrayLike | Mapping[str, npt.ArrayLike] | None = None,
     *,
     lengths: npt.ArrayLike | None = None,
     state: State | None = None,
@@ -36,19 +37,21 @@ def gradient_check(
     y_start: npt.ArrayLike | None = None,
     dropout_key: tuple[int, int] | None = None,
     parameters: Mapping[str, Array] | None = None,
-    methods: Sequence[str] = ("complex", "central"),
+    methods: Sequence[str] | None = None,
     rtol: float | Mapping[str, float] | None = None,
     max_entries: int | Mapping[str, int] | None = None,
     seed: int = 0,
     raise_on_failure: bool = True,
 ) -> GradientReport:
-    """Check the gradients of a network's loss, or of a layer under random upstream gradients.
+    """Check the gradients of a network's loss, of a layer under random upstream gradients, or of any function.
 
     Parameters
     ----------
-    model : Network or Recurrent
+    model : Network, Recurrent or callable
         Of a `Network` the loss is checked. A `Recurrent` gets a random cotangent on every output and on every final
         state: L = sum(h R) + sum(state S). The model's own arrays are neither changed nor used.
+        A function from a dict of arrays to one number comes with `x`, its parameters by name, and `y`, the gradients
+        to be checked: ``gradient_check(loss, parameters, gradients)`` is `check_gradients`.
     x : array_like (B, T, D), optional
         Random if absent, and then so is `state`.
     y : array_like, optional
@@ -60,6 +63,7 @@ def gradient_check(
         `random_parameters` moves them.
     methods : sequence of {"complex", "central"}
         The complex step runs the forward pass of the reference engine, central differences that of the model's engine.
+        Both unless given; of a function, which need not carry complex numbers, central differences.
     rtol : float or mapping of method to float, optional
         Largest error of a tensor over its largest entry (of x and states, slice by slice: a step; a layer and
         direction). 1e-12 for the complex step, 1e-7 for central differences. A tensor whose terms all cancel is
@@ -88,7 +92,21 @@ def gradient_check(
     that uses `spike` is checked against its surrogate: the complex step carries the surrogate's slope and is judged,
     central differences see the true step and are only shown.
     """
-    chosen = check_methods(methods)
+    if isinstance(x, Mapping) or isinstance(y, Mapping):
+        # Nothing else that is said about a model has a meaning for a function.
+        alone = all(o is None for o in (lengths, state, weights, y_start, dropout_key, parameters))
+        loss_function, at, claimed = function_arguments(model, x, y, alone)
+        return check_gradients(
+            loss_function,
+            at,
+            claimed,
+            methods=("central",) if methods is None else methods,
+            rtol=rtol,
+            max_entries=max_entries,
+            seed=seed,
+            raise_on_failure=raise_on_failure,
+        )
+    chosen = check_methods(("complex", "central") if methods is None else methods)
     rng = np.random.default_rng(check_whole("seed", seed, least=0))
     if isinstance(model, Network):
         given = _given(model, x, lengths, state, parameters, rng)
