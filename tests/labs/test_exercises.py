@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from bptt.errors import FileFormatError, InvalidInput
 from bptt.labs.exercises import Grade, grade, hand_out
 from bptt.labs.exercises.template import as_notebook
+from bptt.verify import mistakes
 from tests.labs.exercise_files import solved_with, write_solved
 
 
@@ -128,6 +130,23 @@ def test_a_module_beside_the_file_does_not_hide_a_library(tmp_path: Path) -> Non
     (tmp_path / "beside.py").write_text("TWO = 2\n", encoding="utf-8")
     found = graded(tmp_path, "from beside import TWO\nreturn TWO * (y_pred - y_true)")
     assert found.passed, str(found)
+
+
+def test_the_page_runs_and_counts_the_mistakes(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "exercises.md").read_text(encoding="utf-8")
+    for block in re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL):
+        exec(compile(block, "exercises.md", "exec"), {"__name__": "page"})  # noqa: S102  # our own page
+    printed = capsys.readouterr().out
+    assert "bptt: dL/dV: is zero everywhere" in printed
+    assert "gradient check: passed" in printed
+    names = {
+        one.name
+        for group in vars(mistakes).values()
+        if isinstance(group, tuple)
+        for one in group
+        if isinstance(one, mistakes.Mistake)
+    }
+    assert f"There are {len(names)} of them" in page
 
 
 def test_refusals(tmp_path: Path) -> None:
