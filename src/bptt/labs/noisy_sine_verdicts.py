@@ -52,7 +52,8 @@ def _printed(study: Study) -> str:
     )
     return (
         f"As printed, with those lines outside the branch: MSSE {_span(row.ends)} after {epochs:,} epochs "
-        f"({len(row.ends)} seed{'' if len(row.ends) == 1 else 's'}); the lecture ends at {PRINTED_END:.3f}. Its gradient is wrong in all but the "
+        f"({len(row.ends)} seed{'' if len(row.ends) == 1 else 's'}); the lecture ends at {PRINTED_END:.3f}. Its "
+        "gradient is wrong in all but the "
         f"readout; the first one has a norm of {_span(row.first_norm)}, and {after}."
     )
 
