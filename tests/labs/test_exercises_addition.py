@@ -167,6 +167,17 @@ def test_two_mistakes_in_two_tensors_are_named_apart(tmp_path: Path) -> None:
     ]
 
 
+def test_two_mistakes_in_one_tensor_are_named_together(tmp_path: Path) -> None:
+    body = SWEEP.format(**RIGHT | {"back": "ds_next = W @ da", "slope": "da = ds * (1 - s[t + 1])"})
+    graded = grade(write_solved(tmp_path / "student.py", "addition", {"bptt": body}))
+    assert [finding.mistake for finding in graded.of("bptt")] == [
+        "recurrent_not_transposed+slope_not_squared",
+        "",
+        "recurrent_not_transposed+slope_not_squared",
+    ]
+    assert str(graded).count("two mistakes at once. First, transposed") == 2
+
+
 def test_a_hole_that_another_function_calls_is_waited_for(tmp_path: Path) -> None:
     path = write_solved(tmp_path / "student.py", "addition", {"bptt_viz": "raise NotImplementedError"})
     (finding,) = grade(path).of("mean_absolute")

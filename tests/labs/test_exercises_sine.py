@@ -47,7 +47,7 @@ WRONG = [
     ({"back": "0 * temp"}, "only_the_last_step", BEHIND),
     ({"dW_HH": "+= np.outer(temp, h[step + 1])"}, "state_of_same_step", {"dL/dW_HH"}),
     ({"dW_HH": "+= temp * h[step]"}, "outer_transposed", {"dL/dW_HH"}),  # the errata's entry 29
-    ({"dW_HH": "= np.outer(temp, h[step + 1])"}, "", {"dL/dW_HH"}),  # two at once
+    ({"dW_HH": "= np.outer(temp, h[step + 1])"}, "state_of_same_step+only_the_first_step", {"dL/dW_HH"}),
     ({"dW_XH": "= temp.T * X[step]"}, "only_the_first_step", {"dL/dW_XH"}),
     ({"dW_XH": "+= temp.T * X[step - 1]"}, "input_of_step_before", {"dL/dW_XH"}),
     ({"dW_XH": "+= dht.T * X[step]"}, "slope_dropped_in_the_sum", {"dL/dW_XH"}),

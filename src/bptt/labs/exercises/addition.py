@@ -96,6 +96,7 @@ ADDITION = Exercise(
             lambda p: [profile(p.case)],
             PROFILE + PATHS + on_paths(BACKWARD),
             lambda p, mistake: [profile(p.case, mistake.change(RIGHT_PATHS))],
+            pairs=False,  # a thousand profiles take seconds; bptt_viz says it already
         ),
     ),
     make_problem,

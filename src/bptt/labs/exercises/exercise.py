@@ -35,6 +35,8 @@ class Task:
         For a class: what it is made with, and what is set on it then.
     reads : tuple of str
         Attributes that are compared after the call.
+    pairs : bool
+        Whether two mistakes at once are searched for.
     """
 
     function: str
@@ -46,6 +48,7 @@ class Task:
     options: Callable[[Any], Mapping[str, Any]] = field(default=lambda _: {})
     attributes: Callable[[Any], Mapping[str, Any]] = field(default=lambda _: {})
     reads: tuple[str, ...] = ()
+    pairs: bool = True
 
 
 @dataclass(frozen=True)

@@ -184,6 +184,7 @@ def _findings(
         [named(task.right(problem)) for problem in problems],
         task.mistakes,
         lambda mistake: [named(task.predict(problem, mistake)) for problem in problems],
+        pairs=task.pairs,
     )
     return [
         Finding(task.function, name, v.passed, v.mistake, "right" if v.passed else _spoken(exercise, v.says))

@@ -33,3 +33,12 @@ def mistake(says: str) -> Callable[[Callable[[Any], Any]], Mistake]:
         return Mistake(change.__name__, says, change)
 
     return make
+
+
+def both(one: Mistake, other: Mistake) -> Mistake:
+    """Return two mistakes made at once; where both change the same place, the second alone."""
+    return Mistake(
+        f"{one.name}+{other.name}",
+        f"two mistakes at once. First, {one.says}. Second, {other.says}",
+        lambda rules: other.change(one.change(rules)),
+    )

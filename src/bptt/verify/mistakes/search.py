@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from bptt.verify.mistakes.mistake import Mistake
+from bptt.verify.mistakes.mistake import Mistake, both
 
 Array = npt.NDArray[Any]
 Results = Mapping[str, Array]
@@ -46,6 +47,8 @@ def judge(
     right: Sequence[Results],
     mistakes: Sequence[Mistake],
     predict: Callable[[Mistake], Sequence[Results]],
+    *,
+    pairs: bool = False,
 ) -> dict[str, Verdict]:
     """Compare every tensor on every problem, and search the mistake behind each that is wrong.
 
@@ -57,6 +60,8 @@ def judge(
         The likelier first.
     predict : callable (mistake) -> results
         What each problem would give with this mistake made.
+    pairs : bool
+        Where no single mistake gives a tensor, try any two of them.
 
     Returns
     -------
@@ -68,15 +73,25 @@ def judge(
     verdicts = {name: Verdict(True) for name in names}
     if not wrong:
         return verdicts
+    zero = [name for name in wrong if all(largest(each[name]) == 0 for each in found) and found[0][name].size]
     best: dict[str, tuple[int, Mistake]] = {}
-    for hypothesis in mistakes:
-        predicted = predict(hypothesis)
-        explained = [name for name in names if _agree(found, predicted, name, right)]
-        for name in wrong:
-            if name in explained and (name not in best or len(explained) > best[name][0]):
-                best[name] = (len(explained), hypothesis)
+
+    def search(hypotheses: Iterable[Mistake], unknown: Sequence[str]) -> None:
+        for hypothesis in hypotheses if unknown else ():
+            predicted = predict(hypothesis)
+            explained = [name for name in names if _agree(found, predicted, name, right)]
+            for name in unknown:
+                if name in explained and (name not in best or len(explained) > best[name][0]):
+                    best[name] = (len(explained), hypothesis)
+
+    search(mistakes, wrong)
+    if pairs:
+        search(
+            (both(*two) for two in combinations(mistakes, 2)),
+            [n for n in wrong if n not in best and n not in zero],
+        )
     for name in wrong:
-        if all(largest(each[name]) == 0 for each in found) and found[0][name].size:
+        if name in zero:
             verdicts[name] = Verdict(False, ZERO, "is zero everywhere: is anything added to it?")
         elif name in best:
             verdicts[name] = Verdict(False, best[name][1].name, best[name][1].says)
