@@ -61,6 +61,16 @@ def test_a_loop_without_an_end_is_stopped_and_its_line_named(tmp_path: Path) -> 
     assert found.right == ()
 
 
+def test_a_file_that_never_gets_to_its_end(tmp_path: Path) -> None:
+    path = tmp_path / "student.py"
+    path.write_text("while True:\n    pass\n" + solved_with("weather", {}), encoding="utf-8")
+    found = grade(path, seconds=1.0)
+    assert found.right == ()
+    start = "was not judged: the file itself did not end within 1 s, and was at student.py, line "
+    assert all(finding.says.startswith(start) for finding in found.findings)
+    assert {finding.mistake for finding in found.findings} == {"too slow"}
+
+
 @pytest.mark.parametrize(
     ("body", "says"),
     [
@@ -76,6 +86,7 @@ def test_a_loop_without_an_end_is_stopped_and_its_line_named(tmp_path: Path) -> 
         ("return np.ones((2, 3))", "must have shape (1,). Got (2, 3): none of the usual mistakes"),
         ("raise SystemExit(3)", "SystemExit: 3"),
         ("import os\nos._exit(3)", "ended the process (status 3) instead of returning"),
+        ("import os\nos._exit(1)", "ended the process (status 1) instead of returning"),
         ("return eval(input())", "EOFError"),
     ],
 )
@@ -106,9 +117,7 @@ def test_a_file_that_fails_at_the_bottom_is_graded_and_the_failure_noted(tmp_pat
 
 def test_a_function_that_is_not_there(tmp_path: Path) -> None:
     path = tmp_path / "student.py"
-    path.write_text(
-        "def compute_gradient_c(y_true, y_pred):\n    return 2 * (y_pred - y_true)\n", encoding="utf-8"
-    )
+    path.write_text("compute_gradient_c = lambda y_true, y_pred: 2 * (y_pred - y_true)\n", encoding="utf-8")
     found = grade(path)
     assert found.right == ("compute_gradient_c",)
     (finding,) = found.of("gradient_h")

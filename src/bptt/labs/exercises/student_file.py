@@ -86,8 +86,16 @@ def _names(path: Path, label: str, source: str) -> set[str]:
         raise FileFormatError(f"FILE must be Python that parses. Got {place}: {message}") from None
     names: set[str] = set()
     for node in tree.body:
-        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-            names.add(node.name)
+        names |= _defined(node)
         if isinstance(node, ast.ClassDef):
-            names |= {f"{node.name}.{part.name}" for part in node.body if isinstance(part, ast.FunctionDef)}
+            names |= {f"{node.name}.{name}" for part in node.body for name in _defined(part)}
     return names
+
+
+def _defined(node: ast.stmt) -> set[str]:
+    """Return the names that a statement gives a meaning; a function may also be a lambda with a name."""
+    if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+        return {node.name}
+    if isinstance(node, ast.Assign):
+        return {target.id for target in node.targets if isinstance(target, ast.Name)}
+    return set()

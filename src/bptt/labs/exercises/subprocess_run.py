@@ -62,7 +62,7 @@ def run_calls(student: StudentFile, calls: Sequence[Call], *, seconds: float) ->
         _write_plan(folder, student, calls, seconds)
         status = _run(folder, student, seconds)
         if not (folder / "answers.json").is_file():
-            error = Answer(error=_what_stopped_it(folder, student, status, seconds), kind=_sort(status))
+            error = _what_stopped_it(folder, student, status, seconds)
             return Outcome(tuple(_before(folder, calls, error)), ())
         return _read(folder, calls)
 
@@ -116,21 +116,17 @@ def _run(folder: Path, student: StudentFile, seconds: float) -> int | None:
     return done.returncode
 
 
-def _sort(status: int | None) -> str:
-    return "too slow" if status in (None, 1) else "error"
-
-
-def _what_stopped_it(folder: Path, student: StudentFile, status: int | None, seconds: float) -> str:
+def _what_stopped_it(folder: Path, student: StudentFile, status: int | None, seconds: float) -> Answer:
     stuck = folder / "stuck.txt"
     trace = stuck.read_text(encoding="utf-8") if stuck.is_file() else ""
     if status is not None and not trace:
-        return f"ended the process (status {status}) instead of returning"
+        return Answer(error=f"ended the process (status {status}) instead of returning", kind="error")
     own = {label for label, _ in student.chunks}
     places = [
         f"{label}, line {n}" for label, n in re.findall(r'File "(.*)", line (\d+)', trace) if label in own
     ]
     at = f", and was at {places[0]}" if places else ""
-    return f"did not end within {seconds:g} s{at}: a loop without an end?"
+    return Answer(error=f"did not end within {seconds:g} s{at}: a loop without an end?", kind="too slow")
 
 
 def _before(folder: Path, calls: Sequence[Call], error: Answer) -> list[Answer]:
