@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -88,10 +89,12 @@ class Task:
     inputs, outputs : int
         D and K.
     loss : str
+    guessing : float
+        Loss of the best answer that does not look at x.
     enough : float
         Of the score: a share of right answers, or a squared error.
     stop_at : float
-        Mean training loss of the last 50 steps below which training ends: safely past `enough`.
+        Loss on examples apart below which training ends: safely past `enough`.
     """
 
     name: str
@@ -100,6 +103,7 @@ class Task:
     inputs: int
     outputs: int
     loss: str
+    guessing: float
     enough: float
     stop_at: float
 
@@ -117,9 +121,19 @@ class Task:
 
 TASKS = {
     "echo": Task(
-        "echo", "digit echo", digit_echo, DIGITS + 1, DIGITS, "cross_entropy", enough=0.95, stop_at=0.05
+        "echo",
+        "digit echo",
+        digit_echo,
+        DIGITS + 1,
+        DIGITS,
+        "cross_entropy",
+        math.log(10),
+        enough=0.95,
+        stop_at=0.05,
     ),
-    "adding": Task("adding", "adding problem", adding_problem, 2, 1, "mse", enough=0.01, stop_at=0.004),
+    "adding": Task(
+        "adding", "adding problem", adding_problem, 2, 1, "mse", 1 / 6, enough=0.02, stop_at=0.004
+    ),
 }
 
 
