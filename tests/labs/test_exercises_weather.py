@@ -165,6 +165,11 @@ WRONG = [
         "factor_two_missing",
     ),
     (
+        "compute_gradient_c",
+        "return y_true - y_pred",
+        "sign+factor_two_missing",
+    ),
+    (
         "compute_gradient_b",
         """
         for t in range(1, len(hidden)):

@@ -36,7 +36,7 @@ def mistake(says: str) -> Callable[[Callable[[Any], Any]], Mistake]:
 
 
 def both(one: Mistake, other: Mistake) -> Mistake:
-    """Return two mistakes made at once; where both change the same place, the second alone."""
+    """Return two mistakes made at once; where both change the same place, the second may replace the first."""
     return Mistake(
         f"{one.name}+{other.name}",
         f"two mistakes at once. First, {one.says}. Second, {other.says}",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import chain, combinations
 from typing import Any
 
 import numpy as np
@@ -86,10 +86,9 @@ def judge(
 
     search(mistakes, wrong)
     if pairs:
-        search(
-            (both(*two) for two in combinations(mistakes, 2)),
-            [n for n in wrong if n not in best and n not in zero],
-        )
+        # In both orders: of two in the same place the second may take the first one in, or undo it.
+        twos = chain(combinations(mistakes, 2), combinations(reversed(mistakes), 2))
+        search((both(*two) for two in twos), [n for n in wrong if n not in best and n not in zero])
     for name in wrong:
         if name in zero:
             verdicts[name] = Verdict(False, ZERO, "is zero everywhere: is anything added to it?")

@@ -12,27 +12,32 @@ from bptt.verify.mistakes.sweep import Rules
 
 @mistake("sign: the error is prediction minus target, in this order")
 def sign(rules: Rules) -> Rules:
-    return replace(rules, dy=lambda case: -case.dy)
+    dy = rules.dy
+    return replace(rules, dy=lambda case: -dy(case))
 
 
 @mistake("sign: it is minus the gradient")
 def negated(rules: Rules) -> Rules:
-    return replace(rules, dy=lambda case: -case.dy)
+    dy = rules.dy
+    return replace(rules, dy=lambda case: -dy(case))
 
 
 @mistake("missing factor: the 2 of the square's derivative, 2 (prediction - target), is left out")
 def factor_two_missing(rules: Rules) -> Rules:
-    return replace(rules, dy=lambda case: case.dy / 2)
+    dy = rules.dy
+    return replace(rules, dy=lambda case: dy(case) / 2)
 
 
 @mistake("a factor too many: the derivative of half a square is the error itself, without a 2")
 def factor_two_too_many(rules: Rules) -> Rules:
-    return replace(rules, dy=lambda case: 2 * case.dy)
+    dy = rules.dy
+    return replace(rules, dy=lambda case: 2 * dy(case))
 
 
 @mistake("missing factor: the loss is a mean over the steps, and 1/T is left out")
 def mean_forgotten(rules: Rules) -> Rules:
-    return replace(rules, dy=lambda case: case.steps * case.dy)
+    dy = rules.dy
+    return replace(rules, dy=lambda case: case.steps * dy(case))
 
 
 @mistake("the target is not subtracted: softmax and cross-entropy together give o_t - y_t, with y_t one-hot")
