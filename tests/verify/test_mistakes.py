@@ -25,6 +25,7 @@ from bptt.verify.mistakes import (
     judge,
     state_gradients,
 )
+from tests.errata.proof import ours, same
 
 T, D, H, K = 6, 3, 5, 4
 ALL = tuple(dict.fromkeys(GIVEN + SQUARED + HALF_SQUARED + SOFTMAX + WAY_BACK + SUMS))
@@ -68,6 +69,15 @@ def test_the_right_rules_are_right(rng: np.random.Generator) -> None:
         methods=("complex", "central"),
         max_entries=1000,
     )
+
+
+def test_the_right_rules_agree_with_bptt(rng: np.random.Generator) -> None:
+    p, x, dy = draw(rng)
+    p["h0"] = np.zeros(H)  # as there
+    letters = {"U": "W_xh", "W": "W_hh", "V": "W_hy", "b": "b_h", "c": "b_y"}
+    _, wanted = ours(letters, {name: p[name] for name in letters}, x, lambda _: dy)
+    found = gradients(make_case(p, x, dy))
+    same({name: found[name] for name in letters}, wanted)
 
 
 def test_the_parts_by_path_length_add_up(rng: np.random.Generator) -> None:

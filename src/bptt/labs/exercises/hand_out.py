@@ -9,7 +9,7 @@ from bptt.atomic import write_atomic
 from bptt.checks import check_choice
 from bptt.errors import InvalidInput
 from bptt.labs.exercises.registry import EXERCISES
-from bptt.labs.exercises.template import TEMPLATES, as_notebook, as_script, read_template
+from bptt.labs.exercises.template import TEMPLATES, as_notebook, read_template
 
 
 def hand_out(lab: str, folder: str | os.PathLike[str]) -> tuple[Path, ...]:
@@ -54,6 +54,6 @@ def hand_out(lab: str, folder: str | os.PathLike[str]) -> tuple[Path, ...]:
     names = "\n".join(f'    "{name}",' for name in exercise.functions)
     test_text = (TEMPLATES / "test.txt").read_text(encoding="utf-8")
     test_text = test_text.replace("@SCRIPT@", script.name).replace("@FUNCTIONS@", names)
-    for path, content in ((script, as_script(text)), (notebook, as_notebook(text)), (tests, test_text)):
+    for path, content in ((script, text), (notebook, as_notebook(text)), (tests, test_text)):
         write_atomic(path, content.encode())
     return script, notebook, tests

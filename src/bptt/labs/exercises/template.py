@@ -15,16 +15,11 @@ CELL = re.compile(r"^# %%( \[markdown\])?\n", re.MULTILINE)
 
 
 def read_template(lab: str, *, solved: bool = False) -> str:
-    """Return the text of a lab's exercise, cells still marked; with `solved` the holes are filled."""
+    """Return a lab's exercise as a script, its cells marked by ``# %%``; with `solved` the holes are filled by us."""
     text = (TEMPLATES / f"{lab}.txt").read_text(encoding="utf-8")
     if solved:
         return HOLE.sub(lambda found: found[3], text)
     return HOLE.sub(lambda found: f'{found[1]}raise NotImplementedError("{found[2]}")\n', text)
-
-
-def as_script(text: str) -> str:
-    """Return a Python file; its cells are those that editors know by ``# %%``."""
-    return text
 
 
 def as_notebook(text: str) -> str:
