@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -60,8 +61,21 @@ class _ProcessHold:
                 for lib, threads in self.before:
                     _set(lib, threads)
 
+    def forget_others(self) -> None:
+        """In a forked child: only the thread that forked is there, and the lock may be held by another."""
+        self.lock = threading.Lock()
+        if getattr(_held, "depth", 0):
+            self.inside = 1
+        elif self.inside:
+            self.inside = 0
+            for lib, threads in self.before:
+                _set(lib, threads)
+
 
 _process = _ProcessHold()
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_process.forget_others)
 
 
 @cache

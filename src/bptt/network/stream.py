@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from bptt.network.network import Network
 
 Shape = Sequence[tuple[str, int | None]]
+
+# Rows of a block that are always pushed together, and how long a piece of a longer one should take (seconds).
+_PIECE, _PIECE_SECONDS = 1024, 0.05
 
 # The axes of what `Stream.memory` holds, by the first letters of its names.
 _AXES = {"stat": ("L", "S", "H"), "rows": ("S", "lags", "D"), "fed": ("S", "K")}
@@ -116,14 +120,39 @@ class Stream:
         ------
         InvalidInput, InvalidType
             As for `step`.
+
+        Notes
+        -----
+        A long block is worked through in pieces, so that Ctrl-C is heard; the stream then is as it was before the call.
         """
         shape: list[tuple[str, int | None]] = [("S", self.streams), ("T", None), ("D", self._net.input_size)]
         array = self._numbers("X", X, shape[1:] if self.streams == 1 else shape)
         block = array.reshape(self.streams, array.shape[-2], array.shape[-1])
-        y = self._runner.push(block)
+        y = self._runner.push(block) if block.shape[1] <= _PIECE else self._push_pieces(block)
         if y is None:
             self._refuse("X", block)
         return y[0] if self.streams == 1 else y
+
+    def _push_pieces(self, block: Array) -> Array | None:
+        """Push piece by piece, each of about `_PIECE_SECONDS`; on any error, and where x is refused, undo all."""
+        before, done, size = self.memory, 0, _PIECE
+        y = np.empty((*block.shape[:2], self._net.output_size), self._net.dtype)
+        try:
+            while done < block.shape[1]:
+                begun = time.perf_counter()
+                piece = slice(done, done + size)
+                found = self._runner.push(np.ascontiguousarray(block[:, piece]))
+                if found is None:
+                    self.memory = before
+                    return None
+                y[:, piece] = found
+                done += size
+                spent = max(time.perf_counter() - begun, 1e-6)
+                size = max(1, min(4 * size, int(size * _PIECE_SECONDS / spent)))
+        except BaseException:
+            self.memory = before
+            raise
+        return y
 
     # ---------------------------------------------------------------- what is kept
 

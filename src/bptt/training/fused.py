@@ -119,6 +119,10 @@ class Fused:
         """Why the last call stopped; 0 where it did not."""
         return int(self.steps.flag)
 
+    def fits(self, net: Network) -> bool:
+        """Whether the network still is what the steps were made for: a callback may have replaced something."""
+        return bool(self.steps.fits(step_design(net), net.parameters))
+
     def skip(self) -> None:
         """Count a step that was made otherwise."""
         self.steps.skip()

@@ -226,6 +226,8 @@ class _Run:
 
     def _make(self, block: Indices, slots: Slots) -> int:
         """Make a step, or several in one call where nobody wants to look in between; return how many."""
+        if self.fused is not None and not self.fused.fits(self.net):
+            self.fused = None
         if self.fused is None:
             self._update(block[0], slots)
             return 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,7 @@ from bptt.cells.protocol import Cell
 from bptt.engine import reference
 from bptt.engine.compiled.route import KINDS, Region, Route, find_route
 from bptt.engine.compiled.sharing import Members, count_members, most_members, room, variants
-from bptt.engine.compiled.team import Job, run_together
+from bptt.engine.compiled.team import Job, finish_interrupted, run_together
 from bptt.engine.compiled.workspace import address, new_block, scratch
 from bptt.engine.tape import WANT, Array, Sweep, Tape
 
@@ -24,6 +25,12 @@ class CompiledTape(Tape):
 
     block: Array
     route: Route
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copy and pickle as a plain tape, which the reference engine sweeps: kernels stay here."""
+        states = {name: array.copy() for name, array in self.states.items()}
+        saved = {name: array.copy() for name, array in self.saved.items()}
+        return Tape, (self.cell, dict(self.parameters), self.x, self.lengths, states, saved)
 
 
 def forward(
@@ -142,6 +149,7 @@ class _Call:
     """The argument array of one kernel call, and what must stay alive until it returns."""
 
     def __init__(self, route: Route) -> None:
+        finish_interrupted()  # or its workers would go on writing into this thread's scratch memory
         self.route = route
         self.arguments = route.opening.copy()
         self.kept: list[Array] = []

@@ -19,6 +19,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from bptt.engine.compiled import team_kernels as words
 from bptt.engine.compiled.team_kernels import team_kernels
@@ -93,6 +94,7 @@ class Job:
         self.words = at = room[-(address(room) // 8) % words.LINE :]
         self.members = members
         self.kept = tuple(kept)
+        self.owner, self.posted = threading.get_ident(), False
         at[words.YIELD], at[words.MEMBERS], at[words.PHASES] = _yield_address(), members, len(phases)
         at[words.REPEATS], at[words.FLAG] = repeats, flag
         at[words.TOTAL] = sum(phase.pieces * phase.rounds for phase in phases)
@@ -140,6 +142,7 @@ class _Pool:
         room = np.zeros(words.LINE * (self.MOST + 1), np.int64)
         self.boxes = room[-(address(room) // 8) % words.LINE :]
         self.ended = False
+        self.running: dict[int, Job] = {}
 
     def post(self, job: Job) -> None:
         """Offer a job to as many workers as it has room for."""
@@ -152,8 +155,14 @@ class _Pool:
         try:
             team_kernels()["post"](address(at))
         finally:
-            for k in woken.nonzero()[0]:
+            self._wake(woken)
+
+    def _wake(self, woken: npt.NDArray[np.int64]) -> None:
+        """Wake those workers that were parked, each once."""
+        for k in woken.nonzero()[0]:
+            with contextlib.suppress(RuntimeError):  # released before an interruption
                 self.workers[k].wake.release()
+            woken[k] = 0
 
     def end(self) -> None:
         """Let the workers come to their end, and wait for it."""
@@ -190,12 +199,36 @@ if hasattr(os, "register_at_fork"):
 
 
 def run_together(job: Job) -> None:
-    """Run a job, the pieces of each phase shared among the caller and waiting workers."""
-    try:
-        _pool.post(job)
-    finally:
-        # An interruption may have come when workers were at it already: the memory is theirs until all is done.
-        job.lead()
+    """Run a job, the pieces of each phase shared among the caller and waiting workers.
+
+    An interruption is raised once all is done: the memory is the workers' until then. One that comes between two
+    lines here leaves the job in `running`, for `finish_interrupted`.
+    """
+    finish_interrupted()
+    pool, interrupted, done = _pool, None, False
+    pool.running[id(job)] = job
+    while not done:
+        try:
+            if not job.posted:
+                job.posted = True
+                pool.post(job)
+            job.lead()  # a second time does no harm
+            done = True
+        except KeyboardInterrupt as error:
+            interrupted = error
+    del pool.running[id(job)]
+    if interrupted is not None:
+        raise interrupted
+
+
+def finish_interrupted() -> None:
+    """Lead to their end what an interruption of this thread left to the workers: they wait for it, in its memory."""
+    if _pool.running:
+        own = threading.get_ident()
+        for key, job in list(_pool.running.items()):
+            if job.owner == own:
+                job.lead()
+                _pool.running.pop(key, None)
 
 
 @cache

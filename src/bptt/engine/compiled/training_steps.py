@@ -63,6 +63,8 @@ class CompiledTraining:
     ) -> None:
         self.design, self.parameters, self.examples = design, parameters, examples
         self.rule, self.slots, self.before = rule, slots, before
+        self._own = {name: id(p) for name, p in parameters.items()}
+        self.parameters = dict(parameters)  # so that they live as long as their addresses are used
         self.control = Control()
         self.losses, self.norms = np.empty(total), np.empty(total)
         self._batches: _Batches | None = None
@@ -71,6 +73,10 @@ class CompiledTraining:
     def made(self) -> int:
         """Whole steps made."""
         return self.control.step
+
+    def fits(self, design: StepDesign, parameters: Mapping[str, Array]) -> bool:
+        """Whether settings and live arrays are still those that the steps were made for."""
+        return design == self.design and self._own == {name: id(p) for name, p in parameters.items()}
 
     @property
     def flag(self) -> int:

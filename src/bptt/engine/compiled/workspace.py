@@ -6,6 +6,7 @@ is scratch memory of the calling thread.
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from typing import Any
@@ -67,6 +68,16 @@ def _count_nobody() -> int:
 
 _NOBODY = _count_nobody()
 _idle = _Idle()
+
+
+def _forget() -> None:
+    """In a forked child the lock may be held by a thread that is not there."""
+    global _idle
+    _idle = _Idle()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
 
 
 class _Own(threading.local):
