@@ -51,6 +51,8 @@ def test_starts_are_told_apart_by_their_gradients() -> None:
     for start in found.values():
         assert start.flow.shape == (PROFILE_LAG + 1,)
         assert start.flow[-1] == 1
+        assert start.dx.shape == start.flow.shape
+        assert (start.dx > 0).all()
         assert start.by_lag.shape == (PROFILE_LAG + 1,)
         assert start.by_lag[0] == 1
         assert start.per_step == pytest.approx(start.flow[0] ** (1 / PROFILE_LAG), rel=1e-12)

@@ -81,6 +81,8 @@ class Start:
         Norm of dL/dW_hh from paths of each length, over that of length 0.
     flow : ndarray (PROFILE_LAG + 1,)
         |dL/d(state)| over that at the last, after the first step, the second, ...; the median over sequences.
+    dx : ndarray (PROFILE_LAG + 1,)
+        |dL/dx_t| over the same.
     per_step : float
         What a step back multiplies the gradient by: the geometric mean.
     radius, norm : float
@@ -89,6 +91,7 @@ class Start:
 
     by_lag: Array
     flow: Array
+    dx: Array
     per_step: float
     radius: float
     norm: float
@@ -228,11 +231,14 @@ def look_at(remedy: Remedy, seed: int) -> Start:
     by_lag = gradient_by_path_length(net, x, y).norms("layers.0.W_hh")
     flow = gradient_flow(net, x, y).of_layer()[1:]  # from the state that has read the digit
     relative = np.median(flow / flow[-1], axis=1)
+    dx = net.loss_and_gradients(x, y, want_x=True).gradients.x
+    assert dx is not None
     W_hh = net.parameters["layers.0.W_hh"]
     gates = np.split(W_hh, W_hh.shape[1] // W_hh.shape[0], axis=1)
     return Start(
         by_lag=by_lag / by_lag[0],
         flow=relative,
+        dx=np.median(np.linalg.norm(dx, axis=2).T / flow[-1], axis=1),
         per_step=float(relative[0] ** (1 / PROFILE_LAG)),
         radius=max(spectral_radius(gate) for gate in gates),
         norm=max(spectral_norm(gate) for gate in gates),

@@ -236,8 +236,8 @@ def _drawings(result: Gradients) -> dict[str, Drawing]:
             f"descents from the same point at rate {gradients_cliff.STEP_SIZE:g}.",
         ),
         "unrolled": Drawing(
-            lambda **look: unrolled(result.starts["none"].flow, **look),
-            "The untrained Elman network unrolled: |dL/dh_t| over that of the last step, on the edge that leaves t.",
+            lambda **look: unrolled(result.starts["none"].flow, result.starts["none"].dx, **look),
+            "The untrained Elman network unrolled: |dL/dh_t| and, from below, |dL/dx_t|, over |dL/dh_T|, the medians.",
         ),
     }  # fmt: skip
     if trained:
