@@ -245,6 +245,8 @@ def lab_recipe(windows: Windows, *, seed: int, notify: Notify | None = None) -> 
 class _Ticks:
     """A training callback that passes the number of updates on, a hundred times at most."""
 
+    looks_at_net = False
+
     def __init__(self, notify: Notify, title: str, total: int) -> None:
         self.notify, self.title, self.total = notify, title, total
         self.every = max(1, total // 100)

@@ -68,7 +68,9 @@ class PointwiseHead:
 
 CLASSES = {
     name: k
-    for k, name in enumerate(("control", "M", "N", "ldc", "sums", "y_hat", "labels", "scales", "losses"))
+    for k, name in enumerate(
+        ("control", "M", "N", "ldc", "sums", "y_hat", "labels", "scales", "losses", "wholes", "chosen")
+    )
 }
 
 
@@ -135,7 +137,8 @@ def _emit_classes(prefix: str, kind: str) -> Any:
             value, seen = e.load(e.at(row, n)), e.read(top, vector)
             larger = e.b.and_(e.below(n, N), e.compare(">", value, seen))
             e.write(e.select(larger, value, seen), top)
-        highest = e.splat(e.fold(e.read(top, vector), "greater"))
+        top_one = e.fold(e.read(top, vector), "greater")
+        highest = e.splat(top_one)
         sums = e.variable(e.const(0))
         with e.loop(zero, N, count) as n:
             value = e.load(e.at(row, n))
@@ -143,17 +146,26 @@ def _emit_classes(prefix: str, kind: str) -> Any:
             raised = e.select(e.below(n, N), EMITTED["exp"](e, e.b.fsub(value, highest)), e.const(0))
             e.store(raised, e.at(row, n))
             e.write(e.b.fadd(e.read(sums, vector), raised), sums)
-        whole = e.splat(e.fold(e.read(sums, vector), "sum"))
+        whole_one = e.fold(e.read(sums, vector), "sum")
+        whole = e.splat(whole_one)
         counts = e.b.fcmp_ordered("!=", scale, ir.Constant(lanes.scalar, 0.0))
-        chosen = e.b.fsub(e.splat(e.load_scalar(e.at(y_hat, label))), highest)
-        loss = e.mul(e.b.fsub(EMITTED["log"](e, whole), chosen), e.splat(scale))
-        first = e.below(zero, e.integer(1))
-        total.add(e.select(e.b.and_(e.splat_flag(counts), first), loss, e.const(0)))
+        chosen = e.b.fsub(e.load_scalar(e.at(y_hat, label)), top_one)
+        e.store(whole_one, e.at(e.pointer("wholes"), m))
+        e.store(chosen, e.at(e.pointer("chosen"), m))
         with e.loop(zero, N, count) as n:
             truth = e.select(e.equal_lane(n, label), e.const(1), e.const(0))
             slope = e.mul(e.b.fsub(e.div(e.load(e.at(row, n)), whole), truth), e.splat(scale))
             kept = e.b.and_(e.splat_flag(counts), e.below(n, N))
             e.store(e.select(kept, slope, e.const(0)), e.at(row, n))
+    # The rows' logarithms side by side: one at a time each would cost as much as a whole vector of them.
+    with e.loop(zero, e.number("M"), count) as m:
+        mask = e.below(m, e.number("M"))
+        scale, whole, chosen = (
+            e.load_masked(e.at(e.pointer(name), m), mask) for name in ("scales", "wholes", "chosen")
+        )
+        loss = e.mul(e.b.fsub(EMITTED["log"](e, whole), chosen), scale)
+        counts = e.b.and_(mask, e.compare("!=", scale, e.const(0)))
+        total.add(e.select(counts, loss, e.const(0)))
     total.finish()
     e.b.ret_void()
     return module

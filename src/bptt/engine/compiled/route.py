@@ -24,8 +24,11 @@ from bptt.engine.tape import Array
 
 # Rows that run through all steps together: their states should stay in the second cache beside the weights.
 TILE = 64
-# The same where there is enough work for several threads.
-SHARED_TILE = 32
+# The same where there is enough work for several threads; and with sequences in the lanes, whose longer tiles are read
+# in longer stretches.
+SHARED_TILE, SHARED_ROWS = 32, 48
+# So many at least, that four threads have something to do.
+LEAST_TILES = 4
 # Arithmetic worth sharing, in operations for each lane of the machine: about 150 microseconds of one core.
 WORTH = 1_500_000
 # Bytes of recurrent weights from which on threads share each step of a few rows; vectors that one takes at least.
@@ -143,7 +146,7 @@ def find_route(
     # Tiles of one size, a whole number of register tiles: how work is cut depends on the problem alone.
     tiles = -(-B // TILE)
     if worth["forward_rows"]:
-        tiles = max(-(-B // SHARED_TILE), min(4, -(-B // tall)))
+        tiles = max(-(-B // (SHARED_ROWS if by_rows else SHARED_TILE)), min(LEAST_TILES, -(-B // tall)))
     tile = B if tiles <= 1 and not by_rows else -(-B // max(tiles, 1) // tall) * tall
     sizes = Sizes(T, B, D, H, lanes, target.panel, max(tile, 1), states, saved)
     blocks = _blocks(layout, sizes, dtype, tall) if worth["forward_rows"] else 1

@@ -172,7 +172,9 @@ class CompiledStep:
         kept: list[Array] = []
         if isinstance(design.loss, CrossEntropy):
             slots, kernel = CLASSES, cross_entropy_kernel(kind)
-            values |= {"M": self.rows, "N": design.output_size, "ldc": self.width, "labels": address(self.y)}
+            kept += [self._zeros(self.rows), self._zeros(self.rows)]
+            values |= {"M": self.rows, "N": design.output_size, "ldc": self.width, "labels": address(self.y),
+                       "wholes": address(kept[0]), "chosen": address(kept[1])}  # fmt: skip
         else:
             assert isinstance(design.loss, Pointwise)
             head = PointwiseHead(design.activation, design.loss.formula, design.change_of is not None)
