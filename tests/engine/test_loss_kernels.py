@@ -132,6 +132,7 @@ def test_cross_entropy_and_its_slopes(K: int, dtype: str, rng: np.random.Generat
     given[6], given[11, 0] = np.nan, np.inf
     arrays = {"sums": wide(given, dtype, np.nan), "labels": labels, "scales": scales.astype(dtype)}
     arrays["y_hat"] = np.zeros_like(arrays["sums"])
+    arrays |= {"wholes": np.zeros(M, dtype), "chosen": np.zeros(M, dtype)}
     control, losses = Control(), np.zeros(4)
     values = {"control": control.address, "M": M, "N": K, "ldc": arrays["sums"].shape[1], "losses": losses}
     arguments = filled(CLASSES, {**arrays, **values})
@@ -161,6 +162,7 @@ def test_what_counts_and_is_not_finite_shows(spoiled: float, place: int, rng: np
         "sums": wide(sums, "float64"), "labels": rng.integers(K, size=M), "scales": np.ones(M), "losses": losses
     }  # fmt: skip
     arrays["y_hat"] = np.zeros_like(arrays["sums"])
+    arrays |= {"wholes": np.zeros(M), "chosen": np.zeros(M)}
     values = {"control": control.address, "M": M, "N": K, "ldc": arrays["sums"].shape[1]}
     play(cross_entropy_kernel("double"), filled(CLASSES, {**arrays, **values}), control, at=0)
     assert np.isnan(losses[0])
