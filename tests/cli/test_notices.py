@@ -54,7 +54,7 @@ def test_without_llvmlite_one_line_says_so() -> None:
     done = bptt(*ONE_ROW, program='sys.modules["llvmlite"] = None')
     assert done.returncode == 0, done.stderr
     assert done.stderr == (
-        "bptt: running on NumPy, several times slower than compiled: no llvmlite (pip install 'llvmlite>=0.45')\n"
+        "bptt: bptt runs on NumPy, several times slower than compiled: no llvmlite (pip install 'llvmlite>=0.45')\n"
     )
     assert "the configuration passes" in done.stdout
 

@@ -66,7 +66,7 @@ def run(program: str, **variables: str) -> subprocess.CompletedProcess[str]:
 def say(got: str, remedy: str) -> tuple[str, str]:
     """Return what the log and what the error must say."""
     return (
-        f"running on NumPy, several times slower than compiled: {got} ({remedy})",
+        f"bptt runs on NumPy, several times slower than compiled: {got} ({remedy})",
         f"engine 'compiled' must be able to compile on this machine. Got {got}: {remedy}, or choose engine='numpy'",
     )
 
@@ -178,7 +178,7 @@ def test_a_native_library_that_is_missing(tmp_path: Path) -> None:
     assert (engines, shape) == ("numpy numpy", "(1, 4, 3)")
     assert "which does not work here (Could not find" in message
     (line,) = done.stderr.splitlines()
-    assert line.startswith("bptt.engine WARNING running on NumPy")
+    assert line.startswith("bptt.engine WARNING bptt runs on NumPy")
 
 
 @needs_llvmlite

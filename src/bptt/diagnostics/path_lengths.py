@@ -35,7 +35,7 @@ class PathLengths:
     Attributes
     ----------
     loss : float
-    parts : dict of parameter name to ndarray (N, *shape of the parameter)
+    parts : dict of parameter name to ndarray (N, ...) with the shape of the parameter
         ``parts[name][k]`` is what came over exactly k Jacobians, k = 0..N-1, float64.
     """
 

@@ -84,5 +84,5 @@ def get_engine(name: str) -> Engine:
 @cache  # once in a process
 def _tell(obstacle: Obstacle) -> None:
     _log.warning(
-        "running on NumPy, several times slower than compiled: %s (%s)", obstacle.got, obstacle.remedy
+        "bptt runs on NumPy, several times slower than compiled: %s (%s)", obstacle.got, obstacle.remedy
     )

@@ -9,6 +9,7 @@ import numpy as np
 
 from bptt.checks import Array, check_choice, check_whole
 from bptt.data.batch import Batch, Indices, Source, Streams
+from bptt.data.stretches import Stretches
 from bptt.errors import InvalidInput, InvalidType
 from bptt.network import LossGradients, Network, Pass
 from bptt.training.batches import BLOCK_STEPS, SAMPLINGS, index_blocks
@@ -187,6 +188,10 @@ def check_goes_on(net: Network, *sources: Source | None) -> None:
     kind = next((type(source).__name__ for source in sources if isinstance(source, Streams)), None)
     if kind is None:
         return
+    if net.readout != "every" and any(isinstance(source, Stretches) for source in sources):
+        raise InvalidInput(
+            f"net must have readout='every' with {kind}, which has a target at every step. Got {net.readout!r}"
+        )
     direction, lags = net.recurrent.direction, net.linear_lags
     if direction != "forward":
         raise InvalidInput(

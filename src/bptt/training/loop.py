@@ -105,6 +105,11 @@ def train(
 
     Notes
     -----
+    On the compiled engine many steps are made in one call, with the bits of a loop of your own over
+    `Network.loss_and_gradients`, clipping and `Optimizer.update`. Steps go one by one, several times slower for small
+    networks, with feedback, a learned initial state, dropout, both directions, mask or signs, rows of unequal length, a
+    source of your own, and callbacks that look at the network (those with ``looks_at_net = False`` promise not to).
+
     Ctrl-C ends training with the weights of the last whole update, and `stopped_because` says "interrupted"; a
     second Ctrl-C meanwhile is raised. Everything runs with BLAS on one thread.
     """
