@@ -91,13 +91,12 @@ def _ladders(result: Gradients, name: str) -> TableBlock:
         else f"a mean squared error of at most {task.enough:g} on fresh sums; saying 1 always has 0.167"
     )
     return TableBlock(
-        headers=("remedy", *(f"lag {lag}" for lag in lags), "reach", "s"),
+        headers=("remedy", *(f"lag {lag}" for lag in lags), "reach"),
         rows=tuple(
             (
                 row.title,
-                *(f"{row.solved(lag)} of {seeds}" if lag in row.runs else "–" for lag in lags),
+                *(f"{row.solved(lag)}/{seeds}" if lag in row.runs else "–" for lag in lags),
                 str(found) if found else "none",
-                f"{row.seconds:.1f}",
             )
             for row, found in zip(rows.values(), reach, strict=True)
         ),
@@ -107,7 +106,7 @@ def _ladders(result: Gradients, name: str) -> TableBlock:
         f"fresh start, up to {result.steps:,} updates of 32 by Adam, {PATIENCE:,} where nothing is learnt by then; a "
         "seed goes on to the next lag where it solved the one before. Reach: the longest lag that more than half of "
         "the seeds solve.",
-        numeric=tuple(range(1, len(lags) + 3)),
+        numeric=tuple(range(1, len(lags) + 2)),
     )  # fmt: skip
 
 
