@@ -44,7 +44,9 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="How fast bptt trains.")
     parser.add_argument("jobs", nargs="*", metavar="job", help=f"of {', '.join(JOBS)}; all unless given")
     parser.add_argument("--quick", action="store_true", help="at most two minutes; says what it leaves out")
-    parser.add_argument("--threads", type=int, choices=(1, 2), default=1, help="1, or 2 against the peers' better number")
+    parser.add_argument(
+        "--threads", type=int, choices=(1, 2), default=1, help="1, or 2 against the peers' better number"
+    )
     parser.add_argument("--dtype", choices=("float32", "float64", "both"), default="float32")
     parser.add_argument("--cells", nargs="+", choices=("elman", "lstm", "gru"), help="all unless given")
     parser.add_argument("--sections", nargs="+", choices=SECTIONS, help="all unless given")
