@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from bptt.activations import tanh
-from bptt.cells import LSTM, Cell, Elman, GRUResetBefore
+from bptt.cells import GRU, LSTM, Cell, Elman, GRUResetBefore
 from bptt.errors import GradientError, InvalidInput, InvalidType
 from bptt.verify import check_cell, check_formulas
 from tests.cells.contract import without_backward
@@ -128,3 +128,28 @@ def test_a_cell_of_nan_fails() -> None:
 def test_messages(cell: Any, options: dict[str, Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         check_cell(cell, **options)
+
+
+class SlightlyWrongGRU(GRU):
+    """One line of the backward is off by a hundredth; every gradient behind it is wrong too."""
+
+    name = "slightly_wrong_gru"
+
+    @staticmethod
+    def backward(dh: Any, r: Any, z: Any, n: Any, q: Any, h_prev: Any) -> Any:
+        dh_prev = dh * z
+        dz = dh * (h_prev - n)
+        dn = dh * (1 - z)
+        da_xn = 1.01 * dn * (1 - n * n)
+        dr = da_xn * q
+        da_hn = da_xn * r
+        db_hn = da_xn * r
+        da_z = dz * z * (1 - z)
+        da_r = dr * r * (1 - r)
+        return da_r, da_z, da_xn, da_hn, db_hn, dh_prev
+
+
+def test_the_wrong_formula_is_named_before_what_is_wrong_because_of_it() -> None:
+    with pytest.raises(GradientError, match=r"^SlightlyWrongGRU\.backward da_") as caught:
+        check_cell(SlightlyWrongGRU, layers=(1,), directions=("forward",), bias=(True,))
+    assert "must agree with formulas" in str(caught.value)

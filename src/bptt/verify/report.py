@@ -103,7 +103,8 @@ class GradientReport:
         Raises
         ------
         GradientError
-            It names the worst tensor, its entry and both numbers.
+            It names the worst tensor, its entry and both numbers; a wrong formula of the cell goes before all that
+            is wrong because of it.
         """
         if self.passed:
             return self
@@ -111,7 +112,7 @@ class GradientReport:
             raise GradientError(
                 f"{self.title}: at least one tensor must be compared. Got none that can be judged"
             )
-        row = self.failures[0]
+        row = next((each for each in self.failures if each.method == "formula"), self.failures[0])
         at = f" ({row.where})" if row.where else ""
         raise GradientError(
             f"{row.place}{at} must agree with {METHOD_TITLES.get(row.method, row.method)} to {row.tolerance:.0e} of "
