@@ -14,7 +14,7 @@ from bptt.activations import sqrt, step, tanh
 from bptt.data.arrays import Arrays
 from bptt.formulas import Formula
 from bptt.network import Network, Recurrent
-from bptt.optim import L2, SGD, Adam, AdamW, ClipNorm, Clipping, Optimizer, RMSProp, global_norm
+from bptt.optim import L1, L2, SGD, Adam, AdamW, ClipNorm, Clipping, Optimizer, RMSProp, global_norm
 from bptt.training import train
 from tests.network.build import randomise
 from tests.training.setups import assert_same_bits, copy_of
@@ -241,12 +241,29 @@ def test_clippings_of_a_user(clip: Clipping, fused: list[int]) -> None:
     assert fused == []
 
 
-def test_penalties_go_step_by_step(fused: list[int]) -> None:
-    net, plain = make(), make()
-    for each, penalty in ((net, L2(0.3)), (plain, None)):
-        train(each, data(), optimizer=SGD(0.05), steps=STEPS, batch_size=B, penalty=penalty, progress=False)
+class OwnAdd(L2):
+    """A penalty of a user's that adds twice as much."""
+
+    def add(self, parameters: Any, gradients: Any) -> Any:
+        super().add(parameters, gradients)
+        return super().add(parameters, gradients)
+
+
+def test_penalties_are_fused_and_change_no_bit(fused: list[int]) -> None:
+    penalties = [L2(0.3), L1(0.01, "*b_*")]
+    nets = [make(), make(), make()]
+    given = {"optimizer": SGD(0.05), "steps": STEPS, "batch_size": B, "progress": False}
+    train(nets[0], data(), penalty=penalties, **given)
     assert sum(fused) == STEPS
-    assert np.linalg.norm(net.parameters["layers.0.W_hh"]) < np.linalg.norm(plain.parameters["layers.0.W_hh"])
+    source = data()
+    source.batch = source.batch  # asked for batches, and so step by step
+    train(nets[1], source, penalty=penalties, **given)
+    train(nets[2], data(), penalty=OwnAdd(0.3), **given)
+    assert sum(fused) == STEPS
+    assert_same_bits(nets[0].parameters, nets[1].parameters)
+    assert np.linalg.norm(nets[2].parameters["layers.0.W_hh"]) < np.linalg.norm(
+        nets[0].parameters["layers.0.W_hh"]
+    )
 
 
 class Frozen(Network):

@@ -22,54 +22,59 @@ def one_blas_thread() -> Iterator[None]:
     if getattr(_held, "depth", 0):
         yield
         return
-    own = [(lib, lib.get_num_threads()) for lib in _libraries() if _is_per_thread(lib)]
-    _held.depth = 1
-    _process.enter()
+    own: list[tuple[Any, int]] = []
     try:
+        # All of it in here: an interruption leaves nothing behind that the next use would not put right.
+        _held.depth = 1
+        own = [(lib, lib.get_num_threads()) for lib in _libraries() if _is_per_thread(lib)]
+        _process.enter()
         for lib, _ in own:
             lib.set_num_threads(1)
         yield
     finally:
+        _held.depth = 0
         for lib, threads in own:
             lib.set_num_threads(threads)
         _process.leave()
-        _held.depth = 0
 
 
 class _ProcessHold:
-    """Counts the threads inside; the first sets the shared pools to one thread, the last gives them back."""
+    """Knows the threads inside; the first sets the shared pools to one thread, the last gives them back."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.inside = 0
+        self.inside: set[int] = set()
         self.before: list[tuple[Any, int]] = []
 
     def enter(self) -> None:
+        own = threading.get_ident()
         with self.lock:
-            if self.inside == 0:
-                self.before = [
-                    (lib, lib.get_num_threads()) for lib in _libraries() if not _is_per_thread(lib)
-                ]
+            if not self.inside - {own}:
+                # What was before may be known still, where an interruption came between two lines.
+                if not self.before:
+                    self.before = [
+                        (lib, lib.get_num_threads()) for lib in _libraries() if not _is_per_thread(lib)
+                    ]
                 for lib, _ in self.before:
                     _set(lib, 1)
-            self.inside += 1
+            self.inside.add(own)
 
     def leave(self) -> None:
         with self.lock:
-            self.inside -= 1
-            if self.inside == 0:
+            self.inside.discard(threading.get_ident())
+            if not self.inside:
                 for lib, threads in self.before:
                     _set(lib, threads)
+                self.before = []
 
     def forget_others(self) -> None:
         """In a forked child: only the thread that forked is there, and the lock may be held by another."""
         self.lock = threading.Lock()
-        if getattr(_held, "depth", 0):
-            self.inside = 1
-        elif self.inside:
-            self.inside = 0
+        self.inside &= {threading.get_ident()}
+        if not self.inside:
             for lib, threads in self.before:
                 _set(lib, threads)
+            self.before = []
 
 
 _process = _ProcessHold()
