@@ -2,29 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import re
-import subprocess
-import sys
 from pathlib import Path
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "labs" / "sine.md"
+from tests.labs.pages import LABS, printed_numbers
 
 
 def test_the_example_runs(tmp_path: Path) -> None:
-    (block,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-    (tmp_path / "example.py").write_text(block, encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "example.py"],
-        cwd=tmp_path,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    one_step, norm, freely = map(float, re.findall(r"\d+\.\d+", done.stdout))
+    one_step, norm, freely = printed_numbers(LABS / "sine.md", tmp_path)
     assert one_step < 0.01
     assert freely < 0.05
     assert norm < 100

@@ -67,3 +67,7 @@ class ArgumentFrame(Emitter):
     def given(self, name: str) -> Value:
         """Whether the caller passed an array, or wants a result."""
         return self.b.icmp_signed("!=", self.number(name), self.integer(0))
+
+    def load_integer(self, pointer: Value, place: Value) -> Value:
+        """One of an array of 64-bit integers."""
+        return self.b.load(self.b.gep(pointer, [place], source_etype=I64), typ=I64)

@@ -151,45 +151,29 @@ class Emitter:
 
     def splat(self, scalar: Value) -> Value:
         """One number in all lanes."""
-        one = self.b.insert_element(ir.Constant(self.lanes.vector, ir.Undefined), scalar, _index(0))
-        none = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes.count), None)
-        return self.b.shuffle_vector(one, ir.Constant(self.lanes.vector, ir.Undefined), none)
+        return self._spread(scalar, self.lanes.vector)
 
     def splat_flag(self, flag: Value) -> Value:
         """One truth value in all lanes."""
-        kind = ir.VectorType(ir.IntType(1), self.lanes.count)
-        one = self.b.insert_element(ir.Constant(kind, ir.Undefined), flag, _index(0))
-        none = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes.count), None)
-        return self.b.shuffle_vector(one, ir.Constant(kind, ir.Undefined), none)
+        return self._spread(flag, ir.VectorType(ir.IntType(1), self.lanes.count))
 
     def splat_bits(self, number: Value) -> Value:
         """A 64-bit integer in all lanes, cut to their size."""
         scalar = self.lanes.bits.element
         cut = number if scalar.width == I64.width else self.b.trunc(number, scalar)
-        one = self.b.insert_element(ir.Constant(self.lanes.bits, ir.Undefined), cut, _index(0))
-        none = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes.count), None)
-        return self.b.shuffle_vector(one, ir.Constant(self.lanes.bits, ir.Undefined), none)
+        return self._spread(cut, self.lanes.bits)
 
     def below(self, first: Value, limit: Value, count: int | None = None) -> Value:
         """Lanes (all, or the first `count`) whose unit, first + lane, is below `limit`."""
-        count = count or self.lanes.count
-        kind = ir.VectorType(I64, count)
-        numbers = ir.Constant(kind, list(range(count)))
-        room = self.b.sub(limit, first)
-        one = self.b.insert_element(ir.Constant(kind, ir.Undefined), room, _index(0))
-        none = ir.Constant(ir.VectorType(ir.IntType(32), count), None)
-        return self.b.icmp_signed(
-            "<", numbers, self.b.shuffle_vector(one, ir.Constant(kind, ir.Undefined), none)
-        )
+        kind = ir.VectorType(I64, count or self.lanes.count)
+        numbers = ir.Constant(kind, list(range(kind.count)))
+        return self.b.icmp_signed("<", numbers, self._spread(self.b.sub(limit, first), kind))
 
     def equal_lane(self, first: Value, unit: Value) -> Value:
         """The lane whose unit, first + lane, is `unit`."""
         kind = ir.VectorType(I64, self.lanes.count)
-        numbers = ir.Constant(kind, list(range(self.lanes.count)))
-        one = self.b.insert_element(ir.Constant(kind, ir.Undefined), self.b.sub(unit, first), _index(0))
-        none = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes.count), [0] * self.lanes.count)
-        spread = self.b.shuffle_vector(one, ir.Constant(kind, ir.Undefined), none)
-        return self.b.icmp_signed("==", numbers, spread)
+        numbers = ir.Constant(kind, list(range(kind.count)))
+        return self.b.icmp_signed("==", numbers, self._spread(self.b.sub(unit, first), kind))
 
     def fold(self, a: Value, how: str) -> Value:
         """The "sum" or the "greater" of all lanes, by halves: one number. What is NaN may be lost in "greater"."""
@@ -389,6 +373,14 @@ class Emitter:
     @property
     def _suffix(self) -> str:
         return "f32" if self.lanes.kind == "float" else "f64"
+
+    def _spread(self, scalar: Value, kind: Any) -> Value:
+        """One value in every lane of a vector type."""
+        nothing = ir.Constant(kind, ir.Undefined)
+        one = self.b.insert_element(nothing, scalar, _index(0))
+        return self.b.shuffle_vector(
+            one, nothing, ir.Constant(ir.VectorType(ir.IntType(32), kind.count), None)
+        )
 
     def _shuffle(self, a: Value, b: Value, lanes: list[int]) -> Value:
         return self.b.shuffle_vector(a, b, ir.Constant(ir.VectorType(ir.IntType(32), len(lanes)), lanes))

@@ -7,7 +7,6 @@ from typing import Any
 
 from bptt.engine.compiled.arguments import ArgumentFrame
 from bptt.engine.compiled.call_list import STEP
-from bptt.engine.compiled.emitter import I64, Value
 from bptt.engine.compiled.kernels import lanes_of
 from bptt.engine.compiled.machine_code import Kernel, load_kernels, new_module
 from bptt.engine.compiled.target import host
@@ -44,11 +43,11 @@ def _emit(prefix: str, kind: str) -> Any:
     lanes = lanes_of(kind, host())
     e = ArgumentFrame(module, f"{prefix}gather", lanes, GATHER, public=True)
     width, T = e.number("width"), e.number("T")
-    step = e.b.load(e.b.gep(e.pointer("control"), [e.integer(STEP)], source_etype=I64), typ=I64)
+    step = e.load_integer(e.pointer("control"), e.integer(STEP))
     batch = e.times(e.b.sub(step, e.number("first")), e.number("B"))
     with e.loop(e.integer(0), e.number("B")) as b:
-        index = _whole(e, "indices", e.plus(batch, b))
-        source = e.at(e.pointer("source"), e.times(_whole(e, "starts", index), width))
+        index = e.load_integer(e.pointer("indices"), e.plus(batch, b))
+        source = e.at(e.pointer("source"), e.times(e.load_integer(e.pointer("starts"), index), width))
         target = e.at(e.pointer("target"), e.times(b, e.number("target_b")))
         with e.loop(e.integer(0), T) as t:
             here, there = e.at(source, e.times(t, width)), e.at(target, e.times(t, e.number("target_t")))
@@ -57,7 +56,3 @@ def _emit(prefix: str, kind: str) -> Any:
                 e.store_masked(e.load_masked(e.at(here, j), mask), e.at(there, j), mask)
     e.b.ret_void()
     return module
-
-
-def _whole(e: ArgumentFrame, name: str, place: Value) -> Value:
-    return e.b.load(e.b.gep(e.pointer(name), [place], source_etype=I64), typ=I64)

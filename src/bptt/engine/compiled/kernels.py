@@ -58,7 +58,10 @@ def emit_module(layout: Layout, kind: str, *, ragged: bool, prefix: str = "") ->
 @lru_cache(maxsize=256)
 def get_kernels(layout: Layout, kind: str, *, ragged: bool) -> dict[str, Kernel]:
     """Return the `KERNELS` by name."""
-    wanted = f"sweeps, {layout.name} in the lanes, {kind}{', ragged' if ragged else ''}\n{layout.text}"
+    gates = ", ".join(layout.plan.gates)
+    rows = " for rows of unequal length" if ragged else ""
+    dtype = "float32" if kind == "float" else "float64"
+    wanted = f"a cell with the gates {gates}, {dtype}{rows}\n{layout.text}"
     return load_kernels(
         wanted,
         KERNELS if layout.name == "units" else ROWS_KERNELS,

@@ -264,16 +264,6 @@ class Sizes:
         return -(-self.B // self.tile)
 
 
-def places(layout: Layout, arrays: tuple[str, ...], sizes: Sizes, align: int) -> tuple[dict[str, int], int]:
-    """Return where each array starts in a block of memory and the block's size, in numbers."""
-    found: dict[str, int] = {}
-    end = 0
-    for name in arrays:
-        found[name] = end
-        end += -(-layout.count(name, sizes) // align) * align
-    return found, end
-
-
 def _runs(k: int, stage: StagePlan) -> tuple[Run, ...]:
     found: list[Run] = []
     touched: set[int] = set()

@@ -14,7 +14,7 @@ from llvmlite import ir
 
 from bptt.engine.compiled.arguments import ArgumentFrame
 from bptt.engine.compiled.call_list import STEP
-from bptt.engine.compiled.emitter import I64, Value
+from bptt.engine.compiled.emitter import Value
 from bptt.engine.compiled.functions import EMITTED
 from bptt.engine.compiled.kernels import lanes_of
 from bptt.engine.compiled.machine_code import Kernel, load_kernels, new_module
@@ -131,7 +131,7 @@ def _emit_classes(prefix: str, kind: str) -> Any:
         row = e.at(e.pointer("sums"), e.times(m, ldc))
         y_hat = e.at(e.pointer("y_hat"), e.times(m, ldc))
         scale = e.load_scalar(e.at(e.pointer("scales"), m))
-        label = e.b.load(e.b.gep(e.pointer("labels"), [m], source_etype=I64), typ=I64)
+        label = e.load_integer(e.pointer("labels"), m)
         top = e.variable(e.const(-float("inf")))
         with e.loop(zero, N, count) as n:
             value, seen = e.load(e.at(row, n)), e.read(top, vector)
@@ -192,7 +192,7 @@ class _Total:
         for k in range(1, e.lanes.count):
             total = e.b.fadd(total, e.b.extract_element(vector, _lane(k)))
         control = e.pointer("control")
-        step = e.b.load(e.b.gep(control, [e.integer(STEP)], source_etype=I64), typ=I64)
+        step = e.load_integer(control, e.integer(STEP))
         e.b.store(total, e.b.gep(e.pointer("losses"), [step], source_etype=_DOUBLE))
 
 

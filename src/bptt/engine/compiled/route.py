@@ -14,12 +14,12 @@ import numpy.typing as npt
 
 from bptt.cells.protocol import Cell
 from bptt.engine.compiled.kernels import get_kernels, lanes_of
-from bptt.engine.compiled.layout import Layout, Sizes, places
+from bptt.engine.compiled.layout import Layout, Sizes
 from bptt.engine.compiled.machine_code import Kernel
 from bptt.engine.compiled.rows_layout import RowsLayout
 from bptt.engine.compiled.rows_products import corner
 from bptt.engine.compiled.target import host
-from bptt.engine.compiled.workspace import ALIGNMENT
+from bptt.engine.compiled.workspace import places
 from bptt.engine.tape import Array
 
 # Rows that run through all steps together: their states should stay in the second cache beside the weights.
@@ -229,7 +229,8 @@ def _layout(cell: Cell, name: str) -> Layout:
 def _region(
     layout: Layout, sizes: Sizes, dtype: np.dtype[Any], arrays: tuple[str, ...], zeroed: tuple[str, ...] = ()
 ) -> Region:
-    offsets, count = places(layout, (*zeroed, *arrays), sizes, ALIGNMENT // dtype.itemsize)
+    counts = [(name, layout.count(name, sizes)) for name in (*zeroed, *arrays)]
+    offsets, count = places(counts, dtype.itemsize)
     return Region(
         slots=np.array([layout.slots[name] for name in offsets], np.int64),
         starts=np.array(list(offsets.values()), np.int64) * dtype.itemsize,

@@ -24,10 +24,10 @@ def row_kernels(kind: str) -> dict[str, Kernel]:
 def _emit(prefix: str, kind: str) -> Any:
     module = new_module("bptt")
     lanes = lanes_of(kind, host())
-    zero_to = ("M", "N", "lds", "ldt")
+    sizes = ("M", "N", "lds", "ldt")
     for name in ("copy_rows", "pick_columns"):
         e = ArgumentFrame(module, prefix + name, lanes, COPY, public=True)
-        M, N, lds, ldt = (e.number(each) for each in zero_to)
+        M, N, lds, ldt = (e.number(each) for each in sizes)
         with e.loop(e.integer(0), M) as m:
             source, target = (
                 e.at(e.pointer("source"), e.times(m, lds)),

@@ -11,7 +11,6 @@ from typing import Any
 
 from bptt.engine.compiled.arguments import ArgumentFrame
 from bptt.engine.compiled.call_list import STEP
-from bptt.engine.compiled.emitter import I64, Value
 from bptt.engine.compiled.kernels import lanes_of
 from bptt.engine.compiled.machine_code import Kernel, load_kernels, new_module
 from bptt.engine.compiled.target import host
@@ -38,15 +37,22 @@ def _emit(name: str, kind: str) -> Any:
     lanes = lanes_of(kind, host())
     e = ArgumentFrame(module, name, lanes, GATHER_LINES, public=True)
     B, end, S, count = e.number("B"), e.number("count"), e.number("S"), e.integer(lanes.count)
-    step = e.b.load(e.b.gep(e.pointer("control"), [e.integer(STEP)], source_etype=I64), typ=I64)
+    step = e.load_integer(e.pointer("control"), e.integer(STEP))
     batch = e.times(e.b.sub(step, e.number("first")), B)
     with e.loop(e.integer(0), B, count) as r:
         # Beyond the last example it is read again, and left out.
         last, present = e.b.sub(B, e.integer(1)), e.below(r, B)
         rows = []
         for i in range(lanes.count):
-            index = _whole(e, "indices", e.plus(batch, e.least(e.plus(r, e.integer(i)), last)))
-            rows.append(e.at(e.pointer("source"), e.times(_whole(e, "starts", index), e.number("width"))))
+            index = e.load_integer(
+                e.pointer("indices"), e.plus(batch, e.least(e.plus(r, e.integer(i)), last))
+            )
+            rows.append(
+                e.at(
+                    e.pointer("source"),
+                    e.times(e.load_integer(e.pointer("starts"), index), e.number("width")),
+                )
+            )
         with e.loop(e.integer(0), end, count) as n:
             mask = e.below(n, end)
             for i, line in enumerate(e.transpose([e.load_masked(e.at(row, n), mask) for row in rows])):
@@ -56,7 +62,3 @@ def _emit(name: str, kind: str) -> Any:
                     e.store(e.select(present, line, e.const(0)), place)
     e.b.ret_void()
     return module
-
-
-def _whole(e: ArgumentFrame, name: str, place: Value) -> Value:
-    return e.b.load(e.b.gep(e.pointer(name), [place], source_etype=I64), typ=I64)

@@ -23,7 +23,7 @@ from bptt.engine.compiled.loss_kernels import (
 )
 from bptt.engine.compiled.route import KINDS
 from bptt.engine.compiled.row_kernels import COPY, row_kernels
-from bptt.engine.compiled.workspace import ALIGNMENT, address, new_block
+from bptt.engine.compiled.workspace import address, new_block, places
 from bptt.engine.step_design import StepDesign
 from bptt.engine.tape import Array
 from bptt.losses import CrossEntropy
@@ -284,12 +284,8 @@ class CompiledStep:
 
 def _beside(parameters: Mapping[str, Array], dtype: np.dtype[Any]) -> tuple[dict[str, Array], Array]:
     """Return arrays of the parameters' shapes that lie in one block, and the block."""
-    align = ALIGNMENT // dtype.itemsize
-    starts, end = {}, 0
-    for name, p in parameters.items():
-        starts[name] = end
-        end += -(-p.size // align) * align
-    block = new_block(end, dtype)
+    starts, count = places(((name, p.size) for name, p in parameters.items()), dtype.itemsize)
+    block = new_block(count, dtype)
     block[:] = 0
     return {
         name: block[starts[name] : starts[name] + p.size].reshape(p.shape) for name, p in parameters.items()

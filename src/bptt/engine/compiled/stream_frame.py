@@ -8,7 +8,7 @@ from typing import Any
 from llvmlite import ir
 
 from bptt.engine.compiled.arguments import ArgumentFrame
-from bptt.engine.compiled.emitter import I64, POINTER, VOID, Emitter, Lanes, Value
+from bptt.engine.compiled.emitter import I64, POINTER, VOID, Emitter, Lanes
 
 I32 = ir.IntType(32)
 
@@ -46,7 +46,3 @@ class StreamFrame(ArgumentFrame):
         self.arguments = function.args[0]
         self.more = list(function.args[1:])
         self._read = {}
-
-    def load_integer(self, pointer: Value, place: Value) -> Value:
-        """Read one of an array of 64-bit integers."""
-        return self.b.load(self.b.gep(pointer, [place], source_etype=I64), typ=I64)

@@ -6,7 +6,7 @@ Rows of H units, K outputs and I inputs are padded to whole vectors, sequences (
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,8 +14,6 @@ from bptt.engine.compiled.layout import Layout
 
 # Streams that go through layers and steps together: their rows should stay in the first cache beside the weights.
 TILE = 64
-# Arrays start at whole cache lines (bytes), which are the vectors of the widest machines.
-ALIGNMENT = 64
 
 # Of the stream: sizes and switches, then addresses.
 HEAD = (
@@ -161,13 +159,3 @@ class StreamLayout:
 
 
 HEAD_SLOTS: Mapping[str, int] = {name: k for k, name in enumerate(HEAD)}
-
-
-def places(counts: Iterable[tuple[str, int]], itemsize: int) -> tuple[dict[str, int], int]:
-    """Return where each array starts in a block of memory and the block's size, in numbers."""
-    align = ALIGNMENT // itemsize
-    found, end = {}, 0
-    for name, count in counts:
-        found[name] = end
-        end += -(-count // align) * align
-    return found, end

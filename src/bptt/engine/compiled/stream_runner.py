@@ -17,13 +17,12 @@ from bptt.cells.protocol import Cell
 from bptt.engine.compiled.kernels import lanes_of
 from bptt.engine.compiled.layout import Layout
 from bptt.engine.compiled.machine_code import kernel_address, load_kernels
+from bptt.engine.compiled.route import KINDS
 from bptt.engine.compiled.stream_kernels import emit_stream_module
-from bptt.engine.compiled.stream_layout import HEAD, HEAD_SLOTS, StreamLayout, StreamSizes, places
+from bptt.engine.compiled.stream_layout import HEAD, HEAD_SLOTS, StreamLayout, StreamSizes
 from bptt.engine.compiled.target import host
-from bptt.engine.compiled.workspace import address, new_block
+from bptt.engine.compiled.workspace import address, new_block, places
 from bptt.engine.tape import Array
-
-_KINDS = {np.dtype(np.float32): "float", np.dtype(np.float64): "double"}
 
 # A step of fewer multiplications keeps the interpreter's lock: it is over before another thread could make use of
 # it, and whoever gives the lock away may wait for its return for thousands of times as long.
@@ -80,10 +79,10 @@ class CompiledStream:
         change_scale: float,
         feedback: bool,
     ) -> None:
-        lanes = lanes_of(_KINDS[dtype], host()).count
+        lanes = lanes_of(KINDS[dtype], host()).count
         sizes = StreamSizes(streams, inputs, hidden, outputs, layers, lags, feedback, lanes)
         self._layout, self._sizes, self._dtype = StreamLayout(Layout.of(cell)), sizes, dtype
-        self._pack, brief, self._free = find_functions(self._layout, _KINDS[dtype], activation)
+        self._pack, brief, self._free = find_functions(self._layout, KINDS[dtype], activation)
         self._widths = [sizes.I, *[hidden] * (layers - 1)]
         counts = list(sizes.counts().items())
         for k, width in enumerate(self._widths):

@@ -159,7 +159,7 @@ def _emit_norm(prefix: str, wanted: NormKernel, kind: str) -> Any:
         module, f"{prefix}norm", lanes_of(kind, host()), wanted.SLOTS, public=True, contract=False
     )
     zero, control = e.integer(0), e.pointer("control")
-    step = e.b.load(e.b.gep(control, [e.integer(STEP)], source_etype=I64), typ=I64)
+    step = e.load_integer(control, e.integer(STEP))
     none = ir.Constant(_DOUBLE, 0.0)
     total = e.variable(none)
     with e.b.goto_entry_block():
@@ -283,7 +283,7 @@ def _emit_update(prefix: str, wanted: UpdateKernel, kind: str) -> Any:
         module, f"{prefix}update", lanes_of(kind, host()), wanted.SLOTS, public=True, contract=False
     )
     zero, control = e.integer(0), e.pointer("control")
-    step = e.b.load(e.b.gep(control, [e.integer(STEP)], source_etype=I64), typ=I64)
+    step = e.load_integer(control, e.integer(STEP))
     table_row = e.times(e.b.sub(step, e.number("first")), e.number("rows"))
     program, names = _program(wanted.formula), wanted.formula.arguments
     fine = e.variable(ir.Constant(ir.VectorType(ir.IntType(1), e.lanes.count), [1] * e.lanes.count))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -109,3 +110,22 @@ def scratch(count: int, dtype: np.dtype[Any]) -> Array:
 def address(array: Array) -> int:
     """Return where an array's first number lies."""
     return int(array.__array_interface__["data"][0])
+
+
+def places(counts: Iterable[tuple[str, int]], itemsize: int) -> tuple[dict[str, int], int]:
+    """Return where each array starts in a block of memory and the block's size, in numbers.
+
+    Parameters
+    ----------
+    counts : iterable of (str, int)
+        Names of the arrays and the numbers in each.
+    itemsize : int
+        Bytes of a number.
+    """
+    align = ALIGNMENT // itemsize
+    found: dict[str, int] = {}
+    end = 0
+    for name, count in counts:
+        found[name] = end
+        end += -(-count // align) * align
+    return found, end
