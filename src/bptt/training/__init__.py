@@ -8,6 +8,7 @@ from bptt.training.evaluate import evaluate, predict_source
 from bptt.training.history import History
 from bptt.training.loop import train
 from bptt.training.progress import ProgressBar
+from bptt.training.recorded import Recorded
 from bptt.training.tensorboard import TensorBoard
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "Event",
     "History",
     "ProgressBar",
+    "Recorded",
     "TensorBoard",
     "TrainingDivergedError",
     "evaluate",

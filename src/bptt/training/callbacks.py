@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -43,7 +44,8 @@ class Event:
 
 # A function, or an object with __call__. Where it has a method `finish(history)`, that is called once, however the
 # run ends. An exception ends the run, with the weights of the last whole step. One that has `looks_at_net = False`
-# promises not to read `event.net`: many steps may then be made in one compiled call, and told of afterwards.
+# promises not to read `event.net`: many steps may then be made in one compiled call, and told of afterwards. One that
+# has `looks_every = n` promises to read it only where ``event.step + 1`` is a multiple of n, and after the last step.
 Callback = Callable[[Event], object]
 
 
@@ -56,6 +58,16 @@ def check_callbacks(callbacks: Iterable[Callback]) -> tuple[Callback, ...]:
         if not callable(each):
             raise InvalidType(f"callbacks must be callables that take an Event. Got {each!r}")
     return found
+
+
+def steps_until_look(callbacks: Iterable[Callback], made: int) -> int:
+    """Return how many steps may be made, after `made` ones, before one of the callbacks looks at the network."""
+    least = sys.maxsize
+    for each in callbacks:
+        spacing = getattr(each, "looks_every", 1 if getattr(each, "looks_at_net", True) else None)
+        if spacing is not None:
+            least = min(least, spacing - made % spacing)
+    return least
 
 
 def finish_all(callbacks: Iterable[Callback], history: History) -> None:

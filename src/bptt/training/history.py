@@ -9,6 +9,7 @@ import numpy as np
 
 from bptt.checks import Array, check_whole
 from bptt.errors import InvalidInput
+from bptt.training.recorded import Recorded
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +31,8 @@ class History:
         "finished", "early stopping", "interrupted"; of a run that ended in an error "diverged" or "failed".
     seconds : float
         Wall time, validation and callbacks included.
+    recorded : Recorded or None
+        What `train(record=)` asked to be looked at.
     """
 
     losses: Array
@@ -39,6 +42,7 @@ class History:
     best_step: int | None
     stopped_because: str
     seconds: float
+    recorded: Recorded | None = None
 
     @property
     def steps(self) -> int:
@@ -59,7 +63,8 @@ class History:
         return float(np.mean(last))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything as plain JSON values."""
+        """Return everything as plain JSON values; of what was recorded all but the snapshots."""
+        recorded = {} if self.recorded is None else {"recorded": self.recorded.to_dict()}
         return {
             "losses": self.losses.tolist(),
             "gradient_norms": self.gradient_norms.tolist(),
@@ -69,6 +74,7 @@ class History:
             "stopped_because": self.stopped_because,
             "seconds": self.seconds,
             "steps": self.steps,
+            **recorded,
         }
 
     def __repr__(self) -> str:
@@ -82,6 +88,7 @@ def make_history(
     stopped_because: str,
     seconds: float,
     best_step: int | None = None,
+    recorded: Recorded | None = None,
 ) -> History:
     """Return the record of rows (loss, gradient norm, learning rate) and validation pairs.
 
@@ -93,4 +100,6 @@ def make_history(
     best = best_step
     if best is None and validation:
         best = min(validation, key=lambda pair: pair[1])[0]
-    return History(losses, gradient_norms, learning_rates, tuple(validation), best, stopped_because, seconds)
+    return History(
+        losses, gradient_norms, learning_rates, tuple(validation), best, stopped_because, seconds, recorded
+    )

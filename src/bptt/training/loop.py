@@ -18,7 +18,7 @@ from bptt.errors import DivergedError, InvalidInput, InvalidType
 from bptt.network import Network
 from bptt.optim import ClipNorm, Clipping, Optimizer, Penalty, Slots, get_optimizer, global_norm
 from bptt.training.batches import planned_steps, steps_per_epoch
-from bptt.training.callbacks import Callback, Event, check_callbacks, finish_all
+from bptt.training.callbacks import Callback, Event, check_callbacks, finish_all, steps_until_look
 from bptt.training.carried import CarriedState, batching, check_goes_on, draw
 from bptt.training.counting import check_counts
 from bptt.training.divergence import TrainingDivergedError, diverged, first_not_finite, likeliest_cause
@@ -27,6 +27,7 @@ from bptt.training.evaluate import evaluate
 from bptt.training.fused import Fused, find_fused
 from bptt.training.history import History, make_history
 from bptt.training.progress import get_progress
+from bptt.training.record import Recorder
 from bptt.training.sources import Data, as_source, fetch
 from bptt.training.weights import SafeWeights, overwrite
 
@@ -50,6 +51,8 @@ def train(
     clip: Clipping | float | None = None,
     penalty: Penalty | Iterable[Penalty] | None = None,
     callbacks: Iterable[Callback] = (),
+    record: Iterable[str] | None = None,
+    every: int | None = None,
     progress: bool | Callback | None = None,
     threads: int | None = None,
 ) -> History:
@@ -86,6 +89,11 @@ def train(
         Gradients of ``L2(1e-4)``, ``L1(...)``, added before clipping.
     callbacks : sequence of callables
         Each is called with an `Event` after every step: `CSVLog`, `TensorBoard`, a function of your own.
+    record : sequence of str, optional
+        What to look at in the network, from "gradient_norms", "weight_norms", "spectral_radius" and "snapshots":
+        `History.recorded` then holds a `Recorded`.
+    every : int, optional
+        Steps between two such looks, 100 by default; one is taken before the first step, one after the last.
     progress : bool or callable, optional
         None shows a bar where stderr is a terminal, False never; a callback (`ProgressBar`) takes the bar's place.
     threads : int, optional
@@ -108,7 +116,8 @@ def train(
     On the compiled engine many steps are made in one call, with the bits of a loop of your own over
     `Network.loss_and_gradients`, clipping and `Optimizer.update`. Steps go one by one, several times slower for small
     networks, with feedback, a learned initial state, dropout, both directions, mask or signs, rows of unequal length, a
-    source of your own, and callbacks that look at the network (those with ``looks_at_net = False`` promise not to).
+    source of your own, and callbacks that look at the network (those with ``looks_at_net = False`` promise not to, with
+    ``looks_every = n`` to do so after every n-th step alone).
 
     Ctrl-C ends training with the weights of the last whole update, and `stopped_because` says "interrupted"; a
     second Ctrl-C meanwhile is raised. Everything runs with BLAS on one thread.
@@ -124,9 +133,16 @@ def train(
         name = "early_stopping" if evaluate_every is None else "evaluate_every"
         raise InvalidInput(f"{name} must come with validation data. Got none: pass validation=(x, y)")
     if evaluate_every is not None:
-        every = check_whole("evaluate_every", evaluate_every)
+        spacing = check_whole("evaluate_every", evaluate_every)
     else:
-        every = max(1, total // _EVALUATIONS) if epochs is None else steps_per_epoch(len(source), size)
+        spacing = max(1, total // _EVALUATIONS) if epochs is None else steps_per_epoch(len(source), size)
+    if record is None and every is not None:
+        raise InvalidInput(
+            'every must come with something to record. Got none: pass record=["weight_norms"], say'
+        )
+    recorder = (
+        None if record is None else Recorder(record, 100 if every is None else every, net, source, total)
+    )
     run = _Run(
         net=net,
         source=source,
@@ -136,11 +152,12 @@ def train(
         sampling=sampling,
         seed=check_whole("seed", seed, least=0),
         validation=held_out,
-        every=every,
+        every=spacing,
         best=None if early_stopping is None else BestWeights(get_early_stopping(early_stopping)),
         clip=_get_clip(clip),
         penalties=_get_penalties(penalty),
-        callbacks=(*check_callbacks(callbacks), *get_progress(progress)),
+        callbacks=(*([recorder] if recorder else []), *check_callbacks(callbacks), *get_progress(progress)),
+        recorder=recorder,
     )
     with one_blas_thread(), use_threads(threads):
         return run.run()
@@ -163,6 +180,7 @@ class _Run:
     clip: Clipping | None
     penalties: tuple[Penalty, ...]
     callbacks: tuple[Callback, ...]
+    recorder: Recorder | None
     # (loss, gradient norm, learning rate): a step counts once its row is here.
     rows: list[tuple[float, float, float]] = field(default_factory=list)
     evaluations: list[tuple[int, float]] = field(default_factory=list)
@@ -195,6 +213,7 @@ class _Run:
                 stopped,
                 time.perf_counter() - begun,
                 None if self.best is None else self.best.step,
+                None if self.recorder is None else self.recorder.recorded(),
             )
             finish_all(self.callbacks, history)
         if error is not None:
@@ -238,8 +257,7 @@ class _Run:
             return 1
         made = len(self.rows)
         most = self.total - made if self.validation is None else self.every - made % self.every
-        if any(getattr(callback, "looks_at_net", True) for callback in self.callbacks):
-            most = 1
+        most = min(most, steps_until_look(self.callbacks, made))
         try:
             flag = self.fused.play(block, most)
         except KeyboardInterrupt:
