@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
-import gzip
 import io
+import re
 import zlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
+from bptt.data.parsing import is_missing
 from bptt.errors import DataError, FileFormatError
 
 if TYPE_CHECKING:
     from _csv import Reader
 
 DELIMITERS = (",", ";", "\t")
+# What one table may take in memory, unpacked: a small gzip file can hold a very large one.
+LARGEST = 2 << 30
+# How an entry of a time column begins; no column is called so.
+_DATE = re.compile(r"\d{4}-\d\d-\d\d|\d\d?[./]\d\d?[./]\d{4}", re.ASCII)
+# Other writings of Unicode that say so in their first bytes. UTF-32's begins as UTF-16's does.
+_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,25 +114,55 @@ def read_csv(raw: bytes, name: str) -> CsvFile:
 
 def _decode(raw: bytes, name: str) -> str:
     if raw[:2] == b"\x1f\x8b":
-        try:
-            raw = gzip.decompress(raw)
-        except (OSError, EOFError, zlib.error) as error:
-            raise FileFormatError(f"{name} must be a whole gzip file. Got a damaged one: {error}") from None
+        raw = _unpack(raw, name)
     if raw[:4] == b"PK\x03\x04":
         raise FileFormatError(
             f"{name} must be CSV text. Got a zip archive or an Excel sheet: export or unpack it as CSV"
         )
+    encoding = next((encoding for mark, encoding in _MARKS if raw.startswith(mark)), "utf-8-sig")
     try:
-        return raw.decode("utf-8-sig")
+        text = raw.decode(encoding)
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
+        kind = "UTF-8" if encoding == "utf-8-sig" else encoding.upper()
         raise FileFormatError(
-            f"{name}, line {line} must be UTF-8 text. Got the byte 0x{raw[error.start]:02x}: save the file as UTF-8"
+            f"{name}, line {line} must be {kind} text. Got the byte 0x{raw[error.start]:02x}: save the file as UTF-8"
         ) from None
+    nul = text.find("\0")
+    if nul >= 0:
+        line = text.count("\n", 0, nul) + 1
+        raise FileFormatError(
+            f"{name}, line {line} must be text. Got a NUL byte: the file is damaged, or UTF-16 without its mark; "
+            "save it as UTF-8"
+        )
+    return text
+
+
+def _unpack(raw: bytes, name: str) -> bytes:
+    """Unpack a gzip file of one or more members, never beyond the size that a table may have."""
+    parts: list[bytes] = []
+    room, rest = LARGEST, raw
+    while rest:
+        worker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+        try:
+            part = worker.decompress(rest, room + 1)
+        except zlib.error as error:
+            raise FileFormatError(f"{name} must be a whole gzip file. Got a damaged one: {error}") from None
+        room -= len(part)
+        if room < 0:
+            raise DataError(
+                f"{name} must unpack to at most {LARGEST >> 30} GiB. Got more: cut the table into parts"
+            )
+        if not worker.eof:
+            raise FileFormatError(f"{name} must be a whole gzip file. Got a damaged one: its end is missing")
+        parts.append(part)
+        rest = worker.unused_data.lstrip(b"\0")  # padding after the last member is allowed
+    return b"".join(parts)
 
 
 def _delimiter(header: str) -> str:
-    return max(DELIMITERS, key=header.count)  # the first of them, a comma, where none occurs
+    # Within quotes it is a name's own comma. The first of them, a comma, where none occurs.
+    return max(DELIMITERS, key=re.sub(r'"[^"]*"', "", header).count)
 
 
 def _reader(text: str, delimiter: str) -> Reader:
@@ -126,17 +170,22 @@ def _reader(text: str, delimiter: str) -> Reader:
 
 
 def _check_header(header: Sequence[str], name: str) -> None:
-    named = [field for field in header if field]
-    twice = next((field for field in named if named.count(field) > 1), None)
-    if twice is not None and not _is_number(twice):
+    if all(_is_value(field) for field in header):
+        what = "numbers" if all(map(_is_number, header)) else "values"
         raise DataError(
-            f"{name} must name each column once. Got {twice!r} {named.count(twice)} times in the header"
-        )
-    if all(_is_number(field) for field in header):
-        raise DataError(
-            f"{name} must begin with a line of column names. Got numbers: {_shorten(', '.join(header))}; "
+            f"{name} must begin with a line of column names. Got {what}: {_shorten(', '.join(header))}; "
             "put a header line above them"
         )
+    counts = Counter(field for field in header if field)
+    twice = next((field for field, count in counts.items() if count > 1), None)
+    if twice is not None:
+        raise DataError(
+            f"{name} must name each column once. Got {twice!r} {counts[twice]} times in the header"
+        )
+
+
+def _is_value(field: str) -> bool:
+    return _is_number(field) or is_missing(field) or _DATE.match(field) is not None
 
 
 def _is_number(field: str) -> bool:

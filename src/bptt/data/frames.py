@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,8 @@ import numpy as np
 from bptt.data.parsing import Array
 from bptt.errors import DataError, FileFormatError, InvalidType
 
+# From here on not every whole number is a float64.
+_EXACT = 2.0**53
 # float64 numbers or datetime64 times, ready as they are; else one Python object an entry
 Entries = Array | Sequence[Any]
 
@@ -19,7 +21,8 @@ Entries = Array | Sequence[Any]
 class Columns:
     """What every source comes down to: names, entries, and the words for the place of a row.
 
-    `typed` sources know numbers from text, so text in them is never read as a number.
+    `typed` sources know numbers from text, so text in them is never read as a number. `zones` names the time zone of
+    each column of times that has one; its entries are in UTC. `kind` is the frame's library.
     """
 
     name: str
@@ -27,6 +30,8 @@ class Columns:
     entries: list[Entries]
     place: Callable[[int], str]
     typed: bool = False
+    zones: Mapping[str, str] = field(default_factory=dict)
+    kind: str = "csv"
 
 
 def row_place(row: int) -> str:
@@ -44,7 +49,7 @@ def from_mapping(columns: Mapping[Any, Any]) -> Columns:
     if len(set(lengths.values())) > 1:
         told = ", ".join(f"{name}: {length}" for name, length in lengths.items())
         raise DataError(f"source must have columns of one length. Got {told}")
-    return Columns("table", header, entries, row_place, typed=True)
+    return Columns("table", header, entries, row_place, typed=True, kind="dict")
 
 
 def from_frame(frame: Any) -> Columns:
@@ -53,6 +58,9 @@ def from_frame(frame: Any) -> Columns:
 
     try:
         known = nw.from_native(frame, eager_only=True)
+    except nw.exceptions.DuplicateError as error:
+        told = str(error).replace("\n", " ")
+        raise DataError(f"source must name each column once. Got: {told}") from None
     except TypeError:
         if hasattr(frame, "collect"):
             raise InvalidType(
@@ -67,7 +75,35 @@ def from_frame(frame: Any) -> Columns:
         )
     header = tuple(str(name) for name in known.columns)
     entries = [_series(known[name]) for name in known.columns]
-    return Columns("frame", header, entries, row_place, typed=True)
+    zones = {
+        str(name): dtype.time_zone
+        for name, dtype in known.schema.items()
+        if isinstance(dtype, nw.Datetime) and dtype.time_zone is not None
+    }
+    kind = known.implementation.name.lower()
+    return Columns("frame", header, entries, row_place, typed=True, zones=zones, kind=kind)
+
+
+def with_index(frame: Any) -> Any:
+    """Return a pandas series, or a pandas frame with times or names in its index, as a frame with all of it in columns.
+
+    Anything else comes back as it is. (narwhals leaves the index aside.)
+    """
+    if type(frame).__module__.partition(".")[0] != "pandas" or not hasattr(frame, "index"):
+        return frame
+    if hasattr(frame, "to_frame"):
+        frame = frame.to_frame("y" if frame.name is None else str(frame.name))
+    index = frame.index
+    if hasattr(index, "to_timestamp"):
+        frame = frame.set_axis(index.to_timestamp())
+        index = frame.index
+    plain = getattr(index, "nlevels", 1) == 1 and index.name is None and index.dtype.kind != "M"
+    if plain:
+        return frame
+    names = [name if name is not None else f"index {k + 1}" for k, name in enumerate(index.names)]
+    if len(names) == 1 and index.names[0] is None:
+        names = ["time"]
+    return frame.rename_axis(names).reset_index()
 
 
 def from_parquet(raw: bytes, name: str) -> Columns:
@@ -85,7 +121,7 @@ def from_parquet(raw: bytes, name: str) -> Columns:
         reason = str(error).partition("\n")[0]
         raise FileFormatError(f"{name} must be a whole Parquet file. Got: {reason}") from None
     found = from_frame(frame)
-    return Columns(name, found.header, found.entries, row_place, typed=True)
+    return replace(found, name=name, kind="parquet")
 
 
 def _series(series: Any) -> Entries:
@@ -93,7 +129,10 @@ def _series(series: Any) -> Entries:
 
     dtype = series.dtype
     if dtype.is_numeric() or dtype == nw.Boolean:
-        return np.array(series.cast(nw.Float64).to_numpy(), dtype=np.float64)
+        found = np.array(series.cast(nw.Float64).to_numpy(), dtype=np.float64)
+        if dtype.is_integer() and bool((np.abs(found) >= _EXACT).any()):
+            return list(series.to_list())  # looked at one by one: not every one of them is a float64
+        return found
     if dtype == nw.Date:
         return np.array(series.cast(nw.Datetime("us")).to_numpy(), dtype="datetime64[us]")
     if dtype == nw.Datetime:
@@ -107,6 +146,8 @@ def _column(name: str, column: Any) -> Entries:
     array = np.ma.asarray(column) if isinstance(column, np.ma.MaskedArray) else np.asarray(column)
     if array.ndim != 1:
         raise DataError(f"column {name!r} must be 1-D. Got shape {array.shape}")
+    if array.dtype.kind in "iu" and bool((np.abs(array.astype(np.float64)) >= _EXACT).any()):
+        return list(array.tolist())
     if array.dtype.kind in "fiub":
         numbers = array.astype(np.float64)
         return np.asarray(numbers.filled(np.nan) if isinstance(numbers, np.ma.MaskedArray) else numbers)

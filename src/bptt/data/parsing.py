@@ -1,11 +1,10 @@
-"""Text to numbers and times, strictly: what does not read as one is an error, never a guess."""
+"""Text to numbers, strictly: what does not read as one is an error, never a guess."""
 
 from __future__ import annotations
 
 import math
 import re
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -18,8 +17,13 @@ Place = Callable[[int], str]
 
 MISSING = frozenset(("", "na", "n/a", "nan", "null", "none"))
 _DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+")
-_SHORTEST = len("2013-01-31")
-_OFFSET = re.compile(r"[+-]\d\d:?\d\d$")
+# Numbers in a dress that float() does not know: decimal comma, thousands marks, a currency or a per cent sign, a minus
+# that is none or stands behind, Fortran's exponent.
+_DRESSED = re.compile(
+    r"[$€£¥']?\s*\(?[+\-−–]?\s*[$€£¥]?\s*\d[\d.,'’ \u00a0\u2009\u202f]*(?:[eEdD][+\-−]?\d+)?\s*[%‰$€£¥]?\)?-?"
+)
+# From here on not every whole number is a float64.
+_EXACT = 2.0**53
 
 
 def is_missing(entry: object) -> bool:
@@ -40,7 +44,18 @@ def number(entry: object, *, typed: bool = False) -> float:
         raise ValueError(entry)  # Python reads 1_000 as a thousand; data files do not mean that
     if is_missing(entry):
         return math.nan
-    return float(entry)  # type: ignore[arg-type]  # any object is tried, that is the check
+    value = float(entry)  # type: ignore[arg-type]  # any object is tried, that is the check
+    if abs(value) >= _EXACT and not _is_exact(entry, value):
+        raise ValueError(entry)
+    return value
+
+
+def _is_exact(entry: object, value: float) -> bool:
+    """Return whether a large number is the one written: 1e999 is not, nor is one with too many digits."""
+    text = str(entry).strip()
+    if math.isinf(value):
+        return "inf" in text.lower()
+    return not text.lstrip("+-").isdecimal() or int(text) == int(value)
 
 
 def numbers(entries: Sequence[Any], *, typed: bool = False) -> Array | int:
@@ -51,7 +66,9 @@ def numbers(entries: Sequence[Any], *, typed: bool = False) -> Array | int:
         except ValueError:
             pass  # something is missing or is text: look at each entry
         else:
-            if "_" not in "".join(entries):
+            with np.errstate(invalid="ignore"):
+                large = bool((np.abs(fast) >= _EXACT).any())
+            if not large and "_" not in "".join(entries):
                 return fast
     found = np.empty(len(entries))
     for row, entry in enumerate(entries):
@@ -80,44 +97,37 @@ def mostly_text(entries: Sequence[Any], *, typed: bool = False) -> bool:
     return 2 * good < present
 
 
-def times(entries: Sequence[Any], *, file: str, column: str, place: Place) -> Array:
-    """Return ISO 8601 dates or times as datetime64[s] (N,); those with an offset are turned to UTC.
+def dressed_number(entries: Sequence[Any]) -> int | None:
+    """Return the first entry that is a number in a dress ("1,5", "1 234", "12 %"), if most entries are; else None."""
+    present = [row for row, entry in enumerate(entries) if not is_missing(entry)]
+    like = [row for row in present if _is_dressed(entries[row])]
+    if not like or 2 * len(like) < len(present):
+        return None
+    return next((row for row in like if _stays_text(entries[row])), None)
 
-    `place` turns the index of an entry into the words that name its place ("line 7").
 
-    Raises
-    ------
-    DataError
-        At the first entry that is not one, or is missing.
-    """
-    plain = [str(entry).strip().removesuffix("Z") for entry in entries]
-    # NumPy is fast, but reads a bare year and a month as times too, and an offset not at all.
-    if all(len(entry) >= _SHORTEST for entry in plain) and not any(
-        _OFFSET.search(entry[_SHORTEST:]) for entry in plain
-    ):
-        try:
-            return np.array(plain, dtype="datetime64[s]")
-        except ValueError:
-            pass  # one of them is not a time: look at each entry
-    found = np.empty(len(entries), "datetime64[s]")
-    for row, entry in enumerate(entries):
-        try:
-            moment = datetime.fromisoformat(str(entry).strip())
-        except ValueError:
-            raise DataError(
-                f"{file}, {place(row)}, column {column!r} must hold a time such as 2013-01-31 06:00 (ISO 8601). "
-                f"Got {entry!r}: rewrite the column, or read the file without it"
-            ) from None
-        if moment.tzinfo is not None:
-            moment = moment.astimezone(UTC).replace(tzinfo=None)
-        found[row] = np.datetime64(moment, "s")
-    return found
+def _is_dressed(entry: object) -> bool:
+    return isinstance(entry, str) and _DRESSED.fullmatch(entry.strip()) is not None
+
+
+def _stays_text(entry: str) -> bool:
+    try:
+        number(entry)
+    except ValueError:
+        return True
+    return False
 
 
 def not_a_number(entry: object, where: str) -> DataError:
     """Return the error for an entry of a number column that is not a number."""
     if isinstance(entry, str) and _DECIMAL_COMMA.fullmatch(entry.strip()):
         remedy = "write a decimal point, or read the file with pandas.read_csv(..., decimal=',') and pass the frame"
+    elif isinstance(entry, str) and entry.strip().lstrip("+-").isdecimal():
+        remedy = "it has more digits than a float64 holds; name the columns to use (columns=, --columns)"
+    elif isinstance(entry, str) and any(letter.isdigit() for letter in entry) and _is_dressed(entry):
+        remedy = (
+            "write it as plain digits with a decimal point, or name the columns to use (columns=, --columns)"
+        )
     else:
         remedy = (
             "correct it, leave it empty if it is missing, or name the columns to use (columns=, --columns)"

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from bptt.data import parsing
-from bptt.data.csv_file import read_csv
+from bptt.data.csv_file import LARGEST, read_csv
 from bptt.data.frames import Columns, Entries, from_frame, from_mapping, from_parquet
 from bptt.data.parsing import Array
 from bptt.data.table import Table, check_names, find_column
+from bptt.data.times import read_moments
 from bptt.errors import DataError, FileMissing, InvalidType
 
 PARQUET_MAGIC = b"PAR1"
+_PIECE = 1 << 24
 
 
 def read_table(source: object, *, columns: Sequence[str] | None = None, time: str | None = None) -> Table:
@@ -78,11 +81,38 @@ def read_file(path: str | os.PathLike[str]) -> bytes:
     if place.is_dir():
         raise FileMissing(f"path must name a file. Got the folder {place}")
     try:
-        return place.read_bytes()
+        status = place.stat()
+        if stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode):
+            raise DataError(f"path must name a file. Got the device {place}, which has no end")
+        if stat.S_ISREG(status.st_mode):
+            raw = place.read_bytes() if status.st_size <= LARGEST else None
+        else:
+            raw = _read_pipe(place)
     except FileNotFoundError:
         raise FileMissing(f"path must name a file that exists. Got {place}") from None
-    except OSError as error:
-        raise DataError(f"{place} must be readable. Got: {error.strerror or error}") from None
+    except (OSError, ValueError, MemoryError) as error:
+        if isinstance(error, DataError):
+            raise
+        reason = getattr(error, "strerror", None) or str(error) or "not enough memory"
+        raise DataError(f"{place} must be readable. Got: {reason}") from None
+    if raw is None:
+        raise DataError(
+            f"{place} must have at most {LARGEST >> 30} GiB. Got more: cut it into parts, or pass a data frame"
+        )
+    return raw
+
+
+def _read_pipe(place: Path) -> bytes | None:
+    """Read what may never end, up to the most that a table may have."""
+    pieces: list[bytes] = []
+    room = LARGEST
+    with place.open("rb") as file:
+        while piece := file.read(_PIECE):
+            room -= len(piece)
+            if room < 0:
+                return None
+            pieces.append(piece)
+    return b"".join(pieces)
 
 
 def assemble(
@@ -102,8 +132,12 @@ def assemble(
         read = _numbers(entries, found.typed)
         if isinstance(read, int):
             if columns is None and _is_text(entries, found.typed):
-                dropped.append(name)
-                continue
+                # A column of numbers with decimal commas is not one of words.
+                dressed = None if found.typed else parsing.dressed_number(list(entries))
+                if dressed is None:
+                    dropped.append(name)
+                    continue
+                read = dressed
             raise parsing.not_a_number(entries[read], f"{found.name}, {found.place(read)}, column {name!r}")
         names.append(name)
         arrays.append(read)
@@ -118,7 +152,7 @@ def column_times(found: Columns, column: str) -> Array:
     """Return a column as datetime64[s] (N,), or raise at the first entry that is not a time."""
     entries = found.entries[find_column(column, found.header, found.name)]
     if not isinstance(entries, np.ndarray):
-        return parsing.times(entries, file=found.name, column=column, place=found.place)
+        return read_moments(entries, file=found.name, column=column, place=found.place).utc
     if entries.dtype.kind != "M":
         raise DataError(
             f"{found.name}, column {column!r} must hold times (ISO 8601 text, dates or times). Got numbers: "
@@ -129,7 +163,15 @@ def column_times(found: Columns, column: str) -> Array:
         raise DataError(
             f"{found.name}, {found.place(int(missing[0]))}, column {column!r} must hold a time. Got none"
         )
-    return entries.astype("datetime64[s]")
+    moments = entries.astype("datetime64[s]")
+    broken = np.flatnonzero(moments != entries)
+    if broken.size:
+        row = int(broken[0])
+        raise DataError(
+            f"{found.name}, {found.place(row)}, column {column!r} must hold whole seconds. Got {entries[row]}: "
+            "round the times"
+        )
+    return moments
 
 
 def _numbers(entries: Entries, typed: bool) -> Array | int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -9,6 +10,8 @@ import numpy as np
 
 from bptt.data.parsing import Array
 from bptt.errors import DataError, InvalidType
+
+_SHOWN = 40  # column names that a message lists
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +87,7 @@ def check_names(name: str, columns: object) -> tuple[str, ...]:
     wrong = [column for column in columns if not isinstance(column, str)]
     if wrong:
         raise InvalidType(f"{name} must be column names. Got {wrong[0]!r}")
-    twice = next((column for column in columns if list(columns).count(column) > 1), None)
+    twice = next((column for column, count in Counter(columns).items() if count > 1), None)
     if twice is not None:
         raise DataError(f"{name} must name each column once. Got {twice!r} twice")
     return tuple(columns)
@@ -93,6 +96,9 @@ def check_names(name: str, columns: object) -> tuple[str, ...]:
 def find_column(column: str, header: Sequence[str], source: str) -> int:
     """Return the place of a column in a header, or raise with the columns there are."""
     if column not in header:
-        there = ", ".join(name for name in header if name)
+        names = [name for name in header if name]
+        there = ", ".join(names[:_SHOWN]) + (
+            f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+        )
         raise DataError(f"{source} must have the column {column!r}. Got the columns {there}")
     return list(header).index(column)

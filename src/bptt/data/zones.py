@@ -1,0 +1,60 @@
+"""Time zones: what the clock on the wall shows at an instant, and which instant it means."""
+
+from __future__ import annotations
+
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import numpy as np
+
+from bptt.data.parsing import Array
+from bptt.errors import InvalidInput, InvalidType
+
+_QUARTER = 900  # seconds; clocks change at whole quarters of an hour
+
+
+def check_zone(zone: object) -> ZoneInfo:
+    """Return a time zone by its name.
+
+    Raises
+    ------
+    InvalidInput, InvalidType
+        No such zone on this machine; no name.
+    """
+    if not isinstance(zone, str):
+        raise InvalidType(f"zone must be the name of a time zone such as Europe/Berlin. Got {zone!r}")
+    try:
+        return ZoneInfo(zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise InvalidInput(
+            f"zone must be the name of a time zone such as Europe/Berlin. Got {zone!r}, which this machine does not know"
+        ) from None
+
+
+def offsets_at(utc: Array, zone: str) -> Array:
+    """Return the seconds that the clocks of a zone are ahead of UTC, int64 (N,), at instants datetime64[s] in UTC."""
+    known = check_zone(zone)
+    seconds = utc.astype("datetime64[s]").astype(np.int64)
+    quarters, place = np.unique(seconds // _QUARTER, return_inverse=True)
+    found = np.empty(quarters.size, np.int64)
+    for k, moment in enumerate((quarters * _QUARTER).astype("datetime64[s]").tolist()):
+        shift = known.fromutc(moment.replace(tzinfo=known)).utcoffset()
+        found[k] = 0 if shift is None else round(shift.total_seconds())
+    return found[place.reshape(-1)]
+
+
+def offsets_of_wall(local: Array, zone: str, second: Array) -> Array:
+    """Return the seconds that the wall's clock is ahead of UTC, from what it shows.
+
+    Parameters
+    ----------
+    local : ndarray datetime64[s] (N,)
+    zone : str
+    second : ndarray bool (N,)
+        Where an hour comes twice: whether the second one is meant.
+    """
+    known = check_zone(zone)
+    found = np.empty(local.size, np.int64)
+    for k, moment in enumerate(local.astype("datetime64[s]").tolist()):
+        shift = moment.replace(tzinfo=known, fold=int(second[k])).utcoffset()
+        found[k] = 0 if shift is None else round(shift.total_seconds())
+    return found
