@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,8 +13,9 @@ from bptt.checks import Array, check_choice, check_whole
 from bptt.diagnostics.age_sums import Sums, SumsByAge, TotalSums
 from bptt.diagnostics.age_sweep import sweep_by_age
 from bptt.diagnostics.aged import Aged, Steps, at_the_end, columns, newborn, plus, turned
+from bptt.diagnostics.exact import check_network, in_float64
 from bptt.engine.blas import one_blas_thread
-from bptt.errors import InvalidInput, InvalidType
+from bptt.errors import InvalidInput
 from bptt.network import Network
 from bptt.network.linear import linear_every_backward, linear_last_backward
 from bptt.network.readout import read_backward
@@ -167,15 +167,12 @@ class _Run:
         lengths: npt.ArrayLike | None, state: Mapping[str, npt.ArrayLike] | None,
         parameters: Mapping[str, Array] | None,
     ) -> None:  # fmt: skip
-        if not isinstance(net, Network):
-            raise InvalidType(f"net must be a Network. Got {type(net).__name__}")
-        if net.feedback:
+        if check_network(net).feedback:
             raise InvalidInput(
                 "net must be without feedback: a path through an output that is fed back crosses no one "
                 "hidden-to-hidden Jacobian. Got feedback=True"
             )
-        self.net = _in_float64(net)
-        used = {name: np.asarray(p, np.float64) for name, p in (parameters or net.parameters).items()}
+        self.net, used = in_float64(net, parameters)
         record = self.net.forward(x, state, lengths, parameters=used)
         counted = step_weights(weights, lengths, record.y_hat.shape)
         self.loss, self.dy_hat = net.loss.value_and_gradient(record.y_hat, np.asarray(y), counted)
@@ -285,15 +282,6 @@ class _Stack:
                     part[0, k] = entry.values.sum(axis=(0, 1))
             found[f"initial.{name}"] = part
         return found
-
-
-def _in_float64(net: Network) -> Network:
-    """Return the network with a stack that runs on the reference engine in float64; arrays are shared."""
-    stack = copy.copy(net.recurrent)
-    stack.engine, stack.dtype = "numpy", np.dtype("float64")
-    found = copy.copy(net)
-    found.recurrent = stack
-    return found
 
 
 def _lengthened(part: Array, count: int) -> Array:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bptt.checks import Array, check_array, check_whole
-from bptt.diagnostics.gradient_flow import in_float64
+from bptt.diagnostics.exact import in_float64
 from bptt.engine import reference
 from bptt.engine.blas import one_blas_thread
 from bptt.engine.tape import Tape

@@ -1,5 +1,6 @@
 """Pictures of records: arrays in, matplotlib axes out. matplotlib is loaded by the first picture."""
 
+from bptt.plots.curves import curves
 from bptt.plots.error_by_hour import error_by_hour, errors_by_hour
 from bptt.plots.fits import fits
 from bptt.plots.forecast_week import forecast_week
@@ -13,12 +14,14 @@ from bptt.plots.smooth import smooth_curve
 from bptt.plots.states import hidden_states
 from bptt.plots.style import DARK, LIGHT, Theme
 from bptt.plots.truncation import truncation
-from bptt.plots.unrolled import unrolled
+from bptt.plots.unrolled import Nodes, unrolled
 
 __all__ = [
     "DARK",
     "LIGHT",
+    "Nodes",
     "Theme",
+    "curves",
     "error_by_hour",
     "errors_by_hour",
     "fits",
