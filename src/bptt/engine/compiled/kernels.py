@@ -59,7 +59,7 @@ def emit_module(layout: Layout, kind: str, *, ragged: bool, prefix: str = "") ->
 def get_kernels(layout: Layout, kind: str, *, ragged: bool) -> dict[str, Kernel]:
     """Return the `KERNELS` by name."""
     gates = ", ".join(layout.plan.gates)
-    rows = " for rows of unequal length" if ragged else ""
+    rows = ", ragged rows" if ragged else ""
     dtype = "float32" if kind == "float" else "float64"
     wanted = f"a cell with the gates {gates}, {dtype}{rows}\n{layout.text}"
     return load_kernels(
