@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         engine,
         forecast,
         initializers,
+        learning,
         losses,
         optim,
         plots,
@@ -41,6 +42,7 @@ __all__ = [
     "engine",
     "forecast",
     "initializers",
+    "learning",
     "load",
     "losses",
     "optim",
@@ -64,8 +66,8 @@ _HOMES = {
     "train": "bptt.training",
 }
 _MODULES = (
-    "cells", "data", "diagnostics", "engine", "forecast", "initializers", "losses", "optim", "plots", "training",
-    "verify",
+    "cells", "data", "diagnostics", "engine", "forecast", "initializers", "learning", "losses", "optim", "plots",
+    "training", "verify",
 )  # fmt: skip
 
 
