@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from bptt.checks import Array, check_choice, check_number
-from bptt.diagnostics.exact import check_network, in_float64
+from bptt.diagnostics.exact import check_network
+from bptt.diagnostics.exact import in_float64 as in_float64  # others look for it here
 from bptt.diagnostics.norms import last_axis_norm, log_ratio
 from bptt.diagnostics.steps_back import steps_back
 from bptt.engine import reference

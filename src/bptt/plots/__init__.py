@@ -1,6 +1,7 @@
 """Pictures of records: arrays in, matplotlib axes out. matplotlib is loaded by the first picture."""
 
 from bptt.plots.curves import curves
+from bptt.plots.eigenvalues import eigenvalues
 from bptt.plots.error_by_hour import error_by_hour, errors_by_hour
 from bptt.plots.fits import fits
 from bptt.plots.forecast_week import forecast_week
@@ -22,6 +23,7 @@ __all__ = [
     "Nodes",
     "Theme",
     "curves",
+    "eigenvalues",
     "error_by_hour",
     "errors_by_hour",
     "fits",
