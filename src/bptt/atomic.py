@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import secrets
 from pathlib import Path
@@ -31,10 +32,10 @@ def write_atomic(path: str | os.PathLike[str], data: bytes) -> None:
     -----
     The temporary file is flushed to disk before it takes the name, and the folder after it, so that
     a power cut leaves one of the two contents. On any failure the old file is as it was and the
-    temporary one is gone.
+    temporary one is gone; only a process that is killed leaves it behind, for `clear_parts`.
     """
     target = _target(path)
-    part = target.parent / f".bptt-{secrets.token_hex(8)}.part"
+    part = target.parent / f"{_part_prefix(target)}{secrets.token_hex(8)}.part"
     try:
         _write_flushed(part, data, mode=target.stat().st_mode & 0o777 if target.exists() else None)
         part.replace(target)
@@ -45,6 +46,23 @@ def write_atomic(path: str | os.PathLike[str], data: bytes) -> None:
             raise _refused(path, error) from error
         raise
     _flush_folder(target.parent)
+
+
+def clear_parts(path: str | os.PathLike[str]) -> None:
+    """Remove the temporary files that killed writers of `path` left beside it.
+
+    Called by the one who writes `path` from now on: another writer that is at it meanwhile finds its temporary file
+    gone, gets an error, and leaves `path` whole.
+    """
+    target = _target(path)
+    for part in target.parent.glob(f"{_part_prefix(target)}*.part"):
+        with contextlib.suppress(OSError):
+            part.unlink()
+
+
+def _part_prefix(target: Path) -> str:
+    # A digest, because the name itself may be as long as a name can be.
+    return f".bptt-{hashlib.sha256(os.fsencode(target.name)).hexdigest()[:12]}-"
 
 
 def _target(path: str | os.PathLike[str]) -> Path:

@@ -87,9 +87,9 @@ def test_a_change_must_be_large_enough_to_count() -> None:
         seen.append(best.see(loss, net.parameters, len(seen) + 1))
     # 0.95 is no better than 1.0 by 0.1; 0.89 is. 0.80 and 0.79 are within 0.1 of 0.89 (and 0.80 + 0.1 > 0.89).
     assert seen == [False, False, False, False, True, False]
-    assert best.lowest == 0.3
-    assert best.weights is not None
-    assert best.weights["readout.b_y"][0] == 5
+    assert best.found.lowest == 0.3
+    assert best.found.weights is not None
+    assert best.found.weights["readout.b_y"][0] == 5
 
 
 def test_the_kept_weights_are_copies() -> None:
@@ -99,8 +99,8 @@ def test_the_kept_weights_are_copies() -> None:
     before = copy_of(net)
     for p in net.parameters.values():
         p += 1
-    assert best.weights is not None
-    assert_same_bits(best.weights, before)
+    assert best.found.weights is not None
+    assert_same_bits(best.found.weights, before)
 
 
 @pytest.mark.parametrize(

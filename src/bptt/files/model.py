@@ -22,6 +22,9 @@ from bptt.atomic import write_atomic
 from bptt.checks import Array
 from bptt.errors import FileFormatError, FileMissing, InvalidInput, InvalidType
 
+# What a file is called in messages.
+MODEL = "model that bptt.save wrote"
+
 # The one metadata entry of ours; its value is JSON. One, because safetensors writes several in a random order, and
 # the same model should give the same bytes.
 ENTRY = "bptt"
@@ -53,7 +56,7 @@ class Header:
 def write_model(
     path: str | os.PathLike[str], arrays: Mapping[str, Array], description: Mapping[str, Any]
 ) -> Path:
-    """Write arrays (float32 or float64) and their description, whole or not at all.
+    """Write arrays (float32 or float64) and their description of plain JSON values, whole or not at all.
 
     Raises
     ------
@@ -83,32 +86,46 @@ def write_model(
     return Path(name)
 
 
-def read_header(path: str | os.PathLike[str]) -> Header:
+def read_header(path: str | os.PathLike[str], what: str = MODEL) -> Header:
     """Read and check everything but the arrays.
+
+    Parameters
+    ----------
+    path : str or path
+    what : str
+        What the file should be, for the messages: "model that bptt.save wrote".
 
     Raises
     ------
     FileMissing
         No such file.
     FileFormatError
-        Not a model file of ours, or a damaged one; the message says in what way.
+        Not a file of ours, or a damaged one; the message says in what way.
     """
     name = _path(path)
-    raw, size = _raw_header(name)
+    raw, size = _raw_header(name, what)
     entries = _json(name, raw[8:])
     metadata = entries.pop("__metadata__", None)
     if not isinstance(metadata, dict) or not isinstance(metadata.get(ENTRY), str):
-        raise FileFormatError(
-            f"{name} must be a model that bptt.save wrote. Got a safetensors file of something else"
-        )
+        raise FileFormatError(f"{name} must be a {what}. Got a safetensors file of something else")
     description = _json(name, metadata[ENTRY].encode())
     arrays = {key: _array(name, key, entry) for key, entry in entries.items()}
     _check_places(name, entries, arrays, size - len(raw))
     return Header(description, arrays, raw)
 
 
-def read_arrays(path: str | os.PathLike[str], header: Header) -> dict[str, Array]:
+def read_arrays(
+    path: str | os.PathLike[str], header: Header, *, may_be_infinite: tuple[str, ...] = ()
+) -> dict[str, Array]:
     """Read the arrays of a file whose header was checked; every number must be finite.
+
+    Parameters
+    ----------
+    path : str or path
+    header : Header
+        From `read_header`.
+    may_be_infinite : tuple of str
+        Beginnings of names whose arrays may hold any number.
 
     Raises
     ------
@@ -130,6 +147,8 @@ def read_arrays(path: str | os.PathLike[str], header: Header) -> dict[str, Array
     except (SafetensorError, ValueError) as error:
         raise FileFormatError(f"{name} must be readable as safetensors. Got: {error}") from None
     for key, array in found.items():
+        if key.startswith(may_be_infinite):
+            continue
         wrong = np.argwhere(~np.isfinite(array))
         if len(wrong):
             place = tuple(int(k) for k in wrong[0])
@@ -145,7 +164,7 @@ def _path(path: object) -> str:
     return os.fsdecode(path)
 
 
-def _raw_header(name: str) -> tuple[bytes, int]:
+def _raw_header(name: str, what: str) -> tuple[bytes, int]:
     """Return the header with its length before it, and the size of the file."""
     try:
         # Looked at before it is opened: opening a pipe waits for somebody to write to it.
@@ -157,7 +176,7 @@ def _raw_header(name: str) -> tuple[bytes, int]:
             size = os.fstat(file.fileno()).st_size
             start = file.read(9)
             if len(start) < 9 or start[8:] != b"{":
-                raise FileFormatError(f"{name} must be a model that bptt.save wrote. Got no safetensors file")
+                raise FileFormatError(f"{name} must be a {what}. Got no safetensors file")
             (length,) = struct.unpack("<Q", start[:8])
             if length > LARGEST_HEADER:
                 raise FileFormatError(
@@ -169,7 +188,7 @@ def _raw_header(name: str) -> tuple[bytes, int]:
                 )
             return start + file.read(length - 1), size
     except FileNotFoundError:
-        raise FileMissing(f"model file must exist. Got {name}") from None
+        raise FileMissing(f"{what.split()[0]} file must exist. Got {name}") from None
     except (OSError, ValueError) as error:  # ValueError: a null character in the name
         if isinstance(error, FileFormatError):
             raise

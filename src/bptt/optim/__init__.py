@@ -17,6 +17,7 @@ from bptt.optim.schedules import (
     schedule_from_config,
 )
 from bptt.optim.sgd import SGD
+from bptt.optim.slots import fill_slots, slot_arrays
 
 __all__ = [
     "CLIPPINGS",
@@ -41,6 +42,7 @@ __all__ = [
     "Slots",
     "StepDecay",
     "clipping_from_config",
+    "fill_slots",
     "get_optimizer",
     "global_norm",
     "largest_magnitude",
@@ -48,4 +50,5 @@ __all__ = [
     "norms",
     "penalty_from_config",
     "schedule_from_config",
+    "slot_arrays",
 ]

@@ -1,6 +1,7 @@
 """Training: the loop, its record, and what watches it."""
 
 from bptt.training.callbacks import Callback, Event
+from bptt.training.checkpoint_file import Checkpoint, read_checkpoint
 from bptt.training.csv_log import CSVLog
 from bptt.training.divergence import TrainingDivergedError
 from bptt.training.early_stopping import EarlyStopping
@@ -14,6 +15,7 @@ from bptt.training.tensorboard import TensorBoard
 __all__ = [
     "CSVLog",
     "Callback",
+    "Checkpoint",
     "EarlyStopping",
     "Event",
     "History",
@@ -23,5 +25,6 @@ __all__ = [
     "TrainingDivergedError",
     "evaluate",
     "predict_source",
+    "read_checkpoint",
     "train",
 ]

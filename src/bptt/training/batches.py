@@ -40,7 +40,9 @@ def planned_steps(steps: int | None, epochs: int | None, count: int, batch_size:
     )
 
 
-def index_blocks(count: int, batch_size: int, steps: int, sampling: str, seed: int) -> Iterator[Indices]:
+def index_blocks(
+    count: int, batch_size: int, steps: int, sampling: str, seed: int, first: int = 0
+) -> Iterator[Indices]:
     """Yield the indices of all batches in blocks (n, B): row k of a block is one step.
 
     Parameters
@@ -56,6 +58,9 @@ def index_blocks(count: int, batch_size: int, steps: int, sampling: str, seed: i
         every example once; the last batch is smaller where `count` does not divide by B, and is a block of its own.
     seed : int
         Decides everything.
+    first : int
+        The step to begin with, of `steps` in all: those before it are drawn again and left out, which takes
+        nanoseconds an index. So seed and step are all there is to know of where a run stands in its data.
 
     Notes
     -----
@@ -64,7 +69,7 @@ def index_blocks(count: int, batch_size: int, steps: int, sampling: str, seed: i
     # A stream of its own beside those of the starting weights, which come from `seed` and [seed, 1].
     rng = np.random.default_rng([seed, 2])
     rows = max(1, min(BLOCK_STEPS, BLOCK_INDICES // batch_size))
-    left = steps
+    left, skipped = steps, first
     drawn: Iterable[Indices]
     while left > 0:
         if sampling == "random":
@@ -73,7 +78,9 @@ def index_blocks(count: int, batch_size: int, steps: int, sampling: str, seed: i
             drawn = _permutation(rng, count, batch_size, rows)
         for block in drawn:
             if block.size and left > 0:
-                yield block[:left]
+                if skipped < min(left, len(block)):
+                    yield block[skipped:left]
+                skipped = max(0, skipped - len(block))
                 left -= len(block)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, TypedDict
 
 import numpy as np
@@ -47,17 +47,22 @@ def batching(source: Source, batch_size: int | None, sampling: str | None) -> tu
     return streams, _IN_ORDER
 
 
-def draw(count: int, batch_size: int, steps: int, sampling: str, seed: int) -> Iterator[Indices]:
-    """Yield the indices of all batches in blocks (n, B): by `index_blocks`, or in order, epoch after epoch."""
+def draw(
+    count: int, batch_size: int, steps: int, sampling: str, seed: int, first: int = 0
+) -> Iterator[Indices]:
+    """Yield the indices of all batches in blocks (n, B): by `index_blocks`, or in order, epoch after epoch.
+
+    From step `first` on, of `steps` in all.
+    """
     if sampling != _IN_ORDER:
-        yield from index_blocks(count, batch_size, steps, sampling, seed)
+        yield from index_blocks(count, batch_size, steps, sampling, seed, first)
         return
-    left, first, height = steps, 0, BLOCK_STEPS * batch_size
+    left, start, height = steps - first, first * batch_size % count, BLOCK_STEPS * batch_size
     while left > 0:
-        block = np.arange(first, min(first + height, count), dtype=np.intp).reshape(-1, batch_size)[:left]
+        block = np.arange(start, min(start + height, count), dtype=np.intp).reshape(-1, batch_size)[:left]
         yield block
         left -= len(block)
-        first = (first + block.size) % count
+        start = (start + block.size) % count
 
 
 class _Start(TypedDict, total=False):
@@ -85,6 +90,7 @@ class CarriedState:
         self.net = net
         self.streams = isinstance(source, Streams)
         self._last: Pass | None = None
+        self._before: tuple[int, Pass | None] = -1, None
         check_goes_on(net, source)
 
     def loss_and_gradients(self, batch: Batch, dropout_key: tuple[int, int]) -> LossGradients:
@@ -95,6 +101,7 @@ class CarriedState:
         The carried state is a constant: no gradient leaves the batch. A learned initial state gets its gradient from
         the rows that start anew.
         """
+        self._before = dropout_key[1], self._last
         start = self._start(batch)
         found = self.net.loss_and_gradients(
             batch.x, batch.y, weights=batch.weights, lengths=batch.lengths, dropout_key=dropout_key, **start
@@ -105,6 +112,32 @@ class CarriedState:
                 found.gradients.parameters[f"initial.{name}"] = d[:, anew].sum(axis=1)
         self._keep(batch, Pass(found.y_hat, found.state, None), start, dropout_key)
         return found
+
+    def settle(self, recorded: int) -> None:
+        """Go back to where the state was after `recorded` steps, if the next one was begun."""
+        step, last = self._before
+        if step == recorded:
+            self._last = last
+
+    def arrays(self) -> dict[str, Array]:
+        """Return what is carried, by name: nothing, or `y_hat` (B, K) of the last step and ``state.h``, ..."""
+        if self._last is None:
+            return {}
+        return {
+            "y_hat": _newest(self._last),
+            **{f"state.{name}": final for name, final in self._last.state.items()},
+        }
+
+    def fill(self, arrays: Mapping[str, Array]) -> None:
+        """Carry what `arrays` returned."""
+        state = {name.removeprefix("state."): final for name, final in arrays.items() if name != "y_hat"}
+        self._last = Pass(arrays["y_hat"], state, None) if arrays else None
+
+    def like(self, rows: int) -> dict[str, Array]:
+        """Return arrays of the names, shapes and dtypes of `arrays` where something is carried for `rows` rows."""
+        stack, dtype = self.net.recurrent, self.net.dtype
+        state = {f"state.{name}": np.empty(stack.state_shape(rows), dtype) for name in stack.states}
+        return {"y_hat": np.empty((rows, self.net.output_size), dtype), **state}
 
     def forward(self, batch: Batch) -> Pass:
         """Return `Network.forward` of the batch without a tape, from the carried state, and carry the new one."""
@@ -131,13 +164,15 @@ class CarriedState:
             )
         assert self._last is not None
         net, last = self.net, self._last
+        # In one memory order whatever the pass left: products of a transposed array may round otherwise.
         state = {
-            name: np.where(carry[:, None], final, self._initial(name)) for name, final in last.state.items()
+            name: np.ascontiguousarray(np.where(carry[:, None], final, self._initial(name)))
+            for name, final in last.state.items()
         }
         if not net.feedback:
             return {"state": state}
-        newest = last.y_hat[:, -1] if last.y_hat.ndim == 3 else last.y_hat
-        return {"state": state, "y_start": np.where(carry[:, None], newest, net.dtype.type(0))}
+        y_start = np.where(carry[:, None], _newest(last), net.dtype.type(0))
+        return {"state": state, "y_start": np.ascontiguousarray(y_start)}
 
     def _initial(self, name: str) -> Any:
         if self.net.learned_initial_state:
@@ -155,6 +190,12 @@ class CarriedState:
         self._last = self.net.forward(
             batch.x[:, : steps.max()], lengths=steps, dropout_key=dropout_key, tape=False, **start
         )
+
+
+def _newest(last: Pass) -> Array:
+    """Return the predictions of the last step (B, K)."""
+    newest: Array = last.y_hat[:, -1] if last.y_hat.ndim == 3 else last.y_hat
+    return newest
 
 
 def _carry_of(batch: Batch) -> Array:

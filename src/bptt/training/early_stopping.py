@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bptt.checks import Array, check_number, check_whole
 from bptt.errors import InvalidType
@@ -39,8 +39,9 @@ def get_early_stopping(value: object) -> EarlyStopping:
     raise InvalidType(f"early_stopping must be a patience (evaluations) or an EarlyStopping. Got {value!r}")
 
 
-class BestWeights:
-    """Watches the validation losses of one run.
+@dataclass(frozen=True, eq=False)
+class Best:
+    """What was seen of the validation losses so far.
 
     Attributes
     ----------
@@ -49,21 +50,45 @@ class BestWeights:
         evaluation.
     step : int or None
         Updates made then.
+    lowest : float
+        That loss; inf before the first evaluation.
+    waited : int
+        Evaluations since.
+    seen : int
+        Evaluations in all.
+    """
+
+    weights: dict[str, Array] | None = None
+    step: int | None = None
+    lowest: float = math.inf
+    waited: int = 0
+    seen: int = 0
+
+
+class BestWeights:
+    """Watches the validation losses of one run.
+
+    Attributes
+    ----------
+    found : Best
+        Replaced as a whole: an interrupt leaves the old one or the new one.
     """
 
     def __init__(self, rule: EarlyStopping) -> None:
         self.rule = rule
-        self.lowest = math.inf
-        self.waited = 0
-        self.weights: dict[str, Array] | None = None
-        self.step: int | None = None
+        self.found = Best()
 
     def see(self, loss: float, parameters: Mapping[str, Array], step: int) -> bool:
         """Take note of a finite loss after `step` updates; return whether to stop."""
-        if self.weights is None or loss < self.lowest - self.rule.min_change:
-            # One assignment of a finished copy: an interrupt leaves the old one or the new one.
-            self.weights = {name: p.copy() for name, p in parameters.items()}
-            self.lowest, self.waited, self.step = loss, 0, step
-            return False
-        self.waited += 1
-        return self.waited >= self.rule.patience
+        last = self.found
+        if last.weights is None or loss < last.lowest - self.rule.min_change:
+            copies = {name: p.copy() for name, p in parameters.items()}
+            self.found = Best(copies, step, loss, 0, last.seen + 1)
+        else:
+            self.found = replace(last, waited=last.waited + 1, seen=last.seen + 1)
+        return self.exhausted
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the patience has come to its end."""
+        return self.found.waited >= self.rule.patience

@@ -41,6 +41,7 @@ def find_fused(
     penalties: tuple[Penalty, ...],
     before: Mapping[str, Array],
     total: int,
+    first: int = 0,
 ) -> Fused | None:
     """Return the fused steps of a run, or None where it has to go step by step.
 
@@ -50,6 +51,8 @@ def find_fused(
         Where each update keeps the parameters as they were.
     total : int
         Steps of the run.
+    first : int
+        Steps of it that were made before.
     """
     engine = find_step_engine(net, net.parameters)
     if engine is None or type(clip) not in (type(None), ClipNorm, ClipValue):
@@ -84,6 +87,7 @@ def find_fused(
         ),
     )
     steps = engine.CompiledTraining(step_design(net), net.parameters, examples, rule, slots, before, total)
+    steps.begin_at(first)
     return Fused(steps, optimizer, rule.groups, total)
 
 

@@ -1,38 +1,35 @@
-"""The training loop: batches, gradients, updates, and everything that watches them."""
+"""Training a network: the arguments of `train`, checked, and the run that they make."""
 
 from __future__ import annotations
 
-import math
-import time
+import logging
+import os
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import NoReturn
-
-import numpy as np
 
 from bptt.checks import check_number, check_whole
-from bptt.data.batch import Batch, Indices, Source
 from bptt.engine import use_threads
 from bptt.engine.blas import one_blas_thread
-from bptt.errors import DivergedError, InvalidInput, InvalidType
+from bptt.errors import InvalidInput, InvalidType
 from bptt.network import Network
-from bptt.optim import ClipNorm, Clipping, Optimizer, Penalty, Slots, get_optimizer, global_norm
+from bptt.optim import ClipNorm, Clipping, Optimizer, Penalty, get_optimizer
 from bptt.training.batches import planned_steps, steps_per_epoch
-from bptt.training.callbacks import Callback, Event, check_callbacks, finish_all, steps_until_look
-from bptt.training.carried import CarriedState, batching, check_goes_on, draw
-from bptt.training.counting import check_counts
-from bptt.training.divergence import TrainingDivergedError, diverged, first_not_finite, likeliest_cause
+from bptt.training.callbacks import Callback, check_callbacks
+from bptt.training.carried import batching, check_goes_on
+from bptt.training.data_digests import describe_source
 from bptt.training.early_stopping import BestWeights, EarlyStopping, get_early_stopping
-from bptt.training.evaluate import evaluate
-from bptt.training.fused import Fused, find_fused
-from bptt.training.history import History, make_history
+from bptt.training.history import History
 from bptt.training.progress import get_progress
 from bptt.training.record import Recorder
-from bptt.training.sources import Data, as_source, fetch
-from bptt.training.weights import SafeWeights, overwrite
+from bptt.training.run import Run
+from bptt.training.run_identity import describe_network, plain
+from bptt.training.saving import Saver, check_same_run, find_checkpoints
+from bptt.training.sources import Data, as_source
+from bptt.training.termination import hear_termination
 
 # How often a run given in steps is evaluated, where the caller does not say.
 _EVALUATIONS = 20
+
+_log = logging.getLogger("bptt.training")
 
 
 def train(
@@ -55,13 +52,16 @@ def train(
     every: int | None = None,
     progress: bool | Callback | None = None,
     threads: int | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    checkpoint_every: int | None = None,
+    resume: bool | str | os.PathLike[str] = False,
 ) -> History:
     """Train a network; its parameters are changed in place.
 
     Parameters
     ----------
     net : Network
-        Starts from the parameters it has; the optimiser starts afresh.
+        Starts from the parameters it has; the optimiser starts afresh. With `resume` both come from the file.
     data : source of batches, or (x, y)
         `Windows`, `Sequences`, `Arrays`, or any object with ``len(data)`` and ``data.batch(indices)``. `Stretches` are
         read in order, with the state carried from step to step.
@@ -99,6 +99,16 @@ def train(
     threads : int, optional
         At most so many for the compiled engine, which takes them only where there is enough work; by default what
         `bptt.engine.set_threads` or ``BPTT_NUM_THREADS`` says, else all processors. No bit depends on it.
+    checkpoint : str or path, optional
+        A file that holds the whole run, so that it can go on after an interruption; see docs/checkpoints.md. Written
+        at the beginning, from time to time, when the run is interrupted or fails, and at its end, each time whole or
+        not at all.
+    checkpoint_every : int, optional
+        Steps between two checkpoints; by default they are a minute apart.
+    resume : bool, str or path
+        True goes on with the run in `checkpoint`, or begins it where there is no such file yet; a path goes on with
+        that one. Every bit is then that of a run that was never interrupted. The same data, network and settings
+        have to be given again; `steps` or `epochs` may be more than before.
 
     Returns
     -------
@@ -109,7 +119,10 @@ def train(
     TrainingDivergedError
         A loss or gradient that is not finite. The network keeps the last good weights, the error has the `history`.
     InvalidInput, InvalidType
-        A setting that does not fit; the message names it.
+        A setting that does not fit; the message names it. A file at `checkpoint` that is no finished run, without
+        `resume`.
+    FileMissing, FileFormatError
+        The file to go on from is not there, is damaged, or is of another run: the message names what differs.
 
     Notes
     -----
@@ -121,6 +134,10 @@ def train(
 
     Ctrl-C ends training with the weights of the last whole update, and `stopped_because` says "interrupted"; a
     second Ctrl-C meanwhile is raised. Everything runs with BLAS on one thread.
+
+    With a checkpoint, in the main thread, SIGTERM does the same, and is then passed on to the handler that was there
+    before: without one, the process ends by it. A checkpoint that cannot be written later on (a full disk) is a
+    warning in the log, and the one before it is kept.
     """
     if not isinstance(net, Network):
         raise InvalidType(f"net must be a Network. Got {type(net).__name__}")
@@ -143,7 +160,10 @@ def train(
     recorder = (
         None if record is None else Recorder(record, 100 if every is None else every, net, source, total)
     )
-    run = _Run(
+    path, kept, kept_path = find_checkpoints(checkpoint, checkpoint_every, resume)
+    if checkpoint_every is not None:
+        check_whole("checkpoint_every", checkpoint_every)
+    run = Run(
         net=net,
         source=source,
         optimizer=get_optimizer(optimizer),
@@ -158,219 +178,46 @@ def train(
         penalties=_get_penalties(penalty),
         callbacks=(*([recorder] if recorder else []), *check_callbacks(callbacks), *get_progress(progress)),
         recorder=recorder,
+        saver=None if path is None else Saver(path, checkpoint_every),
+        kept=kept,
+        kept_name=kept_path,
+        kept_elsewhere=path != kept_path,
     )
-    with one_blas_thread(), use_threads(threads):
-        return run.run()
-
-
-@dataclass
-class _Run:
-    """One call of `train`: what it was given, checked, and what it has gathered."""
-
-    net: Network
-    source: Source
-    optimizer: Optimizer
-    total: int
-    batch_size: int
-    sampling: str
-    seed: int
-    validation: Source | None
-    every: int
-    best: BestWeights | None
-    clip: Clipping | None
-    penalties: tuple[Penalty, ...]
-    callbacks: tuple[Callback, ...]
-    recorder: Recorder | None
-    # (loss, gradient norm, learning rate): a step counts once its row is here.
-    rows: list[tuple[float, float, float]] = field(default_factory=list)
-    evaluations: list[tuple[int, float]] = field(default_factory=list)
-    told: int = 0
-    fused: Fused | None = None
-
-    def run(self) -> History:
-        begun = time.perf_counter()
-        self.safe = SafeWeights(self.net.parameters)
-        self.carried = CarriedState(self.net, self.source)
-        stopped, error = "failed", None
-        try:
-            stopped = self._steps(self.optimizer.init(self.net.parameters))
-        except KeyboardInterrupt:
-            stopped = "interrupted"
-        except TrainingDivergedError as found:
-            stopped, error = "diverged", found
-        finally:
-            self._take_rows()
-            self.safe.settle(len(self.rows))
-            if (
-                self.best is not None
-                and self.best.weights is not None
-                and stopped not in ("diverged", "failed")
-            ):
-                overwrite(self.net.parameters, self.best.weights)
-            history = make_history(
-                self.rows,
-                self.evaluations,
-                stopped,
-                time.perf_counter() - begun,
-                None if self.best is None else self.best.step,
-                None if self.recorder is None else self.recorder.recorded(),
+    if path is not None or kept is not None:
+        run.identity = _describe(run)
+    if kept is not None:
+        looks_every = 1 if recorder is None else recorder.looks_every
+        check_same_run(kept_path, kept, run.identity, total, spacing, looks_every)
+    with (
+        hear_termination(wanted=path is not None) as termination,
+        one_blas_thread(),
+        use_threads(threads),
+    ):
+        history = run.run()
+        if termination.heard and termination.fatal:
+            _log.warning(
+                "terminated at step %d of %d: go on with resume=True (%s)", history.steps, total, path
             )
-            finish_all(self.callbacks, history)
-        if error is not None:
-            error.history = history
-            raise error
         return history
 
-    def _steps(self, slots: Slots) -> str:
-        blocks = draw(len(self.source), self.batch_size, self.total, self.sampling, self.seed)
-        self.fused = self._find_fused(slots)
-        for block in blocks:
-            done = 0
-            while done < len(block):
-                done += self._make(block[done:], slots)
-                validation_loss = self._evaluate()
-                self._tell(validation_loss)
-                if validation_loss is None or self.best is None:
-                    continue
-                if self.best.see(validation_loss, self.net.parameters, len(self.rows)):
-                    return "early stopping"
-        return "finished"
 
-    def _find_fused(self, slots: Slots) -> Fused | None:
-        return find_fused(
-            self.net,
-            self.source,
-            self.optimizer,
-            slots,
-            self.clip,
-            self.penalties,
-            self.safe.before,
-            self.total,
-        )
-
-    def _make(self, block: Indices, slots: Slots) -> int:
-        """Make a step, or several in one call where nobody wants to look in between; return how many."""
-        if self.fused is not None and not self.fused.fits(self.net):
-            self.fused = None
-        if self.fused is None:
-            self._update(block[0], slots)
-            return 1
-        made = len(self.rows)
-        most = self.total - made if self.validation is None else self.every - made % self.every
-        most = min(most, steps_until_look(self.callbacks, made))
-        try:
-            flag = self.fused.play(block, most)
-        except KeyboardInterrupt:
-            # Raised once the call is back: its steps were made.
-            self._take_rows()
-            self._tell(None)
-            raise
-        self._take_rows()
-        if flag:
-            self._tell(None)
-            indices = block[len(self.rows) - made]
-            if flag == self.fused.OVERFLOW:
-                loss, norm = self.fused.losses[len(self.rows)], self.fused.norms[len(self.rows)]
-                self._overflowed(loss, norm, fetch(self.source, indices), indices)
-            self._update(indices, slots)
-            self.fused.skip()
-        return len(self.rows) - made
-
-    def _take_rows(self) -> None:
-        """Record the fused steps that were made, also those of a call after which Ctrl-C came first."""
-        if self.fused is None:
-            return
-        first, end = len(self.rows), self.fused.made
-        if end > first:
-            columns = (self.fused.losses, self.fused.norms, self.fused.rates)
-            self.rows += zip(*(column[first:end].tolist() for column in columns), strict=True)
-            self.safe.saved_for = end - 1
-        if self.fused.flag == self.fused.OVERFLOW:
-            self.safe.saved_for = end  # the update of this step was begun: it is to be taken back
-
-    def _update(self, indices: Indices, slots: Slots) -> None:
-        """Make one update, or none."""
-        step = len(self.rows)
-        parameters = self.net.parameters
-        batch = fetch(self.source, indices)
-        check_counts(self.net, batch, indices, step)
-        # What is not finite is looked for below, so NumPy need not warn of it.
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            found = self.carried.loss_and_gradients(batch, (self.seed, step))
-            gradients = found.gradients.parameters
-            for penalty in self.penalties:
-                penalty.add(parameters, gradients)
-            norm = global_norm(gradients) if self.clip is None else self.clip(gradients)
-        loss = float(found.loss)
-        if not (math.isfinite(loss) and math.isfinite(norm)):
-            self._diverged(f"loss {loss:.4g}, gradient norm {norm:.4g}", loss, norm, batch, indices)
-        self.safe.save(step)
-        try:
-            self.optimizer.update(parameters, gradients, slots, step)
-        except DivergedError:
-            self._overflowed(loss, norm, batch, indices)
-        self.rows.append((loss, norm, self.optimizer.rate(step)))
-
-    def _evaluate(self) -> float | None:
-        made = len(self.rows)
-        if self.validation is None or (made % self.every and made != self.total):
-            return None
-        loss = evaluate(self.net, self.validation)
-        if not math.isfinite(loss):
-            self._validation_diverged(loss)
-        self.evaluations.append((made, loss))
-        return loss
-
-    def _tell(self, validation_loss: float | None) -> None:
-        """Call the callbacks for every step that was made since the last call."""
-        if self.callbacks:
-            for step in range(self.told, len(self.rows)):
-                loss, norm, rate = self.rows[step]
-                seen = validation_loss if step == len(self.rows) - 1 else None
-                event = Event(step, self.total, loss, norm, rate, self.net, seen)
-                self.told = step + 1  # before: a callback that raises is not called again
-                for callback in self.callbacks:
-                    callback(event)
-        self.told = len(self.rows)
-
-    def _overflowed(self, loss: float, norm: float, batch: Batch, indices: Indices) -> NoReturn:
-        self._diverged(
-            f"an update beyond {self.net.dtype.name}, from loss {loss:.4g} and gradient norm {norm:.4g},",
-            loss, norm, batch, indices,
-        )  # fmt: skip
-
-    def _diverged(self, found: str, loss: float, norm: float, batch: Batch, indices: Indices) -> NoReturn:
-        step = kept = len(self.rows)
-        cause = first_not_finite(batch, indices)
-        if cause is None:
-            losses, norms = [row[0] for row in self.rows], [row[1] for row in self.rows]
-            rate = self.rows[-1][2] if self.rows and not math.isfinite(loss) else self.optimizer.rate(step)
-            cause = likeliest_cause([*losses, loss], [*norms, norm], rate, clipped=self.clip is not None)
-            if not math.isfinite(loss) and step:
-                # Finite weights with such a loss: the update that led to them was the bad one.
-                self.safe.undo()
-                kept = step - 1
-        raise diverged(found, cause, step=step, loss=loss, gradient_norm=norm, updates_kept=kept)
-
-    def _validation_diverged(self, validation_loss: float) -> NoReturn:
-        kept = len(self.rows)
-        _, norm, rate = self.rows[-1]
-        assert self.validation is not None
-        everything = np.arange(len(self.validation))
-        chunks = np.array_split(everything, -(-len(everything) // 1024))
-        found = (first_not_finite(fetch(self.validation, chunk), chunk) for chunk in chunks)
-        cause = next((each for each in found if each is not None), None)
-        if cause is None:
-            losses, norms = [row[0] for row in self.rows], [row[1] for row in self.rows]
-            cause = likeliest_cause(losses, norms, rate, clipped=self.clip is not None)
-            self.safe.undo()
-            kept -= 1
-        else:
-            cause = f"in validation, {cause}"
-        raise diverged(
-            f"validation loss {validation_loss:.4g}, gradient norm {norm:.4g},",
-            cause, step=len(self.rows) - 1, loss=validation_loss, gradient_norm=norm, updates_kept=kept,
-        )  # fmt: skip
+def _describe(run: Run) -> dict[str, object]:
+    """Return what decides the bits of a run, but for the number of its steps."""
+    return {
+        "network": describe_network(run.net),
+        "data": describe_source(run.source),
+        "optimizer": plain(run.optimizer),
+        "batch_size": run.batch_size,
+        "sampling": run.sampling,
+        "seed": run.seed,
+        "validation": None if run.validation is None else describe_source(run.validation),
+        "evaluate_every": None if run.validation is None else run.every,
+        "early_stopping": None if run.best is None else plain(run.best.rule),
+        "clip": plain(run.clip),
+        "penalty": [plain(each) for each in run.penalties],
+        "record": None if run.recorder is None else [*run.recorder.kinds],
+        "every": None if run.recorder is None else run.recorder.looks_every,
+    }
 
 
 def _get_clip(clip: Clipping | float | None) -> Clipping | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -85,6 +85,32 @@ class Recorder:
             self.snapshots.append(copies)
         # Last: an interrupted look leaves no row, see `recorded`.
         self.steps.append(made)
+
+    def arrays(self) -> dict[str, Array]:
+        """Return what was seen so far as float64 arrays and stacked snapshots, by name: for a checkpoint."""
+        seen = self.recorded()
+        found: dict[str, Array] = {"steps": seen.steps.astype(np.float64)}
+        for kind in NUMBERS:
+            found |= {f"{kind}.{name}": numbers for name, numbers in getattr(seen, kind).items()}
+        for name in seen.snapshots[0] if seen.snapshots else ():
+            found[f"snapshots.{name}"] = np.stack([copies[name] for copies in seen.snapshots])
+        return found
+
+    def fill(self, arrays: Mapping[str, Array], net: Network, made: int) -> None:
+        """Go on from what `arrays` returned, in a run that has made `made` steps."""
+        self.steps = [int(step) for step in arrays["steps"]]
+        self.series = {kind: {} for kind in NUMBERS}
+        self.snapshots = [{} for _ in self.steps] if "snapshots" in self.kinds else []
+        for title, numbers in arrays.items():
+            kind, _, name = title.partition(".")
+            if kind in NUMBERS:
+                self.series[kind][name] = numbers.tolist()
+            elif kind == "snapshots":
+                for copies, weights in zip(self.snapshots, numbers, strict=True):
+                    copies[name] = _frozen(weights.copy())
+        # A look that was interrupted is taken now: no step has been made since.
+        if self.steps[-1:] != [made] and (made % self.looks_every == 0 or made == self.total):
+            self.look(net, made)
 
     def recorded(self) -> Recorded:
         """Return what was seen so far."""

@@ -28,21 +28,37 @@ class SafeWeights:
         self.parameters = parameters
         self.before = {name: np.empty_like(p) for name, p in parameters.items()}
         self.saved_for = -1
+        self._beside: Mapping[str, Array] = {}
+        self._beside_before: dict[str, Array] = {}
+        self._beside_for = -1
+
+    def keep_too(self, arrays: Mapping[str, Array]) -> None:
+        """Keep these as well, which each update changes beside the parameters: an optimiser's slots."""
+        self._beside = arrays
+        self._beside_before = {name: np.empty_like(array) for name, array in arrays.items()}
 
     def save(self, step: int) -> None:
-        """Copy the parameters before update `step`."""
+        """Copy everything before update `step`."""
+        # First and last: a copy that was interrupted is never gone back to.
+        self.saved_for = self._beside_for = -1
         for name, p in self.parameters.items():
             np.copyto(self.before[name], p)
-        # Last: a copy that was interrupted is never gone back to.
-        self.saved_for = step
+        for name, array in self._beside.items():
+            np.copyto(self._beside_before[name], array)
+        self.saved_for = self._beside_for = step
 
     def settle(self, recorded: int) -> None:
         """Take back the update that was begun after `recorded` whole ones, if there is one."""
-        if self.saved_for == recorded:
+        if self.saved_for != recorded:
+            return
+        try:
+            if self._beside_for == recorded:
+                overwrite(self._beside, self._beside_before)
+        finally:
             self.undo()
 
     def undo(self) -> None:
-        """Go back to the copy."""
+        """Go back to the copy of the parameters."""
         overwrite(self.parameters, self.before)
         self.saved_for = -1
 

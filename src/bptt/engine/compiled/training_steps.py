@@ -83,6 +83,10 @@ class CompiledTraining:
         """Why the last call stopped; 0 where it did not."""
         return self.control.flag
 
+    def begin_at(self, step: int) -> None:
+        """Count the steps from here on: those before it were made in another run."""
+        self.control.array[STEP] = step
+
     def skip(self) -> None:
         """Count a step that was made otherwise."""
         self.control.array[STEP] += 1

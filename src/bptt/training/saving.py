@@ -1,0 +1,228 @@
+"""When a run writes its checkpoints, and what becomes of one that cannot be written."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bptt.atomic import clear_parts
+from bptt.checks import Array
+from bptt.errors import FileFormatError, FileMissing, InvalidInput, InvalidType
+from bptt.training.checkpoint_file import Checkpoint, can_hold, read_checkpoint, write_checkpoint
+from bptt.training.run_identity import differences, versions
+
+# Without `checkpoint_every`: seconds from one checkpoint to the next, and at least so many times what one takes.
+_SECONDS = 60.0
+_TIMES = 50
+
+_log = logging.getLogger("bptt.training")
+
+
+class Saver:
+    """The checkpoints of one run.
+
+    Parameters
+    ----------
+    path : str
+    every : int or None
+        Steps between two; None goes by time.
+    """
+
+    def __init__(self, path: str, every: int | None) -> None:
+        self.path, self.every = path, every
+        self._written: object = None
+        self._next = time.monotonic() + _SECONDS
+
+    def room(self, made: int) -> int:
+        """Return how many steps there are until the next checkpoint; where the clock tells, any number."""
+        return sys.maxsize if self.every is None else self.every - made % self.every
+
+    def is_due(self, made: int) -> bool:
+        """Return whether one is to be written after `made` steps."""
+        return time.monotonic() >= self._next if self.every is None else made % self.every == 0
+
+    def begin(self, kept: Checkpoint) -> None:
+        """Write the first one: what keeps it from being written is raised before any work is done."""
+        held = {**kept.weights, **kept.slots, **kept.carried}
+        if not can_hold(held):
+            raise InvalidInput(
+                "checkpoint must be of float32 and float64 arrays. Got another dtype among the optimiser's slots"
+            )
+        clear_parts(self.path)
+        self._write(kept)
+
+    def skip(self, kept: Checkpoint) -> None:
+        """Take note that the file holds this already."""
+        clear_parts(self.path)
+        self._written = _mark(kept)
+
+    def save(self, kept: Checkpoint) -> None:
+        """Write one; where that fails the old one stays, a warning is logged, and the run goes on."""
+        if self._written == _mark(kept) or not all(np.isfinite(p).all() for p in kept.weights.values()):
+            # The same again, or weights that the next step will find lost: the last good ones stay.
+            return
+        try:
+            self._write(kept)
+        except (OSError, MemoryError, InvalidInput) as error:
+            self._next = time.monotonic() + _SECONDS
+            _log.warning("checkpoint of step %d not written, the one before it is kept: %s", kept.step, error)
+
+    def _write(self, kept: Checkpoint) -> None:
+        begun = time.monotonic()
+        write_checkpoint(self.path, kept)
+        now = time.monotonic()
+        self._written = _mark(kept)
+        self._next = now + max(_SECONDS, _TIMES * (now - begun))
+
+
+def _mark(kept: Checkpoint) -> object:
+    """Return what differs between two checkpoints of one run."""
+    return kept.step, kept.told, len(kept.validation), kept.best.seen, kept.ended
+
+
+def find_checkpoints(
+    checkpoint: str | os.PathLike[str] | None,
+    checkpoint_every: int | None,
+    resume: bool | str | os.PathLike[str],
+) -> tuple[str | None, Checkpoint | None, str]:
+    """Return where to write, what to go on from, and the name of that file.
+
+    Raises
+    ------
+    InvalidInput, InvalidType
+        Settings that do not go together; a file at `checkpoint` that would be lost.
+    FileMissing, FileFormatError
+        The file to go on from is missing or damaged.
+    """
+    target = None if checkpoint is None else _path("checkpoint", checkpoint)
+    if target is None and checkpoint_every is not None:
+        raise InvalidInput(
+            "checkpoint_every must come with a checkpoint. Got none: pass checkpoint='run.ckpt'"
+        )
+    if not isinstance(resume, bool):
+        name = _path("resume", resume)
+        found = read_checkpoint(name)
+        if target is not None and Path(target).exists() and not _is_same_file(target, name):
+            _refuse_loss(target)
+        return target, found, name
+    if resume and target is None:
+        raise InvalidInput(
+            "resume=True must come with a checkpoint. Got none: pass checkpoint='run.ckpt', or resume='run.ckpt'"
+        )
+    if target is None or not Path(target).exists():
+        return target, None, ""
+    if resume:
+        return target, read_checkpoint(target), target
+    _refuse_loss(target)
+    return target, None, ""
+
+
+def check_same_run(
+    name: str, kept: Checkpoint, run: Mapping[str, object], total: int, every: int, looks_every: int
+) -> None:
+    """Refuse to go on with another run than the one that was kept: the message names what differs.
+
+    Raises
+    ------
+    FileFormatError
+    """
+    found = list(differences(kept.run, run))
+    if found:
+        what, old, new = found[0]
+        more = f"; also {', '.join(each for each, _, _ in found[1:4])}" if found[1:] else ""
+        more += f" and {len(found) - 4} more" if found[4:] else ""
+        if _is_digest(old) and _is_digest(new):
+            raise FileFormatError(
+                f"{what} must be as in {name}, for the run to go on to the bit. Got other values{more}"
+            )
+        raise FileFormatError(
+            f"{what} must be {_short(old)} as in {name}, for the run to go on to the bit. Got {_short(new)}{more}"
+        )
+    if kept.step > total:
+        raise FileFormatError(
+            f"steps must be at least the {kept.step} that {name} has made. Got {total}: ask for as many as before"
+        )
+    # A run looks once more at its end, and a longer one would not have looked there.
+    looks = [int(at) for at in kept.recorded.get("steps", ())]
+    spacings = ((every, [at for at, _ in kept.validation]), (looks_every, looks))
+    for spacing, seen in spacings:
+        odd = next((at for at in seen if at % spacing and at != total), None)
+        if odd is not None:
+            raise FileFormatError(
+                f"steps must be {odd} as in {name}, whose last step was looked at, not being a multiple of {spacing}. "
+                f"Got {total}"
+            )
+    if kept.versions != versions():
+        changed = next(differences(kept.versions, versions()))
+        _log.warning(
+            "%s was written with %s %s, this is %s: the last bits may differ from those of one whole run",
+            name, *changed,
+        )  # fmt: skip
+
+
+def check_arrays(name: str, kept: Checkpoint, wanted: Mapping[str, Mapping[str, Array]]) -> None:
+    """Refuse a file whose arrays are not those that its own description promises.
+
+    Parameters
+    ----------
+    wanted : mapping of group to mapping of name to ndarray
+        Of "weights" and, where something is carried, "carried": arrays of the right shapes and dtypes.
+    """
+    for group, arrays in wanted.items():
+        found: Mapping[str, Array] = getattr(kept, group)
+        for key in (*arrays, *found):
+            shapes = [None if a is None else (a.dtype, a.shape) for a in (arrays.get(key), found.get(key))]
+            if shapes[0] != shapes[1]:
+                raise FileFormatError(
+                    f"{name}: {group} must be those of its network, for {key} {_seen(shapes[0])}. "
+                    f"Got {_seen(shapes[1])}"
+                )
+    looks = len(kept.recorded.get("steps", ()))
+    for key, array in kept.recorded.items():
+        if not array.ndim or len(array) != looks:
+            raise FileFormatError(f"{name}: recorded.{key} must have {looks} rows. Got shape {array.shape}")
+
+
+def _seen(entry: tuple[np.dtype[Any], tuple[int, ...]] | None) -> str:
+    return "none" if entry is None else f"{entry[0]} of shape {entry[1]}"
+
+
+def _path(what: str, path: object) -> str:
+    if isinstance(path, bool) or not isinstance(path, (str, os.PathLike)):
+        raise InvalidType(f"{what} must be text or a path. Got {path!r}")
+    return os.fsdecode(path)
+
+
+def _refuse_loss(target: str) -> None:
+    """Refuse to write over anything but a checkpoint whose run has come to its end."""
+    try:
+        kept = read_checkpoint(target)
+    except (FileFormatError, FileMissing):
+        raise InvalidInput(
+            f"checkpoint must name a new file, or a checkpoint to go on from. Got {target}: something else is there"
+        ) from None
+    if kept.step and not kept.ended:
+        raise InvalidInput(
+            f"checkpoint must name a new file. Got {target}, a run stopped at step {kept.step}: resume=True goes on "
+            "with it, or delete the file to begin anew"
+        )
+
+
+def _is_same_file(first: str, second: str) -> bool:
+    return os.path.realpath(first) == os.path.realpath(second)
+
+
+def _is_digest(value: object) -> bool:
+    return isinstance(value, str) and len(value.removeprefix("sha256 ")) == 64
+
+
+def _short(value: object) -> str:
+    text = value if _is_digest(value) else repr(value)
+    return text if isinstance(text, str) and len(text) <= 60 else f"{str(text)[:60]}..."
