@@ -1,0 +1,405 @@
+"""From a panel to a trained forecaster: trials on validation rows, held-out blocks for the intervals, the ensemble."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+import numpy as np
+
+from bptt.checks import Array
+from bptt.errors import DataError
+from bptt.forecast.calendar import Calendar, choose_calendar, season
+from bptt.forecast.choosing import Candidate, Choice, Trial, choose, mean_forecast
+from bptt.forecast.encoding import Encoding, fit_encoding, to_unit
+from bptt.forecast.heads import (
+    COLD,
+    Origins,
+    Penalty,
+    encode_panel,
+    make_head,
+    normal_equations,
+    origin_features,
+)
+from bptt.forecast.intervals import Intervals, fit_intervals, moment, unrest_floor
+from bptt.forecast.members import (
+    SHORTEST,
+    Lesson,
+    Tick,
+    in_double,
+    planned_updates,
+    sequence_length,
+    train_member,
+)
+from bptt.forecast.panel import Panel
+from bptt.forecast.pieces import cut
+from bptt.forecast.recipe import Recipe
+from bptt.forecast.ridge_path import Linear, Normal
+from bptt.forecast.side_by_side import Meter, Notify, run_jobs
+from bptt.forecast.trained import Trained
+from bptt.network import Network
+
+# Validation forecasts that are compared at most.
+_MOST_ORIGINS = 20_000
+# Of how many hours' worth of rows the linear path's memory is, where the recipe does not say: seasons, rows at most.
+_SEASONS, _MOST_WINDOW = 7, 336
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """A forecaster after training.
+
+    Attributes
+    ----------
+    trained : Trained
+    intervals : Intervals
+    choice : Choice
+    losses : tuple of ndarray
+        Of the updates of each network of the ensemble.
+    recipe : Recipe
+    rows : int
+        Trained on.
+    """
+
+    trained: Trained
+    intervals: Intervals
+    choice: Choice
+    recipe: Recipe
+    rows: int
+    losses: tuple[Array, ...] = field(default=())
+
+
+def fit_panel(
+    panel: Panel,
+    *,
+    horizon: int,
+    recipe: Recipe,
+    calendar: str | Sequence[str] | None = "auto",
+    seed: int = 0,
+    search: Sequence[Recipe] = (),
+    threads: int | None = None,
+    notify: Notify = lambda *_: None,
+) -> Fitted:
+    """Train, choose and calibrate.
+
+    Parameters
+    ----------
+    panel : Panel
+    horizon : int
+        K, rows ahead.
+    recipe : Recipe
+    calendar : "auto", None or names of cycles
+    seed : int
+    search : sequence of Recipe
+        Tried besides `recipe` on the same validation rows.
+    threads : int, optional
+        Networks that are trained at the same time.
+    notify : callable
+        Called with updates made and updates to make; the total may shrink once validation has decided.
+
+    Raises
+    ------
+    DataError
+        No row with a target.
+    """
+    if not any(np.isfinite(line.y).any() for line in panel):
+        raise DataError(
+            f"target {panel.target} must have at least one value. Got none in {len(panel)} series"
+        )
+    run = _Run(panel, horizon, recipe, choose_calendar(calendar, panel), seed, tuple(search), threads, notify)
+    return run.fit()
+
+
+@dataclass
+class _Run:
+    panel: Panel
+    horizon: int
+    recipe: Recipe
+    calendar: Calendar
+    seed: int
+    search: tuple[Recipe, ...]
+    threads: int | None
+    notify: Notify
+
+    def fit(self) -> Fitted:
+        panel, recipe = self.panel, self.recipe
+        cuts = [_validation_start(len(line), recipe.validation, self.horizon) for line in panel]
+        before = replace(
+            panel, lines=tuple(cut(line, 0, c) for line, c in zip(panel, cuts, strict=True) if c)
+        )
+        lesson_rows = sum(max(0, c - self.horizon) for c in cuts)
+        if not before.lines or lesson_rows < SHORTEST:
+            return self._step_back()
+        encoding = self.encoding(before)
+        lesson = encode_panel(encoding, before)
+        origins = self._origins(encoding, panel, cuts, [len(line) for line in panel])
+        if not sum(map(len, origins.rows)) or not lesson.rows:
+            return self._step_back()
+        candidates = self._candidates(lesson)
+        meter = self._meter(lesson, candidates)
+        window = normal_equations(encoding, lesson, None, recipe.most_rows)
+        trials = self._trials(encoding, lesson, candidates, meter)
+        choice = choose(encoding, origins, trials, window)
+        held_out = [self._errors(encoding, origins, choice, trials, window)]
+        return self._finish(choice, held_out, meter)
+
+    # ---------------------------------------------------------------- the parts
+
+    def encoding(self, panel: Panel) -> Encoding:
+        """Return the encoding of these training rows."""
+        recipe = self.recipe
+        longest = max(map(len, panel))
+        period = season(panel.step) if recipe.period is None else recipe.period
+        if 2 * period > longest:
+            period = 1
+        window = recipe.window
+        if window is None:
+            window = min(max(24, _SEASONS * period), _MOST_WINDOW)
+        window = max(1, min(window, longest // 6))
+        past_window = max(1, min(recipe.past_window, window, 1 + 240 // max(1, len(panel.past))))
+        return fit_encoding(
+            panel,
+            horizon=self.horizon,
+            calendar=self.calendar,
+            transform=recipe.transform,
+            anchor=recipe.anchor if period > 1 else "last",
+            period=period,
+            window=window,
+            past_window=past_window,
+        )
+
+    def _candidates(self, lesson: Lesson) -> list[Candidate]:
+        if sequence_length(self.recipe, lesson) < SHORTEST:
+            return []
+        found = [Candidate(self.recipe, share) for share in (1.0, *self.recipe.shorter)]
+        return found + [Candidate(each, 1.0) for each in self.search]
+
+    def _meter(self, lesson: Lesson, candidates: list[Candidate]) -> Meter:
+        if not candidates:
+            return Meter(1, self.notify)
+        rows, recipe = lesson.rows, self.recipe
+        most = max(planned_updates(c.recipe, rows, c.share) for c in candidates)
+        total = sum(planned_updates(c.recipe, rows, c.share) * c.recipe.trial_members for c in candidates)
+        total += most * ((recipe.blocks - 1) * recipe.trial_members + recipe.ensemble)
+        return Meter(total, self.notify)
+
+    def _trials(
+        self, encoding: Encoding, lesson: Lesson, candidates: list[Candidate], meter: Meter
+    ) -> list[Trial]:
+        # The longest first: what runs last should not keep one thread busy alone.
+        jobs = [
+            partial(self._member, encoding, lesson, c, self.seed + 1000 + k, meter.tick())
+            for c in candidates
+            for k in range(c.recipe.trial_members)
+        ]
+        found = run_jobs(jobs, meter, self.threads)
+        trials, first = [], 0
+        for c in candidates:
+            part = found[first : first + c.recipe.trial_members]
+            trials.append(Trial(c, [net for net, _, _ in part], [normal for _, normal, _ in part]))
+            first += len(part)
+        return trials
+
+    def _member(
+        self, encoding: Encoding, lesson: Lesson, candidate: Candidate, seed: int, tick: Tick
+    ) -> tuple[Network, Normal, Array]:
+        recipe = candidate.recipe
+        updates = planned_updates(recipe, lesson.rows, candidate.share)
+        net, losses = train_member(lesson, recipe, seed=seed, updates=updates, tick=tick)
+        return net, normal_equations(encoding, lesson, net, recipe.most_rows), losses
+
+    def _origins(self, encoding: Encoding, panel: Panel, firsts: list[int], stops: list[int]) -> Origins:
+        """Return all rows from which only rows firsts..stops-1 are forecast."""
+        lesson = encode_panel(encoding, panel)
+        rows = []
+        for first, stop, weights in zip(firsts, stops, lesson.weights, strict=True):
+            row = np.arange(max(0, first - 1), max(0, stop - self.horizon))
+            row = row[row < len(weights)]
+            rows.append(row[weights[row] > 0])
+        stride = max(1, -(-sum(map(len, rows)) // _MOST_ORIGINS))
+        return Origins(lesson, [row[::stride] for row in rows])
+
+    def _errors(
+        self, encoding: Encoding, origins: Origins, choice: Choice, trials: Sequence[Trial], window: Normal
+    ) -> _HeldOut:
+        """Return what the chosen kind missed the origins by."""
+        y, _ = origins.truth()
+        if choice.kind == "network":
+            trial = next(each for each in trials if each.candidate == choice.candidate)
+            assert choice.penalty is not None
+            heads = [
+                make_head(encoding, n, net, choice.penalty)
+                for n, net in zip(trial.normals, trial.nets, strict=True)
+            ]
+            y_hat = mean_forecast(heads, [origin_features(encoding, origins, net) for net in trial.nets])
+        elif choice.kind == "ridge":
+            assert choice.penalty is not None
+            y_hat = mean_forecast(
+                [make_head(encoding, window, None, choice.penalty)],
+                [origin_features(encoding, origins, None)],
+            )
+        else:
+            y_hat = np.zeros_like(y)
+        if choice.kind in ("last", "season"):
+            encoding = replace(encoding, anchor=choice.kind)
+        return _held_out(encoding, origins, y_hat)
+
+    def _finish(self, choice: Choice, held_out: list[_HeldOut], meter: Meter) -> Fitted:
+        panel, recipe = self.panel, self.recipe
+        encoding = self.encoding(panel)
+        if choice.kind in ("last", "season"):
+            if encoding.period == 1 and choice.kind == "season":
+                encoding = replace(encoding, period=season(panel.step))
+            encoding = replace(encoding, anchor=choice.kind)
+            trained, losses = Trained(choice.kind, encoding, (), None), ()
+            return self._calibrated(trained, choice, held_out, losses)
+        assert choice.penalty is not None
+        lesson = encode_panel(encoding, panel)
+        jobs: list[Callable[[], object]] = []
+        blocks = _blocks(panel, recipe, self.horizon)
+        if choice.kind == "ridge":
+            normal = normal_equations(encoding, lesson, None, recipe.most_rows)
+            linear = make_head(encoding, normal, None, choice.penalty).linear
+            held_out += [self._block(b, choice, None) for b in blocks]
+            return self._calibrated(Trained("ridge", encoding, (), linear), choice, held_out, ())
+        assert choice.candidate is not None
+        chosen = choice.candidate.recipe
+        updates = planned_updates(chosen, lesson.rows, choice.candidate.share)
+        jobs = [partial(self._block, b, choice, meter) for b in blocks]
+        jobs += [
+            partial(self._member, encoding, lesson, choice.candidate, self.seed + k, meter.tick())
+            for k in range(chosen.ensemble)
+        ]
+        meter.total = sum(meter._done.values()) + updates * (
+            len(blocks) * chosen.trial_members + chosen.ensemble
+        )
+        found = run_jobs(jobs, meter, self.threads)
+        held_out += found[: len(blocks)]  # type: ignore[arg-type]  # jobs of two kinds in one list
+        members: list[tuple[Network, Normal, Array]] = found[len(blocks) :]  # type: ignore[assignment]  # the others
+        trained = assemble(encoding, members, choice.penalty)
+        losses = tuple(each for _, _, each in members)
+        return self._calibrated(trained, choice, held_out, losses, chosen)
+
+    def _block(self, block: Sequence[tuple[int, int]], choice: Choice, meter: Meter | None) -> _HeldOut:
+        """Return what a model that has not seen a block misses in it."""
+        pieces = []
+        for line, (first, stop) in zip(self.panel, block, strict=True):
+            pieces += [cut(line, 0, first), cut(line, stop, len(line))]
+        rest = replace(self.panel, lines=tuple(piece for piece in pieces if len(piece)))
+        encoding = self.encoding(rest)
+        lesson = encode_panel(encoding, rest)
+        origins = self._origins(
+            encoding,
+            self.panel,
+            [first + COLD if first == 0 else first for first, _ in block],
+            [s for _, s in block],
+        )
+        trials: list[Trial] = []
+        window = normal_equations(encoding, lesson, None, self.recipe.most_rows) if meter is None else None
+        if meter is not None:
+            assert choice.candidate is not None
+            members = [
+                self._member(encoding, lesson, choice.candidate, self.seed + 2000 + k, meter.tick())
+                for k in range(choice.candidate.recipe.trial_members)
+            ]
+            trials = [Trial(choice.candidate, [m[0] for m in members], [m[1] for m in members])]
+        return self._errors(encoding, origins, choice, trials, window)  # type: ignore[arg-type]  # one of the two
+
+    def _calibrated(
+        self,
+        trained: Trained,
+        choice: Choice,
+        held_out: list[_HeldOut],
+        losses: tuple[Array, ...],
+        recipe: Recipe | None = None,
+    ) -> Fitted:
+        lines = encode_panel(trained.encoding, self.panel).lines
+        floor = unrest_floor(lines)
+        calendar = trained.encoding.calendar
+        features = [
+            moment(calendar, floor, line, rows)
+            for each in held_out
+            for line, rows in zip(each.lines, each.rows, strict=True)
+        ]
+        K = self.horizon
+        errors = [e for each in held_out for e in each.errors]
+        width = 3 + sum(calendar.slots)
+        intervals = fit_intervals(
+            np.concatenate([np.zeros((0, width)), *features]),
+            np.concatenate([np.zeros((0, K)), *errors]),
+            floor,
+        )
+        rows = sum(map(len, self.panel))
+        return Fitted(trained, intervals, choice, recipe or self.recipe, rows, losses)
+
+    def _step_back(self) -> Fitted:
+        """Return a forecaster for lines that are too short to learn from: the last value, its past changes around it."""
+        encoding = replace(self.encoding(self.panel), anchor="last")
+        origins = self._origins(
+            encoding, self.panel, [0] * len(self.panel), [len(line) for line in self.panel]
+        )
+        y, _ = origins.truth()
+        choice = Choice("last", None, None, {}, 0)
+        held_out = [_held_out(encoding, origins, np.zeros_like(y))]
+        return self._calibrated(Trained("last", encoding, (), None), choice, held_out, ())
+
+
+@dataclass(frozen=True, eq=False)
+class _HeldOut:
+    """Errors of forecasts of rows that were not learnt from, scaled: by line, with the rows that they were made after."""
+
+    lines: list  # type: ignore[type-arg]  # of Encoded
+    rows: list[Array]
+    errors: list[Array]
+
+
+def assemble(
+    encoding: Encoding, members: Sequence[tuple[Network, Normal, Array]], penalty: Penalty
+) -> Trained:
+    """Return the ensemble: every network with its readout, the linear paths as their mean."""
+    nets, linears = [], []
+    for net, normal, _ in members:
+        head_of = make_head(encoding, normal, net, penalty)
+        double = in_double(net)
+        assert head_of.readout is not None
+        double.parameters["readout.W_hy"][...] = head_of.readout
+        nets.append(double)
+        linears.append(head_of.linear)
+    linear = Linear(
+        np.mean([each.weights for each in linears], axis=0),
+        np.mean([each.intercept for each in linears], axis=0),
+    )
+    return Trained("network", encoding, tuple(nets), linear)
+
+
+def _held_out(encoding: Encoding, origins: Origins, y_hat: Array) -> _HeldOut:
+    errors, first = [], 0
+    k = np.arange(1, encoding.horizon + 1)
+    for line, rows in zip(origins.lesson.lines, origins.rows, strict=True):
+        part = y_hat[first : first + len(rows)]
+        ahead = rows[:, None] + k
+        truth = np.where(line.seen[ahead], line.z[line.before + ahead], np.nan)
+        errors.append(truth - to_unit(encoding, line, rows, part))
+        first += len(rows)
+    return _HeldOut(origins.lesson.lines, origins.rows, errors)
+
+
+def _validation_start(rows: int, share: float, horizon: int) -> int:
+    """Return the first validation row of a line; its length where it is too short to have any."""
+    count = max(round(share * rows), min(2 * horizon, rows // 2))
+    return rows - count if count > horizon else rows
+
+
+def _blocks(panel: Panel, recipe: Recipe, horizon: int) -> list[list[tuple[int, int]]]:
+    """Return the held-out blocks of every line besides the validation rows; none where they would be short."""
+    parts = recipe.blocks - 1
+    found = []
+    for k in range(parts):
+        block = []
+        for line in panel:
+            stop = _validation_start(len(line), recipe.validation, horizon)
+            block.append((k * stop // parts, (k + 1) * stop // parts))
+        found.append(block)
+    least = max((stop - first for first, stop in found[0]), default=0)
+    return found if least >= max(4 * horizon, 200) else []

@@ -1,0 +1,126 @@
+"""Prediction intervals: how wide by the hour, the season and the unrest of the moment, then calibrated.
+
+The size of the errors on held-out rows is regressed on what is known when a forecast is made; the errors divided by
+that size are of one kind, and their quantiles, taken with the correction of split conformal prediction, turn sizes
+into intervals.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bptt.checks import Array
+from bptt.forecast.calendar import Calendar
+from bptt.forecast.encoding import Encoded
+from bptt.forecast.window_path import unrest
+
+# The probabilities whose quantiles are kept; between them they are interpolated.
+LEVELS = np.round(np.arange(1, 200) / 200, 3)
+# Of the log-size regression, in rows: a class with fewer of them is drawn to the mean of all.
+_SHRINK = 20.0
+# With fewer held-out forecasts the horizons share their quantiles.
+_POOL = 200
+# Errors kept at most: rows times horizons.
+_MOST = 4_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class Intervals:
+    """Calibrated intervals.
+
+    Attributes
+    ----------
+    weights : ndarray float64 (G, K)
+        Of the log-size of an error, on the features of `moment`.
+    quantiles : ndarray float64 (Q, K)
+        Of the errors divided by their size, at `LEVELS`; increasing.
+    floor : ndarray float64 (2,)
+        Added to the unrest before its logarithm is taken.
+    rows : int
+        Held-out forecasts that they come from.
+    """
+
+    weights: Array
+    quantiles: Array
+    floor: Array
+    rows: int
+
+    def offsets(self, features: Array, levels: Array) -> Array:
+        """Return what to add to forecasts (n, K) for each of these levels, (L, n, K), scaled; increasing in level."""
+        size = np.exp(features @ self.weights)
+        wanted = np.clip(levels, LEVELS[0], LEVELS[-1])
+        at = np.stack([np.interp(wanted, LEVELS, column) for column in self.quantiles.T], axis=1)
+        found: Array = at[:, None, :] * size
+        return found
+
+
+def moment(calendar: Calendar, floor: Array, line: Encoded, rows: Array) -> Array:
+    """Return what the size of an error may depend on, after these rows of a line (n, G)."""
+    parts = [np.ones((len(rows), 1))]
+    for size, classes in zip(calendar.slots, calendar.classes(line.local[rows]), strict=True):
+        parts.append(np.eye(size)[classes])
+    newest, mean = unrest(line, rows)
+    parts.append(np.stack([np.log(newest + floor[0]), np.log(mean + floor[1])], axis=1))
+    return np.concatenate(parts, axis=1)
+
+
+def unrest_floor(lines: list[Encoded]) -> Array:
+    """Return a tenth of the usual unrest, below which all is calm."""
+    found = [unrest(line, np.arange(len(line))) for line in lines if len(line)]
+    usual = np.array([np.mean(np.concatenate([each[k] for each in found])) for k in range(2)])
+    return np.maximum(0.1 * usual, 1e-6)
+
+
+def fit_intervals(features: Array, errors: Array, floor: Array) -> Intervals:
+    """Calibrate on held-out errors.
+
+    Parameters
+    ----------
+    features : ndarray (n, G)
+        From `moment`.
+    errors : ndarray (n, K)
+        Truth less forecast, scaled; NaN where the truth is missing.
+    floor : ndarray (2,)
+    """
+    K = errors.shape[1]
+    kept = np.isfinite(errors).any(axis=1)
+    features, errors = features[kept], errors[kept]
+    stride = max(1, -(-errors.size // _MOST))
+    features, errors = features[::stride], errors[::stride]
+    count = len(errors)
+    if not count:
+        return Intervals(np.zeros((features.shape[1], K)), np.zeros((len(LEVELS), K)), floor, 0)
+    typical = np.sqrt(np.nanmean(errors**2, axis=0))
+    typical = np.where(np.isfinite(typical) & (typical > 0), typical, 1e-12)
+    # A forecast that happens to be right must not count for much: its log would be far below all others.
+    logs = np.log(np.abs(np.nan_to_num(errors, nan=0.0)) + 0.05 * typical)
+    logs = np.where(np.isfinite(errors), logs, np.log(typical))
+    weights = _log_size(features, logs)
+    scaled = errors / np.exp(features @ weights)
+    if count < _POOL:
+        scaled = np.repeat(scaled.reshape(-1, 1), K, axis=1)
+    return Intervals(weights, _conformal(scaled, count), floor, count)
+
+
+def _log_size(features: Array, logs: Array) -> Array:
+    """Return the ridge regression of log-sizes on the features; the first feature, the constant, is free."""
+    mean = features[:, 1:].mean(axis=0)
+    centred, base = features[:, 1:] - mean, logs.mean(axis=0)
+    gram = centred.T @ centred
+    gram[np.diag_indices(len(gram))] += _SHRINK
+    slopes = np.linalg.solve(gram, centred.T @ (logs - base))
+    return np.concatenate([(base - mean @ slopes)[None], slopes])
+
+
+def _conformal(scaled: Array, count: int) -> Array:
+    """Return the quantiles (Q, K) of errors, each moved outwards by one rank in `count` + 1."""
+    spread = (count + 1) / count
+    outward = np.where(LEVELS < 0.5, LEVELS + (1 - spread) * (1 - LEVELS), LEVELS * spread)
+    found = np.stack([
+        np.quantile(column[np.isfinite(column)], np.clip(outward, 0.0, 1.0)) if np.isfinite(column).any()
+        else np.zeros(len(LEVELS))
+        for column in scaled.T
+    ], axis=1)  # fmt: skip
+    return np.maximum.accumulate(found, axis=0)

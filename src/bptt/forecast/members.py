@@ -1,0 +1,213 @@
+"""The recurrent part: networks trained on long stretches of all lines, from one seed each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from bptt.checks import Array
+from bptt.data import Sequences
+from bptt.data.batch import Batch, check_indices
+from bptt.engine.blas import one_blas_thread
+from bptt.forecast.encoding import Encoded
+from bptt.forecast.recipe import Recipe
+from bptt.network import Network, Recurrent
+from bptt.optim import AdamW, Cosine
+from bptt.training import train
+from bptt.training.callbacks import Event
+
+# A sequence of fewer steps teaches nothing about carrying a state.
+SHORTEST = 8
+# Rows for which `Recipe.updates` is meant; fewer are overfitted sooner.
+_ROWS = 30_000
+# Numbers of padded inputs that one pass holds.
+_PASS = 1 << 22
+
+# Called with updates made and updates to make; may raise to end the training.
+Tick = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Lesson:
+    """Lines to learn from: inputs, what is to be said after each row, and how much of it counts.
+
+    Attributes
+    ----------
+    lines : list of Encoded
+    y : list of ndarray float64 (T_i - K, K)
+    weights : list of ndarray float64 (T_i - K,)
+    """
+
+    lines: list[Encoded]
+    y: list[Array]
+    weights: list[Array]
+
+    @property
+    def rows(self) -> int:
+        """Rows that have a target."""
+        return sum(map(len, self.y))
+
+
+class PartlySeen:
+    """Sequences in which some targets are missing: the steps count by how much of their targets was seen."""
+
+    def __init__(self, sequences: Sequences, weights: Array) -> None:
+        self.sequences, self.weights = sequences, weights.astype(sequences.dtype)
+        counted = np.cumsum(np.concatenate([[0.0], weights]))
+        first, last = sequences.starts + sequences.warmup, sequences.starts + sequences.length
+        self._kept = np.flatnonzero(counted[last] - counted[first] > 0)
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def batch(self, indices: npt.ArrayLike) -> Batch:
+        """Return the examples with these indices, steps without a target at weight 0."""
+        chosen = self._kept[check_indices(indices, len(self))]
+        found = self.sequences.batch(chosen)
+        assert found.weights is not None
+        rows = self.sequences.starts[chosen][:, None] + np.arange(self.sequences.length)
+        return replace(found, weights=found.weights * self.weights[rows])
+
+
+def planned_updates(recipe: Recipe, rows: int, share: float = 1.0) -> int:
+    """Return the updates of one network for so many rows: the full number, times a share."""
+    return max(20, round(recipe.updates * share * float(np.clip(np.sqrt(rows / _ROWS), 0.2, 1.5))))
+
+
+def sequence_length(recipe: Recipe, lesson: Lesson) -> int:
+    """Return the steps of a training sequence: as in the recipe, or what nine lines in ten have; 0 for too little."""
+    counts = [len(y) for y in lesson.y if len(y) >= SHORTEST]
+    return min(recipe.length, int(np.quantile(counts, 0.1, method="lower"))) if counts else 0
+
+
+def train_member(
+    lesson: Lesson, recipe: Recipe, *, seed: int, updates: int, tick: Tick
+) -> tuple[Network, Array]:
+    """Return a network (float32, readout at every step) and the losses of its updates."""
+    length = sequence_length(recipe, lesson)
+    warmup = min(recipe.warmup, length // 4)
+    values, weights, segments, inputs = _one_series(lesson, length, recipe.most_rows, seed)
+    outputs = values.shape[1] - inputs
+    sequences = Sequences(
+        values,
+        inputs=range(inputs),
+        targets=range(inputs, inputs + outputs),
+        length=length,
+        warmup=warmup,
+        segments=segments,
+        dtype="float32",
+    )
+    source = sequences if bool((weights == 1).all()) else PartlySeen(sequences, weights)
+    stack = Recurrent(
+        recipe.cell, inputs, recipe.hidden, num_layers=recipe.layers, dtype="float32", seed=seed
+    )
+    net = Network(stack, outputs, readout="every", loss=recipe.loss, seed=seed)
+    schedule = Cosine(recipe.rate, updates, min(100, updates // 4))
+
+    def told(event: Event) -> None:
+        tick(event.step + 1, updates)
+
+    told.looks_at_net = False  # type: ignore[attr-defined]  # the promise that keeps the steps fused
+    history = train(
+        net,
+        source,
+        optimizer=AdamW(schedule, weight_decay=recipe.decay),
+        steps=updates,
+        batch_size=recipe.batch,
+        sampling="random",
+        clip=recipe.clip,
+        seed=seed,
+        callbacks=(told,),
+        progress=False,
+        threads=1,
+    )
+    if history.stopped_because == "interrupted":
+        raise KeyboardInterrupt
+    return net, history.losses
+
+
+def run_states(net: Network, lines: Sequence[Array]) -> Iterator[tuple[int, Array]]:
+    """Yield the number of each line and the top layer's output after each of its rows (T, H), from a zero state.
+
+    Lines of like lengths go through together.
+    """
+    order = sorted(range(len(lines)), key=lambda k: len(lines[k]))
+    first = 0
+    stack = net.recurrent
+    while first < len(order):
+        stop = first + 1
+        while (
+            stop < len(order)
+            and len(lines[order[stop]]) * (stop + 1 - first) * (stack.input_size + 4 * stack.hidden_size)
+            <= _PASS
+        ):
+            stop += 1
+        group = order[first:stop]
+        longest = len(lines[group[-1]])
+        x = np.zeros((len(group), longest, stack.input_size), net.dtype)
+        for k, number in enumerate(group):
+            x[k, : len(lines[number])] = lines[number]
+        with one_blas_thread():
+            h, _, _ = stack.run(stack.check_inputs(x, None, None)[0], None, None, tape=False)
+        assert h is not None
+        for k, number in enumerate(group):
+            yield number, h[: len(lines[number]), k]
+        first = stop
+
+
+def in_double(net: Network) -> Network:
+    """Return the network in float64, with the weights of the readout left at 0: they are solved for."""
+    stack = net.recurrent
+    double = Network(
+        Recurrent(
+            stack.cell, stack.input_size, stack.hidden_size, num_layers=stack.num_layers, dtype="float64"
+        ),
+        net.output_size,
+        readout="every",
+        loss=net.loss,
+        readout_initializer="zeros",
+        bias=False,
+    )
+    for name in stack.parameters:
+        double.parameters[name][...] = net.parameters[name]
+    return double
+
+
+def _one_series(lesson: Lesson, length: int, most: int, seed: int) -> tuple[Array, Array, Array, int]:
+    """Return all lines under each other (N, D + K), the weights of their rows (N,), where each begins, and D.
+
+    The targets of a row stand one row below it, where `Sequences` looks for them. Of more rows than `most`, some lines
+    or a stretch of each are drawn.
+    """
+    chosen = [k for k in range(len(lesson.y)) if len(lesson.y[k]) >= length]
+    spans = {k: (0, len(lesson.y[k])) for k in chosen}
+    total = sum(stop for _, stop in spans.values())
+    if total > most:
+        rng = np.random.default_rng([seed, 2])
+        each = max(length, most // len(chosen))
+        kept: dict[int, tuple[int, int]] = {}
+        left = most
+        for k in rng.permutation(chosen):
+            if left < length:
+                break
+            count = min(spans[int(k)][1], 4 * each, max(left, length))
+            begin = int(rng.integers(0, spans[int(k)][1] - count + 1))
+            kept[int(k)] = (begin, begin + count)
+            left -= count
+        spans = dict(sorted(kept.items()))
+    D, K = lesson.lines[0].x.shape[1], lesson.y[0].shape[1]
+    rows = sum(stop - begin + 1 for begin, stop in spans.values())
+    values, weights = np.zeros((rows, D + K), np.float32), np.ones(rows)
+    segments, row = [], 0
+    for k, (begin, stop) in spans.items():
+        count = stop - begin
+        # The last row lends its place to the targets of the one before; its own inputs are not reached by any target.
+        values[row : row + count + 1, :D] = lesson.lines[k].x[begin : stop + 1]
+        values[row + 1 : row + count + 1, D:] = lesson.y[k][begin:stop]
+        weights[row : row + count] = lesson.weights[k][begin:stop]
+        segments.append(row)
+        row += count + 1
+    return values, weights, np.array(segments), D

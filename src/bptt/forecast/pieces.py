@@ -1,0 +1,51 @@
+"""Cutting lines and panels in time."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from bptt.checks import Array
+from bptt.forecast.panel import Line, Panel
+
+
+def cut(line: Line, first: int, stop: int, ahead: int = 0) -> Line:
+    """Return rows first..stop-1 of a line, with what is known of up to `ahead` rows after them."""
+    end = min(stop + ahead, len(line.local))
+    return replace(
+        line,
+        times=line.times[first:stop],
+        local=line.local[first:end],
+        y=line.y[first:stop],
+        past=line.past[first:stop],
+        future=line.future[first:end],
+    )
+
+
+def head(panel: Panel, stop: int, ahead: int = 0) -> Panel:
+    """Return every line without the rows from number `stop` on; a negative one counts from the end."""
+    lines = [
+        cut(line, 0, max(0, len(line) + stop if stop < 0 else min(stop, len(line))), ahead) for line in panel
+    ]
+    return replace(panel, lines=tuple(line for line in lines if len(line)))
+
+
+def after(local: Array, step: np.timedelta64) -> Array:
+    """Return the wall's clock one step after each of these times, datetime64[s].
+
+    Across a change of the clock it is an hour off: what comes after a row must not depend on whether the next row is
+    there already.
+    """
+    if np.datetime_data(step.dtype)[0] != "M":
+        return (local + step).astype("datetime64[s]")
+    month = local.astype("datetime64[M]")
+    later: Array = (month + step).astype("datetime64[s]") + (local - month.astype("datetime64[s]"))
+    return later
+
+
+def seconds(step: np.timedelta64) -> float:
+    """Return the length of a step; a month counts as a twelfth of a year."""
+    if np.datetime_data(step.dtype)[0] == "M":
+        return float(step.astype(np.int64)) * 365.25 * 86400 / 12
+    return float(step / np.timedelta64(1, "s"))

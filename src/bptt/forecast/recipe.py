@@ -1,0 +1,140 @@
+"""Everything that a forecaster's training depends on, but the data and the seed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Self
+
+from bptt.cells import CELLS
+from bptt.checks import check_choice, check_number, check_whole
+from bptt.errors import FileFormatError, InvalidInput, InvalidType
+
+ANCHORS = ("last", "season")
+TRANSFORMS = ("log1p",)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a forecaster is built and trained; the defaults were chosen on the last 20 % of Beijing's training rows.
+
+    Attributes
+    ----------
+    cell : {"gru", "lstm", "elman"}
+    hidden, layers : int
+        Size and number of recurrent layers.
+    ensemble : int
+        Networks that are trained from different seeds; their forecasts are averaged.
+    length, warmup : int
+        Steps of a training sequence, and those at its start whose errors do not count.
+    batch : int
+        Sequences an update.
+    updates : int
+        Of the longest training that is tried.
+    shorter : tuple of float
+        Shares of `updates` that are tried on the validation rows, besides all of them.
+    rate, decay, clip : float
+        AdamW's largest learning rate (half a cosine leads down to 0), its weight decay, and the largest norm of the
+        gradient.
+    loss : str
+        Of the gradient steps, on targets of unit variance.
+    window : int or None
+        Newest values of the target that the linear path reads; None: by the step (a week of hours).
+    past_window : int
+        The same for the other columns.
+    anchor : {"last", "season"}
+        What the change is predicted from: the newest value, or the newest one of the same season.
+    period : int or None
+        Rows of a season; None: by the step (24 of an hour).
+    transform : {None, "log1p"}
+        What the target is seen through: forecasts and intervals then never fall below 0.
+    validation : float
+        Share of the rows, the newest ones, on which choices are made.
+    blocks : int
+        Blocks that are held out in turn, so that intervals are calibrated on every season.
+    trial_members : int
+        Networks of the trials; the final ensemble is larger.
+    most_rows : int
+        Rows that one network trains on, and the linear path is solved from, at most.
+    """
+
+    cell: str = "gru"
+    hidden: int = 32
+    layers: int = 1
+    ensemble: int = 5
+    length: int = 192
+    warmup: int = 24
+    batch: int = 32
+    updates: int = 900
+    shorter: tuple[float, ...] = (0.4,)
+    rate: float = 0.007
+    decay: float = 0.1
+    clip: float = 1.0
+    loss: str = "huber"
+    window: int | None = None
+    past_window: int = 24
+    anchor: str = "last"
+    period: int | None = None
+    transform: str | None = None
+    validation: float = 0.2
+    blocks: int = 4
+    trial_members: int = 2
+    most_rows: int = 200_000
+
+    def __post_init__(self) -> None:
+        check_choice("cell", self.cell, tuple(CELLS))
+        for name in (
+            "hidden",
+            "layers",
+            "ensemble",
+            "length",
+            "batch",
+            "updates",
+            "past_window",
+            "trial_members",
+        ):
+            check_whole(name, getattr(self, name))
+        check_whole("warmup", self.warmup, least=0)
+        check_whole("blocks", self.blocks, least=2)
+        check_whole("most_rows", self.most_rows, least=1000)
+        if self.warmup >= self.length:
+            raise InvalidInput(
+                f"warmup must be below length = {self.length}. Got {self.warmup}: no step would count"
+            )
+        for name in ("window", "period"):
+            if getattr(self, name) is not None:
+                check_whole(name, getattr(self, name))
+        for name in ("rate", "clip"):
+            check_number(name, getattr(self, name), above=0.0)
+        check_number("decay", self.decay, least=0.0)
+        check_number("validation", self.validation, above=0.0, below=0.5)
+        for share in self.shorter:
+            check_number("shorter", share, above=0.0, below=1.0)
+        check_choice("anchor", self.anchor, ANCHORS)
+        if self.transform is not None:
+            check_choice("transform", self.transform, TRANSFORMS)
+
+    def to_config(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return {**asdict(self), "shorter": list(self.shorter)}
+
+    @classmethod
+    def from_config(cls, config: object) -> Self:
+        """Return the recipe that `to_config` wrote.
+
+        Raises
+        ------
+        FileFormatError
+            Fields that are missing, unknown or out of range.
+        """
+        names = sorted(each.name for each in fields(cls))
+        if (
+            not isinstance(config, Mapping)
+            or sorted(config) != names
+            or not isinstance(config["shorter"], list)
+        ):
+            raise FileFormatError(f"recipe must have the fields {', '.join(names)}. Got {config!r:.60}")
+        try:
+            return cls(**{**config, "shorter": tuple(config["shorter"])})
+        except (InvalidInput, InvalidType) as error:
+            raise FileFormatError(f"recipe must hold valid settings. Got: {error}") from error
