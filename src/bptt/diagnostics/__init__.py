@@ -1,5 +1,6 @@
 """Looking into training: what gradients are made of. Functions return frozen records that can draw themselves."""
 
+from bptt.diagnostics.fixed_points import FixedPoints, fixed_points
 from bptt.diagnostics.gradient_flow import GradientFlow, gradient_flow
 from bptt.diagnostics.lyapunov import LyapunovExponents, lyapunov_exponents
 from bptt.diagnostics.path_lengths import PathLengths, gradient_by_path_length, sliding_gradient
@@ -11,21 +12,26 @@ from bptt.diagnostics.spectra import (
     step_jacobians,
     weight_spectra,
 )
+from bptt.diagnostics.state_space import StateSpace, state_space
 from bptt.diagnostics.truncation import chunked_gradient
 
 __all__ = [
+    "FixedPoints",
     "GradientFlow",
     "JacobianSpectra",
     "LyapunovExponents",
     "PathLengths",
+    "StateSpace",
     "WeightSpectra",
     "chunked_gradient",
+    "fixed_points",
     "gradient_by_path_length",
     "gradient_flow",
     "lyapunov_exponents",
     "sliding_gradient",
     "spectral_norm",
     "spectral_radius",
+    "state_space",
     "step_jacobians",
     "weight_spectra",
 ]

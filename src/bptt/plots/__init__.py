@@ -12,6 +12,7 @@ from bptt.plots.path_lengths import path_lengths
 from bptt.plots.save import png_bytes, save_png
 from bptt.plots.scatter import scatter
 from bptt.plots.smooth import smooth_curve
+from bptt.plots.state_space import state_space
 from bptt.plots.states import hidden_states
 from bptt.plots.style import DARK, LIGHT, Theme
 from bptt.plots.truncation import truncation
@@ -38,6 +39,7 @@ __all__ = [
     "save_png",
     "scatter",
     "smooth_curve",
+    "state_space",
     "truncation",
     "unrolled",
 ]
