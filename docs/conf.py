@@ -1,13 +1,18 @@
 """Sphinx settings. `make docs` builds with every warning an error."""
 
+import sys
 from importlib.metadata import version as installed_version
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent / "extensions"))
 
 project = "bptt"
 author = "The bptt authors"
 copyright = author
 version = release = installed_version("bptt")
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.mathjax", "numpydoc"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "numpydoc", "native_math"]
+html_math_renderer = "native"  # no script and no network
 exclude_patterns = ["_build"]
 
 html_theme = "furo"

@@ -20,7 +20,7 @@ from bptt.report.png import png_size
 
 PICTURES = (
     "data", "losses", "states", "plain_losses", "fits_plain", "fits_momentum", "fits_printed", "fits_corrected",
-    "fits_sane", "applied", "decay", "activations",
+    "fits_sane", "applied", "decay", "activations", "unrolled_start", "unrolled_corrected", "unrolled_sane",
 )  # fmt: skip
 SMALL = Recipe(epochs=7, neurons=23, learning_rate=1e-4, radius=0.8)
 
@@ -189,7 +189,7 @@ def test_the_corrected_verdict_tells_a_frozen_network(study: Study) -> None:
     still = replace(corrected.snapshots[1], norms=dict.fromkeys(corrected.snapshots[1].norms, 0.0))
     frozen = replace(corrected, snapshots={**corrected.snapshots, 1: still})
     told = line(replace(study, details={**study.details, "corrected": frozen}), "Corrected")
-    assert "the gradient of W_h, W_x and b is exactly 0" in told
+    assert "the gradient of W_hh, W_xh and b_h is exactly 0" in told
     assert "only the readout learns" in told
 
 

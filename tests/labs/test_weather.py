@@ -16,7 +16,16 @@ from bptt.labs.weather import BASELINES, LAB_STEPS, TITLES, TRAINED, Method, Wea
 from bptt.labs.weather_report import as_json, table_rows, verdicts, write_folder
 from tests.labs.small import DAYS, write_small_table
 
-PICTURES = ("learning_curve", "scatter", "scatter_lab_recipe", "week", "error_by_hour", "methods")
+PICTURES = (
+    "learning_curve",
+    "scatter",
+    "scatter_lab_recipe",
+    "week",
+    "error_by_hour",
+    "methods",
+    "unrolled_start",
+    "unrolled_trained",
+)
 
 
 @pytest.fixture(scope="module")

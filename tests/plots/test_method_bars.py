@@ -50,6 +50,19 @@ def test_baselines_are_grey_and_models_in_the_order_they_came():
     }
 
 
+def test_a_variant_has_its_models_colour_paler():
+    scores = {"a": 1.0, "b": 2.0, "a, silenced": 3.0, "b, silenced": 1.5, "c": 4.0}
+    ax = method_bars(scores, variants={"a, silenced": "a", "b, silenced": "b"})
+    drawn = dict(zip([label.get_text() for label in ax.get_yticklabels()], bars(ax), strict=True))
+    for name in ("a", "b"):
+        assert drawn[name].get_edgecolor()[:3] == drawn[f"{name}, silenced"].get_edgecolor()[:3]
+        assert drawn[f"{name}, silenced"].get_alpha() < 1
+        assert drawn[name].get_alpha() is None
+    assert len({drawn[name].get_edgecolor()[:3] for name in "abc"}) == 3
+    with pytest.raises(InvalidInput, match=r"variants must be among the methods .*Got 'd'"):
+        method_bars(scores, variants={"a, silenced": "d"})
+
+
 def test_whiskers_go_from_the_smallest_to_the_largest_seed():
     ax = method_bars(SCORES, baselines=BASELINES)
     spans = [

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bptt.errors import InvalidInput
-from bptt.plots.unrolled import unrolled
+from bptt.plots.unrolled import Nodes, unrolled
 
 DH = np.geomspace(3e6, 2.0, 13)
 DX = np.geomspace(7e4, 0.3, 13)
@@ -50,6 +50,23 @@ def test_a_norm_stands_at_the_edge_that_leaves_its_state():
     assert 0 < middle[f"{DH[0]:.1e}"] < 1 < middle[f"{DH[1]:.1e}"] < 2
     (last,) = (text for text in ax.texts if text.get_text() == f"{DH[-1]:.1e}")
     assert last.get_position()[1] > 0.4  # on its way to y_hat
+
+
+def test_with_an_output_at_every_step_each_has_its_node_and_its_edge():
+    dy = np.linspace(0.5, 0.9, 5)
+    ax = unrolled(np.append(DH[:4], 0.0), DX[:5], dy)
+    shown = texts(ax)
+    for t in range(1, 6):
+        assert {f"$\\hat{{y}}_{{{t}}}$", f"{dy[t - 1]:.1e}"} <= set(shown)
+    assert len(arrows(ax)) == 14  # five from below, four along, five up
+    # What comes from later steps is 0 at the last one, and has no edge.
+    assert "0" not in shown
+    assert "0" in texts(unrolled([1.0, 0.0, 2.0]))
+
+
+def test_nodes_have_the_names_given():
+    ax = unrolled(DH, ends=2, nodes=Nodes("x^{[<t>]}", "s_{<t>}", "o"))
+    assert {"$x^{[12]}$", "$s_{1}$", "$o$"} <= set(texts(ax))
 
 
 def test_larger_is_thicker():

@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 import pytest
 
 from bptt.errors import FileFormatError, FileMissing, InvalidInput, InvalidType
-from bptt.report import Code, Picture, Section, TableBlock, Text, render_report, write_report
+from bptt.report import Code, Equations, Picture, Section, TableBlock, Text, render_report, write_report
 
 VOID = frozenset({"meta", "link", "img", "source", "br"})
 HOSTILE = (
@@ -202,6 +202,18 @@ def test_code_keeps_its_lines_and_spaces():
     assert Page(one(Code(text))).text("code") == [text]
 
 
+def test_formulas_are_mathml_with_their_remarks():
+    text = page(
+        (Section("S", (Equations(((r"dW_{hh} = \sum_t h_{t-1}^{\mathsf T} da_t", "<9>"), ("a = b", ""))),)),)
+    )
+    assert text.count("<math ") == 2
+    assert "&lt;9&gt;" in text
+    assert "<munder><mo>∑</mo><mi>t</mi></munder>" in text
+    assert "<msubsup><mi>h</mi>" in text
+    assert r'alttext="dW_{hh} = \sum_t h_{t-1}^{\mathsf T} da_t"' in text
+    assert "://" not in text
+
+
 def test_a_warning_says_so_in_words():
     assert Page(one(Text("It loses.", tone="warning"))).text("strong") == ["Warning"]
     assert Page(one(Text("It loses."))).text("strong") == []
@@ -383,11 +395,12 @@ CUT = LIGHT[:-6]
             InvalidInput,
             r"dark must be given where narrow_dark is",
         ),
+        (lambda: Equations(()), InvalidInput, r"lines must hold at least 1 formula. Got none"),
         (lambda: Section("", ()), InvalidInput, r"title of a section must not be empty"),
         (
             lambda: Section("S", ("text",)),
             InvalidType,
-            r"blocks must be Text, TableBlock, Picture or Code. Got str",
+            r"blocks must be Text, TableBlock, Picture, Equations or Code. Got str",
         ),
         (lambda: page(("text",)), InvalidType, r"sections must hold Section objects. Got str"),
         (lambda: page(title=" "), InvalidInput, r"title must not be empty"),

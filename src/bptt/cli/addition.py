@@ -10,8 +10,8 @@ import typer
 
 from bptt.cli.apps import lab
 from bptt.cli.exercise import Exercise, write_exercise
-from bptt.cli.options import Json, Out, Quiet, Seed, Seeds
-from bptt.cli.run_lab import run_lab
+from bptt.cli.options import Json, Notation, Out, Quiet, Seed, Seeds
+from bptt.cli.run_lab import check_notation, run_lab
 
 Quick = Annotated[
     bool, typer.Option("--quick", help="A twentieth of the training: to look at the report, not to judge by.")
@@ -26,6 +26,7 @@ def addition(
     out: Out = Path("bptt-addition"),
     json_to: Json = None,
     quiet: Quiet = False,
+    notation: Notation = "ours",
     exercise: Exercise = None,
 ) -> None:
     """Teach a network to add two numbers digit by digit, and take its gradient apart by path length.
@@ -37,13 +38,16 @@ def addition(
     if exercise is not None:
         write_exercise("addition", exercise)
         return
+    check_notation("addition", notation)
     from bptt.labs.addition_report import make_outcome
 
     words = ["bptt", "lab", "addition", "--seed", str(seed), "--seeds", str(seeds)]
+    words += ["--quick"] if quick else []
+    words += ["--notation", notation] if notation != "ours" else []
     run_lab(
-        lambda notify: make_outcome(seed=seed, seeds=seeds, quick=quick, notify=notify),
+        lambda notify: make_outcome(seed=seed, seeds=seeds, quick=quick, notify=notify, notation=notation),
         out=out,
         json_to=json_to,
         quiet=quiet,
-        command=shlex.join([*words, *(["--quick"] if quick else [])]),
+        command=shlex.join(words),
     )

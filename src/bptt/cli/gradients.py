@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from bptt.cli.apps import lab
-from bptt.cli.options import Json, Out, Quiet, Seed, Seeds
-from bptt.cli.run_lab import run_lab
+from bptt.cli.options import Json, Notation, Out, Quiet, Seed, Seeds
+from bptt.cli.run_lab import check_notation, run_lab
 
 Quick = Annotated[
     bool, typer.Option("--quick", help="Short lags, little training: to look at the report, not to judge by.")
@@ -25,6 +25,7 @@ def gradients(
     out: Out = Path("bptt-gradients"),
     json_to: Json = None,
     quiet: Quiet = False,
+    notation: Notation = "ours",
 ) -> None:
     """Set the remedies against vanishing and exploding gradients against each other, at growing lags.
 
@@ -33,13 +34,16 @@ def gradients(
     clipping, the penalty). Ends with the lags that each remedy reaches on digit echo and on the adding problem, and
     writes report.html, pictures, result.json and two trained networks into a folder.
     """
+    check_notation("gradients", notation)
     from bptt.labs.gradients_report import make_outcome
 
     words = ["bptt", "lab", "gradients", "--seed", str(seed), "--seeds", str(seeds)]
+    words += ["--quick"] if quick else []
+    words += ["--notation", notation] if notation != "ours" else []
     run_lab(
-        lambda notify: make_outcome(seed=seed, seeds=seeds, quick=quick, notify=notify),
+        lambda notify: make_outcome(seed=seed, seeds=seeds, quick=quick, notify=notify, notation=notation),
         out=out,
         json_to=json_to,
         quiet=quiet,
-        command=shlex.join([*words, *(["--quick"] if quick else [])]),
+        command=shlex.join(words),
     )

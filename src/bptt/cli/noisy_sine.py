@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bptt.cli.apps import lab
-from bptt.cli.options import Json, Out, Quiet, Seed, Seeds
-from bptt.cli.run_lab import run_lab
+from bptt.cli.options import Json, Notation, Out, Quiet, Seed, Seeds
+from bptt.cli.run_lab import check_notation, run_lab
 from bptt.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ def noisy_sine(
     out: Out = Path("bptt-noisy-sine"),
     json_to: Json = None,
     quiet: Quiet = False,
+    notation: Notation = "ours",
 ) -> None:
     """Fit one noisy sine with a lecture's program: as printed, corrected, and as one would train it.
 
@@ -42,14 +43,16 @@ def noisy_sine(
     """
     if full and quick:
         raise InvalidInput("--full and --quick must not be given together. Got both: choose one")
+    check_notation("noisy-sine", notation)
 
     def work(notify: Notify) -> Outcome:
         from bptt.labs.noisy_sine_report import make_outcome
         from bptt.labs.noisy_sine_study import FULL, QUICK, run
 
         sizes = FULL if full else QUICK if quick else None
-        return make_outcome(run(seed=seed, seeds=seeds, sizes=sizes, notify=notify))
+        return make_outcome(run(seed=seed, seeds=seeds, sizes=sizes, notify=notify), notation)
 
     words = ["bptt", "lab", "noisy-sine", "--seed", str(seed), "--seeds", str(seeds)]
     words += ["--full"] if full else ["--quick"] if quick else []
+    words += ["--notation", notation] if notation != "ours" else []
     run_lab(work, out=out, json_to=json_to, quiet=quiet, command=shlex.join(words))

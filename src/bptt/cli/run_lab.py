@@ -52,6 +52,13 @@ def run_lab(
     return report
 
 
+def check_notation(lab: str, notation: str) -> None:
+    """Refuse letters that there are none of before the work, not after it."""
+    from bptt.labs.letters import get_letters
+
+    get_letters(lab, notation)
+
+
 def check_json(path: Path | None) -> None:
     """Refuse a place that cannot be written before the work, not after it."""
     if path is None or str(path) == "-":

@@ -10,8 +10,8 @@ import typer
 
 from bptt.cli.apps import lab
 from bptt.cli.exercise import Exercise, write_exercise
-from bptt.cli.options import Json, Out, Quiet, Seed, Seeds
-from bptt.cli.run_lab import run_lab
+from bptt.cli.options import Json, Notation, Out, Quiet, Seed, Seeds
+from bptt.cli.run_lab import check_notation, run_lab
 
 if TYPE_CHECKING:
     from bptt.labs.outcome import Notify, Outcome
@@ -30,6 +30,7 @@ def sine(
     out: Out = Path("bptt-sine"),
     json_to: Json = None,
     quiet: Quiet = False,
+    notation: Notation = "ours",
     exercise: Exercise = None,
 ) -> None:
     """Predict sin(k) from 25 values, and see whether gradients explode and clipping helps.
@@ -41,14 +42,16 @@ def sine(
     if exercise is not None:
         write_exercise("sine", exercise)
         return
+    check_notation("sine", notation)
 
     def work(notify: Notify) -> Outcome:
         from bptt.labs.sine import BATCHES, run
         from bptt.labs.sine_report import make_outcome
 
         passes = None if epochs is None else dict.fromkeys(BATCHES, epochs)
-        return make_outcome(run(seed=seed, seeds=seeds, epochs=passes, notify=notify))
+        return make_outcome(run(seed=seed, seeds=seeds, epochs=passes, notify=notify), notation)
 
     words = ["bptt", "lab", "sine", "--seed", str(seed), "--seeds", str(seeds)]
     words += [] if epochs is None else ["--epochs", str(epochs)]
+    words += ["--notation", notation] if notation != "ours" else []
     run_lab(work, out=out, json_to=json_to, quiet=quiet, command=shlex.join(words))

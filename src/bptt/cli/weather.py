@@ -12,8 +12,8 @@ import typer
 
 from bptt.cli.apps import INTERRUPTED, lab
 from bptt.cli.exercise import Exercise, write_exercise
-from bptt.cli.options import Json, Out, Quiet, Seed, Seeds
-from bptt.cli.run_lab import check_json, write_json
+from bptt.cli.options import Json, Notation, Out, Quiet, Seed, Seeds
+from bptt.cli.run_lab import check_json, check_notation, write_json
 from bptt.errors import InvalidInput
 
 Data = Annotated[
@@ -45,6 +45,7 @@ def weather(
     out: Out = Path("bptt-weather"),
     json_to: Json = None,
     quiet: Quiet = False,
+    notation: Notation = "ours",
     exercise: Exercise = None,
 ) -> None:
     """Forecast the next hour's temperature: the lab's own recipe, a sensible model, and the baselines.
@@ -55,7 +56,7 @@ def weather(
     if exercise is not None:
         write_exercise("weather", exercise)
         return
-    run_weather(data, target, columns, unit, seed, seeds, out, json_to, quiet)
+    run_weather(data, target, columns, unit, seed, seeds, out, json_to, quiet, notation)
 
 
 def run_weather(
@@ -68,6 +69,7 @@ def run_weather(
     out: Path,
     json_to: Path | None,
     quiet: bool,
+    notation: str = "ours",
 ) -> Path:
     """Do the work of the command; return the report's path."""
     from bptt.cli.display import Display
@@ -77,6 +79,7 @@ def run_weather(
     from bptt.labs.weather_report import HEADERS, as_json, table_rows, verdicts, write_folder
 
     # With JSON on stdout, everything for people goes to stderr.
+    check_notation("weather", notation)
     display = Display(quiet=quiet, to_stderr=str(json_to) == "-")
     if columns and target and target not in columns:
         columns = [*columns, target]
@@ -105,7 +108,9 @@ def run_weather(
     )
     for sentence in verdicts(result):
         display.line(sentence)
-    report = write_folder(result, out, _again(data, chosen.name, target, columns, unit, seed, seeds))
+    again = _again(data, chosen.name, target, columns, unit, seed, seeds)
+    again += f" --notation {notation}" if notation != "ours" else ""
+    report = write_folder(result, out, again, notation)
     write_json(json.dumps(as_json(result), indent=2), json_to)
     display.always(f"report: {report}")
     return report

@@ -1,26 +1,13 @@
-"""The assignment's exercises 1 and 3 in words: what the report says beside its numbers."""
-
-DERIVATION = """\
-Column by column, as the assignment writes it: s_t = tanh(U x_t + W s_(t-1)), a_t = V s_t, o_t = softmax(a_t), and \
-L = -1/N sum_t y_t . log o_t over the N digits that are due. At such a step dL/da_t = (o_t - y_t)/N, elsewhere it is 0.
-
-dL/dV = sum_t (dL/da_t) s_t^T: the output of step t uses V once.
-
-dL/ds_t = V^T dL/da_t + W^T dL/dz_(t+1), with z_t = U x_t + W s_(t-1) and dL/dz_t = (1 - s_t^2) * dL/ds_t: the state \
-of step t reaches the loss through its own output and through the next state.
-
-dL/dU = sum_t (dL/dz_t) x_t^T and dL/dW = sum_t (dL/dz_t) s_(t-1)^T: both are used at every step. (The assignment's \
-list names dL/dW twice; the second must be dL/dV.)\
-"""
+"""The assignment's exercise 3 in words: what the report says beside its numbers."""
 
 ANSWERS = {
     "paths": """\
-Written out over all outputs, dL/dW is a double sum: for every output at step j and every earlier step t, the product \
-of j - t Jacobians ds_(i+1)/ds_i = diag(1 - s_(i+1)^2) W. only_paths_of_size = k keeps the terms with j - t = k. Each \
-Jacobian multiplies by the weights and by a slope of at most 1; where its singular values are below 1, k of them \
-shrink the gradient exponentially. That is the nearly straight line of the first curve on this logarithmic axis. In \
-training the curve is what the task needs, not only what the weights let through: the operands of a digit lie 0 and 1 \
-steps back, its carry 2 and more.\
+Written out over all outputs, dL/dW_hh is a double sum: for every output at step j and every earlier step t, the \
+product of j - t Jacobians, each W_hh with the slope of tanh at every unit of the later state. only_paths_of_size = k \
+keeps the terms with j - t = k. Each Jacobian multiplies by the weights and by a slope of at most 1; where its \
+singular values are below 1, k of them shrink the gradient exponentially. That is the nearly straight line of the \
+first curve on this logarithmic axis. In training the curve is what the task needs, not only what the weights let \
+through: the operands of a digit lie 0 and 1 steps back, its carry 2 and more.\
 """,
     "truncation": """\
 Why a bptt_truncate parameter? First, cost: per output and in full, the double sum over T outputs takes about T^2/2 \
@@ -40,8 +27,8 @@ What must a recurrent network do to use what it saw d steps ago? Receive a gradi
 backward side), and keep what it saw through d steps (the forward side). With tanh and one weight matrix both hang on \
 the same product of Jacobians.
 
-The backward side: each step multiplies by W and by slopes of at most 1. Where that shrinks, gradients vanish and an \
-answer is never connected to its cause; where it grows, they explode. Here the recurrent weights start orthogonal, \
+The backward side: each step multiplies by W_hh and by slopes of at most 1. Where that shrinks, gradients vanish and \
+an answer is never connected to its cause; where it grows, they explode. Here the recurrent weights start orthogonal, \
 which leaves the shrinking to the slopes alone; uniform within 1/sqrt(H), as many programs start, they shrink it \
 themselves. With either it is exponential: whatever the patience, there is a distance at which the gradient is lost.
 

@@ -10,13 +10,15 @@ import numpy as np
 
 from bptt.labs import addition_limits
 from bptt.labs.addition import BAR, HIDDEN, SCORED, TRAIN_DIGITS, Adding, Notify, Trained
-from bptt.labs.addition_answers import ANSWERS, DERIVATION
+from bptt.labs.addition_answers import ANSWERS
 from bptt.labs.addition_data import get_encoding
 from bptt.labs.addition_limits import Limits
 from bptt.labs.addition_result import AdditionResult, run_all
 from bptt.labs.addition_truncation import DIGITS, WAYS, Truncation
 from bptt.labs.addition_verdicts import paths_line, percent, seeds_of, verdicts
+from bptt.labs.letters import Letters, get_letters
 from bptt.labs.outcome import Drawing, Outcome
+from bptt.labs.told import told_in
 from bptt.plots import learning_curve, path_lengths, truncation
 from bptt.plots.unrolled import unrolled
 from bptt.report import Picture, Section, TableBlock, Text
@@ -40,7 +42,12 @@ UNROLLED = {"unrolled_elman": "Elman, Adam 0.001", "unrolled_lstm": "LSTM, Adam 
 
 
 def make_outcome(
-    *, seed: int = 0, seeds: int = 3, quick: bool = False, notify: Notify | None = None
+    *,
+    seed: int = 0,
+    seeds: int = 3,
+    quick: bool = False,
+    notify: Notify | None = None,
+    notation: str = "ours",
 ) -> Outcome:
     """Run the lab and return what it leaves behind.
 
@@ -52,14 +59,16 @@ def make_outcome(
         Train a twentieth as long: the bars are then missed.
     notify : callable, optional
         Told of progress.
+    notation : {"ours", "seed"}
+        Our letters, or those of the assignment.
     """
-    return outcome_of(run_all(seed=seed, seeds=seeds, quick=quick, notify=notify))
+    return outcome_of(run_all(seed=seed, seeds=seeds, quick=quick, notify=notify), notation)
 
 
-def outcome_of(result: AdditionResult) -> Outcome:
+def outcome_of(result: AdditionResult, notation: str = "ours") -> Outcome:
     """Return table, verdicts, pictures and numbers."""
     best = result.adding.recipes["default"]
-    return Outcome(
+    outcome = Outcome(
         lab="addition",
         title="Addition lab: a network that adds, digit by digit",
         lead=(
@@ -69,13 +78,14 @@ def outcome_of(result: AdditionResult) -> Outcome:
         ),
         table=_recipes(result),
         verdicts=tuple(verdicts(result)),
-        drawings=_drawings(result),
+        drawings=_drawings(result, get_letters("addition", notation)),
         sections=lambda pictures: _sections(result, pictures),
         first_pictures=("training",),
         numbers=_numbers(result),
         nets={"adder": result.adding.snapshots[result.steps]},
         source=f"{SOURCE}. Seeds {list(result.seeds)}",
     )
+    return told_in(outcome, notation)
 
 
 def _recipes(result: AdditionResult) -> TableBlock:
@@ -121,18 +131,11 @@ def _encoding_cells(name: str, row: Trained) -> tuple[str, ...]:
 
 
 def _check(adding: Adding) -> TableBlock:
-    letters = {
-        "layers.0.W_xh": "U",
-        "layers.0.W_hh": "W",
-        "readout.W_hy": "V",
-        "x": "x",
-        "state.h": "initial state",
-    }
     return TableBlock(
         headers=("gradient of", "against", "worst entry", "found", "reference", "error"),
         rows=tuple(
             (
-                letters.get(row.name, row.name),
+                {"state.h": "initial state"}.get(row.name, row.name.rpartition(".")[2]),
                 "central differences" if row.method == "central" else "complex step",
                 str(row.entry) if row.entry is not None else "a direction",
                 f"{row.found.real:.6e}",
@@ -166,8 +169,8 @@ def _cuts(found: Truncation) -> TableBlock:
     return TableBlock(
         headers=("gradient", "exact sums", "last 50 losses", "cosine", "length"),
         rows=tuple(rows),
-        caption=f"One number after the other, {DIGITS} digits each; one seed. Cosine and length of dL/dW are those of "
-        "the untrained network against the full gradient.",
+        caption=f"One number after the other, {DIGITS} digits each; one seed. Cosine and length of dL/dW_hh are "
+        "those of the untrained network against the full gradient.",
         numeric=(1, 2, 3, 4),
     )
 
@@ -190,7 +193,7 @@ def _holding(limits: Limits) -> TableBlock:
     )
 
 
-def _drawings(result: AdditionResult) -> dict[str, Drawing]:
+def _drawings(result: AdditionResult, letters: Letters) -> dict[str, Drawing]:
     adding, steps, limits = result.adding, result.steps, result.limits
     shown = {row.title: row.losses for row in adding.recipes.values()}
     named = {
@@ -206,13 +209,13 @@ def _drawings(result: AdditionResult) -> dict[str, Drawing]:
             "Loss of every step on the interleaved digits, each training and seed.",
         ),
         "path_lengths": Drawing(
-            lambda **look: path_lengths(named, quantity="mean |dL/dW|", **look),
-            "Mean absolute entry of dL/dW from paths of each length (only_paths_of_size), at the start, within and at "
-            "the end of the default training, on 256 pairs of 10 digits.",
+            lambda **look: path_lengths(named, quantity=letters.say("mean |dL/dW_hh|"), **look),
+            "Mean absolute entry of dL/dW_hh from paths of each length (only_paths_of_size), at the start, within and "
+            "at the end of the default training, on 256 pairs of 10 digits.",
         ),
         "truncation": Drawing(
             lambda **look: truncation(cosines, **look),
-            "Cosine between the truncated and the full dL/dW of the untrained network, one number after the other: "
+            "Cosine between the truncated and the full dL/dW_hh of the untrained network, one number after the other: "
             "truncated per output, and cut in chunks.",
         ),
         "depends_on": Drawing(
@@ -228,15 +231,17 @@ def _drawings(result: AdditionResult) -> dict[str, Drawing]:
         ),
         **{
             name: Drawing(
-                partial(unrolled, limits.flows[title].dstate, limits.flows[title].dx),
+                partial(unrolled, limits.flows[title].dstate, limits.flows[title].dx, nodes=letters.nodes),
                 f"The unrolled network after training, {title}: the norm of dL/d(state) on the edge that leaves "
                 "step t, of dL/dx_t from below. Thicker is larger.",
             )
             for name, title in UNROLLED.items()
         },
         "limits": Drawing(
-            lambda **look: path_lengths(limits.profiles, quantity="mean |dL/dW|, over that of k = 0", **look),
-            "How dL/dW of untrained networks decays with the path length, loss at the last of "
+            lambda **look: path_lengths(
+                limits.profiles, quantity=letters.say("mean |dL/dW_hh|, over that of k = 0"), **look
+            ),
+            "How dL/dW_hh of untrained networks decays with the path length, loss at the last of "
             f"{addition_limits.PROFILE_STEPS} steps.",
         ),
     }
@@ -245,7 +250,7 @@ def _drawings(result: AdditionResult) -> dict[str, Drawing]:
 def _sections(result: AdditionResult, pictures: Mapping[str, Picture]) -> list[Section]:
     return [
         Section("Ways to write the numbers", (_encodings(result),)),
-        Section("The gradients (exercises 1 and 2)", (Text(DERIVATION), _check(result.adding))),
+        Section("The gradient check (exercise 2)", (_check(result.adding),)),
         Section(
             "The gradient by path length (exercise 3)",
             (pictures["path_lengths"], Text(paths_line(result)), Text(ANSWERS["paths"])),

@@ -60,7 +60,7 @@ def paths_line(result: AdditionResult) -> str:
     cosines = [cosine(parts.up_to(short)[name], parts.total()[name]) for parts in (start, end)]
     return (
         f"At the start the part of k = {long} is {series[long] / series[0]:.2g} of that of k = 0, a factor of "
-        f"{shrink:.2f} a step. The paths of at most {short} Jacobians, which reach the carry's digits, make a dL/dW "
+        f"{shrink:.2f} a step. The paths of at most {short} Jacobians, which reach the carry's digits, make a dL/dW_hh "
         f"with a cosine of {cosines[0]:.3f} to the full one at the start and {cosines[1]:.3f} at the end."
     )
 

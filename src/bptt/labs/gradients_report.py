@@ -13,7 +13,9 @@ from bptt.labs.gradients import PROFILE_LAG, Gradients, Notify, run
 from bptt.labs.gradients_data import LAGS, get_task
 from bptt.labs.gradients_remedies import HIDDEN, PATIENCE, REMEDIES, STEPS
 from bptt.labs.gradients_verdicts import lag_or_none, verdicts
+from bptt.labs.letters import Letters, get_letters
 from bptt.labs.outcome import Drawing, Outcome
+from bptt.labs.told import told_in
 from bptt.plots import path_lengths
 from bptt.plots.loss_surface import loss_surface
 from bptt.plots.unrolled import unrolled
@@ -35,7 +37,12 @@ SHOWN = {
 
 
 def make_outcome(
-    *, seed: int = 0, seeds: int = 3, quick: bool = False, notify: Notify | None = None
+    *,
+    seed: int = 0,
+    seeds: int = 3,
+    quick: bool = False,
+    notify: Notify | None = None,
+    notation: str = "ours",
 ) -> Outcome:
     """Run the lab and return what it leaves behind.
 
@@ -47,17 +54,18 @@ def make_outcome(
         Short lags and little training: to look at the report, not to judge by.
     notify : callable, optional
         Told of progress.
+    notation : {"ours", "seed"}
+        Our letters, or those of the notes.
     """
-    if quick:
-        return outcome_of(run(seed=seed, seeds=seeds, steps=QUICK_STEPS, lags=QUICK_LAGS, notify=notify))
-    return outcome_of(run(seed=seed, seeds=seeds, steps=STEPS, lags=LAGS, notify=notify))
+    steps, lags = (QUICK_STEPS, QUICK_LAGS) if quick else (STEPS, LAGS)
+    return outcome_of(run(seed=seed, seeds=seeds, steps=steps, lags=lags, notify=notify), notation)
 
 
-def outcome_of(result: Gradients) -> Outcome:
+def outcome_of(result: Gradients, notation: str = "ours") -> Outcome:
     """Return table, verdicts, pictures and numbers."""
     echo = result.ladders["echo"]
     best = max(echo, key=lambda name: (echo[name].reach(len(result.seeds)), name != "programmed"))
-    return Outcome(
+    outcome = Outcome(
         lab="gradients",
         title="Gradients lab: which remedy reaches which lag",
         lead=(
@@ -67,13 +75,14 @@ def outcome_of(result: Gradients) -> Outcome:
         ),
         table=_ladders(result, "echo"),
         verdicts=tuple(verdicts(result)),
-        drawings=_drawings(result),
+        drawings=_drawings(result, get_letters("gradients", notation)),
         sections=lambda pictures: _sections(result, pictures),
         first_pictures=("flow_start",),
         numbers=_numbers(result),
         nets={f"echo_{name}": net for name, net in result.nets.items() if name in ("gru_keep", "lstm_keep")},
         source=f"{SOURCE}. Seeds {list(result.seeds)}",
     )
+    return told_in(outcome, notation)
 
 
 def _lags(result: Gradients) -> list[int]:
@@ -194,7 +203,7 @@ def _backwards(series: Array) -> Array:
     return series[::-1]
 
 
-def _drawings(result: Gradients) -> dict[str, Drawing]:
+def _drawings(result: Gradients, letters: Letters) -> dict[str, Drawing]:
     starts = {label: result.starts[name] for name, label in SHOWN.items()}
     flows = {label: _backwards(s.flow) for label, s in starts.items()}
     profiles = {label: s.by_lag for label, s in starts.items()}
@@ -214,7 +223,7 @@ def _drawings(result: Gradients) -> dict[str, Drawing]:
             "dL/d(state) over that at the answer, the median over 64 sequences.",
         ),
         "by_lag": Drawing(
-            lambda **look: path_lengths(profiles, quantity="|dL/dW_hh|, relative", **look),
+            lambda **look: path_lengths(profiles, quantity=letters.say("|dL/dW_hh|, relative"), **look),
             "The same networks: the norm of the part of dL/dW_hh that comes over paths of each length.",
         ),
         "radii": Drawing(
@@ -222,7 +231,7 @@ def _drawings(result: Gradients) -> dict[str, Drawing]:
             "Gradient flow of tanh networks of one draw, scaled to each spectral radius, untrained.",
         ),
         "latch": Drawing(
-            lambda **look: path_lengths(latch, quantity="|dL/dh_t|, relative", x_label=back, **look),
+            lambda **look: path_lengths(latch, quantity=letters.say("|dL/dh_t|, relative"), x_label=back, **look),
             "Bengio's neuron while it holds its bit: the gradient on its way back, the median over 500 bits.",
         ),
         "cliff": Drawing(
@@ -235,7 +244,7 @@ def _drawings(result: Gradients) -> dict[str, Drawing]:
             f"descents from the same point at rate {gradients_cliff.STEP_SIZE:g}.",
         ),
         "unrolled": Drawing(
-            lambda **look: unrolled(result.starts["none"].flow, result.starts["none"].dx, **look),
+            lambda **look: unrolled(result.starts["none"].flow, result.starts["none"].dx, nodes=letters.nodes, **look),
             "The untrained Elman network unrolled: |dL/dh_t| and, from below, |dL/dx_t|, over |dL/dh_T|, the medians.",
         ),
     }  # fmt: skip

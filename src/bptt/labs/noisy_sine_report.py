@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from bptt.checks import Array
+from bptt.labs.edges import Edges
+from bptt.labs.letters import Letters, get_letters
 from bptt.labs.noisy_sine import Fitted
 from bptt.labs.noisy_sine_data import FLOOR, msse, new_series
 from bptt.labs.noisy_sine_study import BAR, PRINTED_LOSSES, Configuration, Study
 from bptt.labs.noisy_sine_verdicts import verdicts
 from bptt.labs.outcome import Drawing, Outcome
 from bptt.labs.rounding import two_digits as short
+from bptt.labs.told import told_in
 from bptt.optim import InverseTime
-from bptt.plots import fits, hidden_states, panels
+from bptt.plots import fits, hidden_states, panels, unrolled
 from bptt.report import Picture, Section, TableBlock, Text
 
 SOURCE = 'After "Recurrent Neural Networks - from Scratch", M. Hohle'
@@ -24,21 +28,22 @@ COLOURS = 4
 DECAYS = (0.0, 0.01, 0.05, 0.15)
 
 
-def make_outcome(study: Study) -> Outcome:
-    """Return what the command shows and writes."""
-    return Outcome(
+def make_outcome(study: Study, notation: str = "ours") -> Outcome:
+    """Return what the command shows and writes, in our letters ("ours") or the lecture's ("seed")."""
+    outcome = Outcome(
         lab="noisy-sine",
         title="Noisy-sine lab: a program from a lecture, printed, corrected, and sane",
         lead=_lead(study),
         table=table(study),
         verdicts=tuple(verdicts(study)),
-        drawings=_drawings(study),
+        drawings=_drawings(study, get_letters("noisy-sine", notation)),
         sections=lambda pictures: _sections(study, pictures),
         numbers=as_numbers(study),
         source=SOURCE,
         first_pictures=("losses",),
         nets={name: fitted.net for name, fitted in study.details.items()},
     )
+    return told_in(outcome, notation)
 
 
 def table(study: Study) -> TableBlock:
@@ -87,7 +92,7 @@ def _lead(study: Study) -> str:
     )
 
 
-def _drawings(study: Study) -> dict[str, Drawing]:
+def _drawings(study: Study, letters: Letters) -> dict[str, Drawing]:
     x, y = study.data.x[:, 0], study.data.y[:, 0]
     seed = study.seeds[0]
 
@@ -184,9 +189,24 @@ def _drawings(study: Study) -> dict[str, Drawing]:
         "applied": Drawing(
             applied("lecture"), f"Applied to 0..20 in steps of 0.3, seed {seed}; cut off at -4 and 4."
         ),
+        **{
+            f"unrolled_{name}": Drawing(
+                partial(unrolled, flow.dh, flow.dx, flow.dy, nodes=letters.nodes),
+                f"The unrolled network with the gradient on its edges, {title}, seed {seed}: what comes back to h_t "
+                "from step t + 1, from its own output (above), and what reaches x_t (below). Thicker is larger.",
+            )
+            for name, title, flow in _flows(study)
+        },
         "decay": Drawing(decay, "The decay of the learning rate: rate / (1 + decay x epoch)."),
         "activations": Drawing(activations, f"The sane recipe with each activation, seed {seed}."),
     }
+
+
+def _flows(study: Study) -> list[tuple[str, str, Edges]]:
+    """Return name, title and edges of the unrolled pictures."""
+    flows = study.flows
+    titles = {"start": "lecture's start", "corrected": "corrected, trained", "sane": "sane, trained"}
+    return [(name, titles[name], flows[name]) for name in titles]
 
 
 def _sections(study: Study, pictures: Mapping[str, Picture]) -> list[Section]:
@@ -206,6 +226,17 @@ def _sections(study: Study, pictures: Mapping[str, Picture]) -> list[Section]:
     )
     return [
         Section("Data and first states", (pictures["data"], pictures["states"])),
+        Section(
+            "The gradient on its way back",
+            (
+                *(pictures[name] for name in pictures if name.startswith("unrolled_")),
+                Text(
+                    "At each state what comes over its two edges is added: from its own output, and from all later "
+                    "ones through the next state. At the lecture's start the second grows with every step back; after "
+                    "the first update it is 0."
+                ),
+            ),
+        ),
         Section(
             "The first epochs", (pictures["plain_losses"], pictures["fits_plain"], pictures["fits_momentum"])
         ),
@@ -275,4 +306,12 @@ def as_numbers(study: Study) -> dict[str, Any]:
             for name, fitted in study.activations.items()
         },
         "cosine_to_the_right_gradient": study.alignment,
+        "gradient_on_edges": {
+            name: {
+                "from_the_next_step": flow.dh.tolist(),
+                "from_the_output": [] if flow.dy is None else flow.dy.tolist(),
+                "x": flow.dx.tolist(),
+            }
+            for name, flow in study.flows.items()
+        },
     }

@@ -9,6 +9,7 @@ import numpy as np
 
 from bptt.activations import ACTIVATIONS
 from bptt.checks import Array, check_whole
+from bptt.labs.edges import Edges, edges
 from bptt.labs.noisy_sine import (
     LECTURE,
     MOMENTUM,
@@ -127,6 +128,8 @@ class Study:
         The sane recipe with each activation.
     alignment : dict of str to dict of str to float
         From `noisy_sine_printed.alignment`, at the sane start.
+    flows : dict of str to Edges
+        Of the first seed: at the lecture's start ("start"), and of the trained "corrected" and "sane" networks.
     """
 
     seeds: tuple[int, ...]
@@ -139,6 +142,7 @@ class Study:
     momentum: Fitted
     activations: dict[str, Fitted]
     alignment: dict[str, dict[str, float]]
+    flows: dict[str, Edges]
 
 
 def run(*, seed: int = 0, seeds: int = 3, sizes: Sizes | None = None, notify: Notify | None = None) -> Study:
@@ -174,6 +178,9 @@ def run(*, seed: int = 0, seeds: int = 3, sizes: Sizes | None = None, notify: No
             if k == first:
                 details[name] = fitted
     data, start = make_series(first), make_network(chosen.plain, first)
+    looked_at = {"start": make_network(chosen.lecture, first)} | {
+        name: fitted.net for name, fitted in details.items()
+    }
     epochs = chosen.plain.epochs
     plain_printed = run_printed(
         start.parameters, data.x, data.y, epochs=epochs, learning_rate=chosen.plain.learning_rate, momentum=0.0,
@@ -196,6 +203,7 @@ def run(*, seed: int = 0, seeds: int = 3, sizes: Sizes | None = None, notify: No
             for name in ACTIVATIONS
         },
         alignment=alignment(make_network(chosen.sane, first).parameters, data.x, data.y),
+        flows={name: edges(net, data.x[None], data.y[None]) for name, net in looked_at.items()},
     )  # fmt: skip
 
 

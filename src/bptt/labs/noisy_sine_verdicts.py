@@ -75,8 +75,8 @@ def _corrected(study: Study) -> str:
     return (
         f"{text}One update, even at a rate of {study.sizes.lecture.learning_rate:g}, throws the recurrent weights so "
         f"far out that {after.saturated:.0%} of the states lie beyond 0.9 (before: {start.saturated:.0%}) and the "
-        f"gradient of W_h, W_x and b is exactly 0, in {sum(row.frozen)} of {len(row.frozen)} runs. From then on only "
-        "the readout learns: what is trained is a linear fit on frozen states of -1 and +1."
+        f"gradient of W_hh, W_xh and b_h is exactly 0, in {sum(row.frozen)} of {len(row.frozen)} runs. From then on "
+        "only the readout learns: what is trained is a linear fit on frozen states of -1 and +1."
     )
 
 
@@ -179,7 +179,7 @@ def _mistakes(study: Study) -> str:
     parts = [f"{number} ({name.replace('_', ' ')}) {cosines[name]}" for number, name in SWEEP.items()]
     return (
         "The mistakes of the backward pass, one at a time, from the sane start. Cosine between their gradient "
-        "of W_h and the "
+        "of W_hh and the "
         f"right one: {'; '.join(parts)}; all four {cosines['all four']}. That of the readout "
         "is right "
         "with all of them, which is why the loss falls."

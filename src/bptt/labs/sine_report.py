@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from bptt.checks import Array
+from bptt.labs.letters import Letters, get_letters
 from bptt.labs.outcome import Drawing, Outcome
 from bptt.labs.rounding import two_digits
 from bptt.labs.sine import (
@@ -26,6 +27,7 @@ from bptt.labs.sine import (
 )
 from bptt.labs.sine_free import STRETCH
 from bptt.labs.sine_verdicts import verdicts
+from bptt.labs.told import told_in
 from bptt.plots import forecast_week, panels, unrolled
 from bptt.report import Picture, Section, TableBlock, Text
 
@@ -42,21 +44,22 @@ BASELINES = {
 }
 
 
-def make_outcome(result: SineResult) -> Outcome:
-    """Return what the command shows and writes."""
-    return Outcome(
+def make_outcome(result: SineResult, notation: str = "ours") -> Outcome:
+    """Return what the command shows and writes, in our letters ("ours") or the assignment's ("seed")."""
+    outcome = Outcome(
         lab="sine",
         title="Sine lab: do gradients explode, and does clipping help?",
         lead=_lead(result),
         table=table(result),
         verdicts=tuple(verdicts(result)),
-        drawings=_drawings(result),
+        drawings=_drawings(result, get_letters("sine", notation)),
         sections=lambda pictures: _sections(result, pictures),
         numbers=as_numbers(result),
         source=SOURCE,
         first_pictures=("losses",),
         nets={f"best_seed_{seed}": net for seed, net in zip(result.seeds, result.nets, strict=True)},
     )
+    return told_in(outcome, notation)
 
 
 def table(result: SineResult) -> TableBlock:
@@ -128,7 +131,7 @@ def _curves(result: SineResult, which: str) -> dict[tuple[str, str], dict[tuple[
     return found
 
 
-def _drawings(result: SineResult) -> dict[str, Drawing]:
+def _drawings(result: SineResult, letters: Letters) -> dict[str, Drawing]:
     truth = result.data.y_test[:, 0]
     several = f"Medians over {len(result.seeds)} seeds; a curve ends where most of its runs have diverged. "
     sizes = ", ".join(f"{name} sd {sd:g}" for name, sd in STARTS.items())
@@ -161,7 +164,7 @@ def _drawings(result: SineResult) -> dict[str, Drawing]:
 
     def graph(name: str) -> Any:
         flow = result.flows[name]
-        return lambda **look: unrolled(flow.dh, flow.dx, **look)
+        return lambda **look: unrolled(flow.dh, flow.dx, nodes=letters.nodes, **look)
 
     return {
         "losses": grid(

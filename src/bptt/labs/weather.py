@@ -28,6 +28,8 @@ from bptt.forecast.default_models import (
     updates_of_both,
 )
 from bptt.initializers import Normal
+from bptt.labs.edges import Edges, edges
+from bptt.labs.weather_facts import Fact, lab_facts
 from bptt.network import Network, Recurrent
 from bptt.optim import SGD
 from bptt.training import train
@@ -36,6 +38,7 @@ from bptt.training import train
 LAB_HIDDEN, LAB_SD, LAB_BATCH, LAB_RATE, LAB_STEPS, LAB_BAR = 10, 0.001, 32, 0.01, 500, 0.05
 
 HOURS_A_DAY = 24
+FLOW_WINDOWS = 256
 
 TITLES = {
     "persistence": "repeat the last hour",
@@ -113,6 +116,11 @@ class WeatherResult:
         What was chosen for each default model on the last 20 % of the training part.
     nets : dict of name to Network
         The first seed's trained networks.
+    flows : dict of str to Edges
+        The gradient on the edges of the lab's network, unrolled: of the first seed, before training ("start") and
+        after ("trained"), over windows spread evenly over the training part.
+    facts : list of Fact
+        What the lab prints, where its own file was used; else empty.
     seconds : float
         Of the whole run.
     """
@@ -126,6 +134,8 @@ class WeatherResult:
     scaler: Scaler
     ridges: dict[str, list[float]]
     nets: dict[str, Network]
+    flows: dict[str, Edges]
+    facts: list[Fact]
     seconds: float
 
 
@@ -197,6 +207,10 @@ def run(data: WeatherData, *, seed: int = 0, seeds: int = 3, notify: Notify | No
             )
             board.add(f"{name}_silenced", predict_windows(fitted.net, test, mute))
             nets.setdefault(name, fitted.net)
+    untrained = lab_network(len(data.columns), all_seeds[0])
+    spread = train_windows.batch(np.linspace(0, len(train_windows) - 1, FLOW_WINDOWS).astype(np.intp))
+    looked_at = {"start": untrained, "trained": nets["lab_recipe"]}
+    on_labs_file = data.name == "beijing"
     return WeatherResult(
         data=data,
         seeds=all_seeds,
@@ -207,8 +221,22 @@ def run(data: WeatherData, *, seed: int = 0, seeds: int = 3, notify: Notify | No
         scaler=scaler,
         ridges=ridges,
         nets=nets,
+        flows={name: edges(net, spread.x, spread.y) for name, net in looked_at.items()},
+        facts=lab_facts(data.values, training, untrained, train_windows) if on_labs_file else [],
         seconds=time.perf_counter() - began,
     )
+
+
+def lab_network(inputs: int, seed: int) -> Network:
+    """Return the lab's network before training: 10 units, weights of deviation 0.001, biases 0."""
+    stack = Recurrent(
+        "elman",
+        input_size=inputs,
+        hidden_size=LAB_HIDDEN,
+        initializers={"W_xh": Normal(LAB_SD), "W_hh": Normal(LAB_SD)},
+        seed=seed,
+    )
+    return Network(stack, readout_initializer=Normal(LAB_SD), loss="mse", seed=seed)
 
 
 def lab_recipe(windows: Windows, *, seed: int, notify: Notify | None = None) -> tuple[Network, Array, float]:
@@ -217,14 +245,7 @@ def lab_recipe(windows: Windows, *, seed: int, notify: Notify | None = None) -> 
     Hidden size 10, weights normal with deviation 0.001, biases 0, mini-batches of 32 windows drawn with replacement,
     SGD at 0.01, 500 steps, mean squared error, float64.
     """
-    stack = Recurrent(
-        "elman",
-        input_size=len(windows.inputs),
-        hidden_size=LAB_HIDDEN,
-        initializers={"W_xh": Normal(LAB_SD), "W_hh": Normal(LAB_SD)},
-        seed=seed,
-    )
-    net = Network(stack, readout_initializer=Normal(LAB_SD), loss="mse", seed=seed)
+    net = lab_network(len(windows.inputs), seed)
     ticks = _Ticks(notify or (lambda *_: None), f"{TITLES['lab_recipe']}, seed {seed}", LAB_STEPS)
     history = train(
         net,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,21 @@ import numpy as np
 
 from bptt.atomic import write_atomic
 from bptt.checks import Array
+from bptt.labs.letters import Letters, get_letters
 from bptt.labs.outcome import draw_picture, make_folder
-from bptt.labs.weather import BASELINES, HOURS_A_DAY, LAB_BAR, TRAINED, Method, WeatherResult, methods_by_rmse
+from bptt.labs.told import derivation_section, say_section
+from bptt.labs.weather import (
+    BASELINES,
+    HOURS_A_DAY,
+    LAB_BAR,
+    LAB_SD,
+    TRAINED,
+    Method,
+    WeatherResult,
+    methods_by_rmse,
+)
 from bptt.models import save
-from bptt.plots import error_by_hour, forecast_week, learning_curve, method_bars, scatter
+from bptt.plots import error_by_hour, forecast_week, learning_curve, method_bars, scatter, unrolled
 from bptt.report import Code, Picture, Section, TableBlock, Text, write_report
 from bptt.report.versions import describe, versions
 
@@ -64,8 +76,19 @@ def _worth(model: Method, mute: Method) -> str:
     return f", so the recurrent part adds only {100 * gain:.1f} %" if gain < LITTLE else ""
 
 
-def write_folder(result: WeatherResult, out: Path, command: str) -> Path:
-    """Write result.json, pictures, models and report.html into `out`; return the report's path."""
+def write_folder(result: WeatherResult, out: Path, command: str, notation: str = "ours") -> Path:
+    """Write result.json, pictures, models and report.html into `out`; return the report's path.
+
+    Parameters
+    ----------
+    result : WeatherResult
+    out : Path
+    command : str
+        What makes these numbers again.
+    notation : {"ours", "seed"}
+        Our letters, or the lab's.
+    """
+    letters = get_letters("weather", notation)
     make_folder(out)
     write_atomic(out / "result.json", (json.dumps(as_json(result), indent=2) + "\n").encode())
     stored = {
@@ -76,14 +99,19 @@ def write_folder(result: WeatherResult, out: Path, command: str) -> Path:
     for name, net in result.nets.items():
         save(net, out / f"{name}.bptt", extra=stored)
     pictures = {
-        name: draw_picture(draw, out / f"{name}.png", alt) for name, (draw, alt) in _pictures(result).items()
+        name: draw_picture(draw, out / f"{name}.png", letters.say(alt))
+        for name, (draw, alt) in _pictures(result, letters).items()
     }
     path = out / "report.html"
     write_report(
         path,
         title=f"Weather lab: the next hour's {result.data.target}",
         lead=_lead(result),
-        sections=_sections(result, pictures, command),
+        sections=[
+            *(say_section(section, letters) for section in _sections(result, pictures)),
+            derivation_section("weather", notation),
+            Section("Do it again", (Code(command),)),
+        ],
         footer=f"{result.data.source}. sha256 {result.data.sha256}. Seeds {list(result.seeds)}. {describe()}.",
     )
     return path
@@ -111,6 +139,10 @@ def as_json(result: WeatherResult) -> dict[str, Any]:
         "seed": result.seeds[0],
         "seeds": list(result.seeds),
         "ridge": result.ridges,
+        "lab_facts": [asdict(fact) for fact in result.facts],
+        "gradient_on_edges": {
+            name: {"dh": flow.dh.tolist(), "dx": flow.dx.tolist()} for name, flow in result.flows.items()
+        },
         "methods": {name: _method_json(method, data.unit) for name, method in result.methods.items()},
         "seconds": result.seconds,
         "versions": versions(),
@@ -158,7 +190,7 @@ def _lead(result: WeatherResult) -> str:
     )
 
 
-def _sections(result: WeatherResult, pictures: dict[str, Picture], command: str) -> list[Section]:
+def _sections(result: WeatherResult, pictures: dict[str, Picture]) -> list[Section]:
     data = result.data
     order = sorted(result.methods.values(), key=lambda m: -m.mean_rmse)
     best = min(result.methods[name].mean_rmse for name in BASELINES)
@@ -196,12 +228,49 @@ def _sections(result: WeatherResult, pictures: dict[str, Picture], command: str)
             ),
         ),
         Section("Training", (pictures["learning_curve"], Text(how))),
-        Section("Data", (Text("\n\n".join(data_lines)),)),
-        Section("Do it again", (Code(command),)),
+        Section("Data", (Text("\n\n".join(data_lines)), *_facts(result))),
+        Section(
+            "The gradient on its way back",
+            (pictures["unrolled_trained"], pictures["unrolled_start"], _flow_text(result)),
+        ),
     ]
 
 
-def _pictures(result: WeatherResult) -> dict[str, tuple[Callable[..., Any], str]]:
+def _facts(result: WeatherResult) -> list[TableBlock]:
+    """Return the lab's printed facts beside ours, where its file was used."""
+    if not result.facts:
+        return []
+    return [
+        TableBlock(
+            headers=("what the lab prints", "its lines", "printed", "here", "holds"),
+            rows=tuple(
+                (f.what, f.lines, f.printed, f.here, "yes" if f.holds else "no") for f in result.facts
+            ),
+            losing=tuple(k for k, fact in enumerate(result.facts) if not fact.holds),
+            caption="Weights and window are drawn at random, so that loss and gradients are other numbers here than in "
+            "the lab; what they have in common is not. Loss and gradients: of the untrained network, on one window.",
+            numeric=(),
+        )
+    ]
+
+
+def _flow_text(result: WeatherResult) -> Text:
+    start, end = (result.flows[name].dh for name in ("start", "trained"))
+    steps = len(start) - 1
+    left = [k for k in range(steps + 1) if end[-1 - k] >= end[-1] / 100]
+
+    def a_step(dh: Array) -> float:
+        return float((dh[0] / dh[-1]) ** (1 / steps)) if dh[0] > 0 else 0.0
+
+    return Text(
+        "Many to one: the gradient enters at the last state, and has one way back. On it each step multiplies by W_hh "
+        f"and the slopes of tanh: by {a_step(start):.2g} before training (the weights are of order {LAB_SD:g}) and by "
+        f"{a_step(end):.2g} after, the geometric mean over {steps} steps. After training more than 1 % of it is left "
+        f"up to {max(left)} steps back: from further away next to nothing is learnt."
+    )
+
+
+def _pictures(result: WeatherResult, letters: Letters) -> dict[str, tuple[Callable[..., Any], str]]:
     """Return for each picture what draws it and what it shows."""
     data, methods = result.data, result.methods
     best = next(m for m in methods_by_rmse(result) if m.name in TRAINED)
@@ -247,10 +316,18 @@ def _pictures(result: WeatherResult) -> dict[str, tuple[Callable[..., Any], str]
     def by_hour(**look: Any) -> Any:
         return error_by_hour(hours, result.truth, titles, baselines=grey, unit=data.unit, title=clock, **look)
 
+    def graph(name: str) -> Callable[..., Any]:
+        flow = result.flows[name]
+        return lambda **look: unrolled(flow.dh, flow.dx, nodes=letters.nodes, **look)
+
     def bars(**look: Any) -> Any:
         return method_bars(
             {methods[name].title: methods[name].rmse for name in bars_shown},
             baselines=tuple(methods[name].title for name in BASELINES if name in bars_shown),
+            variants={
+                methods[f"{name}_silenced"].title: methods[name].title
+                for name in ("default", "default_carried")
+            },
             unit=data.unit,
             **look,
         )
@@ -274,6 +351,14 @@ def _pictures(result: WeatherResult) -> dict[str, tuple[Callable[..., Any], str]
             bars,
             "Root mean squared error on the test part. The day before is left out: see the table.",
         ),
+        **{
+            f"unrolled_{name}": (
+                graph(name),
+                f"The lab's network unrolled, {title}, seed {first}, with the gradient on its edges: dL/dh_t on the "
+                "edge that leaves h_t, dL/dx_t from below, medians over windows. Thicker is larger.",
+            )
+            for name, title in (("trained", "trained"), ("start", "before training"))
+        },
     }
 
 

@@ -24,6 +24,7 @@ def method_bars(
     scores: Mapping[str, float | Sequence[float] | Array],
     *,
     baselines: Collection[str] = (),
+    variants: Mapping[str, str] | None = None,
     metric: str = "RMSE",
     unit: str = "",
     title: str | None = None,
@@ -41,6 +42,8 @@ def method_bars(
     baselines : collection of str
         Names among the scores that are drawn in grey. The best of them is a vertical line, and a
         model whose mean is above it is hatched and marked "loses to" it ("loses" where narrow).
+    variants : mapping of str to str, optional
+        Names among the scores, each with the model that it is a form of: it has that one's colour, paler.
     metric, unit : str
         What the scores are.
     title, theme, size, ax
@@ -54,12 +57,14 @@ def method_bars(
     Raises
     ------
     InvalidInput, InvalidType
-        No score, a negative one or one that is not finite, a baseline that is not among the scores.
+        No score, a negative one or one that is not finite; a baseline or a variant that is not among the scores.
     """
     values = _checked_scores(scores)
     grey = check_names("baselines", baselines, values)
     means = {name: float(many.mean()) for name, many in values.items()}
-    models = [name for name in values if name not in grey]
+    forms = dict(variants or {})
+    check_names("variants", [*forms, *forms.values()], values)
+    models = [name for name in values if name not in grey and name not in forms]
     best = min(grey, key=lambda name: means[name], default=None)
     look = look_named(theme, size)
     row_height = 0.56 if look.is_narrow else 0.42
@@ -71,9 +76,9 @@ def method_bars(
     order = sorted(values, key=lambda name: means[name])
     decimals = decimals_for(float(np.median(list(means.values()))))
     for row, name in enumerate(order):
-        colour = look.theme.baseline if name in grey else look.colour(models.index(name))
+        colour = look.theme.baseline if name in grey else look.colour(models.index(forms.get(name, name)))
         loses_to = best if name not in grey and best is not None and means[name] > means[best] else None
-        _draw_bar(ax, row, name, values[name], colour, loses_to, decimals, look)
+        _draw_bar(ax, row, name, values[name], colour, loses_to, name in forms, decimals, look)
     highest = max(float(many.max()) for many in values.values())
     ax.set_xlim(0, 1.02 * highest or 1.0)
     ax.set_ylim(len(order) - 0.5, -0.5)
@@ -119,7 +124,15 @@ def _checked_scores(scores: Mapping[str, float | Sequence[float] | Array]) -> di
 
 
 def _draw_bar(
-    ax: Axes, row: int, name: str, many: Array, colour: str, loses_to: str | None, decimals: int, look: Look
+    ax: Axes,
+    row: int,
+    name: str,
+    many: Array,
+    colour: str,
+    loses_to: str | None,
+    pale: bool,
+    decimals: int,
+    look: Look,
 ) -> None:
     mean, low, high = float(many.mean()), float(many.min()), float(many.max())
     # In a narrow picture the names stand over the bars.
@@ -132,6 +145,7 @@ def _draw_bar(
         edgecolor=colour,
         hatch="////" if loses_to else None,
         linewidth=1.2,
+        alpha=0.55 if pale else None,
         zorder=2,
     )
     if many.size > 1:

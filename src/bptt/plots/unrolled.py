@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,25 +23,52 @@ _ENDS = {"wide": 4, "narrow": 2}
 _RADIUS = 0.25
 
 
+@dataclass(frozen=True)
+class Nodes:
+    """What the nodes are called, in TeX; ``<t>`` stands for the step.
+
+    Attributes
+    ----------
+    x, h, y : str
+        Input, state, and output.
+    """
+
+    x: str = "x_{<t>}"
+    h: str = "h_{<t>}"
+    y: str = r"\hat{y}_{<t>}"
+
+    def name(self, kind: str, t: int) -> str:
+        """Return the name of a step's node, ready to be drawn."""
+        return f"${getattr(self, kind).replace('<t>', str(t))}$"
+
+
 def unrolled(
     dh: Array,
     dx: Array | None = None,
+    dy: Array | None = None,
     *,
+    nodes: Nodes | None = None,
     ends: int | None = None,
     title: str | None = None,
     theme: str = "light",
     size: str = "wide",
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw x_t -> h_t -> ... -> h_T -> y_hat of a many-to-one network, and what flows back over each edge.
+    """Draw x_t -> h_t -> ... -> h_T -> y_hat unrolled, and the size of the gradient that flows back over each edge.
 
     Parameters
     ----------
     dh : ndarray (T,)
-        Norms of dL/dh_t, t = 1..T. Each is written on the edge that leaves h_t, and makes its line thicker by the
-        logarithm.
+        What comes back over the edge from h_t to the next step, t = 1..T: a norm, written on the edge, that makes its
+        line thicker by the logarithm. With one output, after the last step, this is |dL/dh_t|, and the last of them
+        is what comes from the output.
     dx : ndarray (T,), optional
         Norms of dL/dx_t, written on the edges from below.
+    dy : ndarray (T,), optional
+        With an output at every step: what comes from it, written on the edge above. The last of `dh` is then not
+        shown: nothing comes from later steps.
+    nodes : Nodes, optional
+        Names of the nodes.
     ends : int, optional
         Steps shown at each end; those between are left out.
     title, theme, size, ax
@@ -59,14 +87,16 @@ def unrolled(
     flows = {"dh": check_series("dh", dh)}
     if dx is not None:
         flows["dx"] = check_series("dx", dx)
+    if dy is not None:
+        flows["dy"] = check_series("dy", dy)
     for name, flow in flows.items():
         if not (flow >= 0).all():
             raise InvalidInput(f"{name} must hold norms of at least 0. Got {flow[~(flow >= 0)][0]:g}")
         if flow.size != flows["dh"].size:
             raise InvalidInput(
-                f"dx must have shape (T,) = ({flows['dh'].size},), as dh has. Got {flow.shape}"
+                f"{name} must have shape (T,) = ({flows['dh'].size},), as dh has. Got {flow.shape}"
             )
-    T = flows["dh"].size
+    T, names = flows["dh"].size, nodes or Nodes()
     kept = check_whole("ends", _ENDS[size] if ends is None else ends)
     cut = 2 * kept + 1 < T
     steps = [*range(1, kept + 1), *range(T - kept + 1, T + 1)] if cut else list(range(1, T + 1))
@@ -91,24 +121,26 @@ def unrolled(
                                 "shrinkA": 0, "shrinkB": 0, "mutation_scale": 9})  # fmt: skip
         middle = ((begin[0] + end[0]) / 2, (begin[1] + end[1]) / 2)
         upright = begin[0] == end[0]
-        ax.text(middle[0] + 0.07, middle[1] + (0.0 if upright else 0.38), f"{norm:.1e}",
+        ax.text(middle[0] + 0.07, middle[1] + (0.0 if upright else 0.38), f"{norm:.1e}" if norm else "0",
                 ha="left" if upright else "center", va="center", fontsize=small, color=look.theme.ink,
                 rotation=0 if upright else 38)  # fmt: skip
 
     for t, x in place.items():
-        node(x, 0.0, f"$h_{{{t}}}$")
-        node(x, -1.15, f"$x_{{{t}}}$")
+        node(x, 0.0, names.name("h", t))
+        node(x, -1.15, names.name("x", t))
         if "dx" in flows:
             edge((x, -1.15 + _RADIUS), (x, -_RADIUS), float(flows["dx"][t - 1]))
         if t < T:
             edge((x + _RADIUS, 0.0), (x + 1 - _RADIUS, 0.0), float(flows["dh"][t - 1]))
+        if t == T or "dy" in flows:
+            node(x, 1.15, names.name("y", t))
+            up = flows["dy"] if "dy" in flows else flows["dh"]
+            edge((x, _RADIUS), (x, 1.15 - _RADIUS), float(up[t - 1]))
     if cut:
         ax.text(float(kept), 0.0, "···", ha="center", va="center", fontsize=look.size.font + 3,
                 color=look.theme.muted)  # fmt: skip
         after = float(flows["dh"][T - kept - 1])
         edge((kept + _RADIUS, 0.0), (kept + 1 - _RADIUS, 0.0), after)
-    node(place[T], 1.15, r"$\hat{y}$")
-    edge((place[T], _RADIUS), (place[T], 1.15 - _RADIUS), float(flows["dh"][-1]))
     ax.set_xlim(-0.5, place[T] + 0.95)
     ax.set_ylim(-1.6, 1.6)
     ax.set_aspect("equal")

@@ -1,10 +1,11 @@
-"""What a report is made of: sections of text, tables, pictures and code."""
+"""What a report is made of: sections of text, tables, pictures, formulas and code."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from bptt.errors import InvalidInput, InvalidType
+from bptt.report.formula import to_mathml
 from bptt.report.png import png_size
 
 
@@ -115,7 +116,26 @@ class Code:
     text: str
 
 
-Block = Text | TableBlock | Picture | Code
+@dataclass(frozen=True)
+class Equations:
+    """Formulas, a line each.
+
+    Attributes
+    ----------
+    lines : tuple of (str, str)
+        A formula, in the part of TeX that `bptt.report.formula` knows, and a remark beside it, plain text or empty.
+    """
+
+    lines: tuple[tuple[str, str], ...]
+
+    def __post_init__(self) -> None:
+        if not self.lines:
+            raise InvalidInput("lines must hold at least 1 formula. Got none")
+        for tex, _ in self.lines:
+            to_mathml(tex)  # raises on what cannot be drawn
+
+
+Block = Text | TableBlock | Picture | Equations | Code
 
 
 @dataclass(frozen=True)
@@ -125,7 +145,7 @@ class Section:
     Attributes
     ----------
     title : str
-    blocks : tuple of Text, TableBlock, Picture or Code
+    blocks : tuple of Text, TableBlock, Picture, Equations or Code
     """
 
     title: str
@@ -135,7 +155,7 @@ class Section:
         if not self.title.strip():
             raise InvalidInput("title of a section must not be empty. Got an empty text")
         for block in self.blocks:
-            if not isinstance(block, (Text, TableBlock, Picture, Code)):
+            if not isinstance(block, (Text, TableBlock, Picture, Equations, Code)):
                 raise InvalidType(
-                    f"blocks must be Text, TableBlock, Picture or Code. Got {type(block).__name__}"
+                    f"blocks must be Text, TableBlock, Picture, Equations or Code. Got {type(block).__name__}"
                 )

@@ -53,6 +53,9 @@ tbody td:not(.number){min-width:6rem}
 td.number{white-space:nowrap}
 tr.highlight th,tr.highlight td{font-weight:700;background:var(--best)}
 tr.losing th,tr.losing td{color:var(--warning)}
+.equations td{border:0;padding:.3rem .75rem}
+.equations .formula{white-space:nowrap;font-size:1.1rem}
+.equations .remark{color:var(--muted);font-size:.9rem}
 figure{margin:0 0 1.5rem}
 figure img{display:block;max-width:100%;height:auto}
 .for-dark{display:none}
@@ -69,6 +72,8 @@ h1{font-size:1.55rem}
 h2{font-size:1.2rem;margin-top:2rem}
 .lead p{font-size:1.05rem}
 th,td{padding:.4rem .55rem}
+.equations tr,.equations td{display:block}
+.equations .remark{padding-top:0}
 }
 @media print{
 body{font-size:10.5pt}

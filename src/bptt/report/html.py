@@ -11,8 +11,9 @@ from pathlib import Path
 
 from bptt.atomic import write_atomic
 from bptt.errors import InvalidInput, InvalidType
-from bptt.report.blocks import Block, Code, Picture, Section, TableBlock, Text
+from bptt.report.blocks import Block, Code, Equations, Picture, Section, TableBlock, Text
 from bptt.report.css import style_sheet
+from bptt.report.formula import to_mathml
 from bptt.report.png import png_size
 
 # Should markup ever slip through, the browser itself refuses to load or run anything.
@@ -144,7 +145,18 @@ def _block(block: Block) -> str:
         return _table(block)
     if isinstance(block, Picture):
         return _picture(block)
+    if isinstance(block, Equations):
+        return _equations(block)
     return _code(block)
+
+
+def _equations(block: Equations) -> str:
+    lines = "\n".join(
+        f'<tr><td class="formula">{to_mathml(tex)}</td><td class="remark">{_text(remark)}</td></tr>'
+        for tex, remark in block.lines
+    )
+    box = '<div class="scroll" tabindex="0" role="region" aria-label="Formulas">'
+    return f'{box}<table class="equations" role="presentation"><tbody>\n{lines}\n</tbody></table></div>'
 
 
 def _prose(block: Text) -> str:
