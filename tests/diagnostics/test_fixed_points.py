@@ -124,7 +124,7 @@ def test_in_every_cell_a_point_stands_still_and_its_eigenvalues_are_the_steps(
         if name.endswith("b_h") and "lstm" in net.recurrent.cell.name:
             p[H : 2 * H] -= 2
     drive = rng.standard_normal(D)
-    x = drive + 0.1 * rng.standard_normal((6, 90, D))
+    x = drive + 0.1 * rng.standard_normal((6, 600, D))
     found = fixed_points(net, x, drive=drive, starts=60, spread=0.1)
     assert found.is_fixed.any()
     states = net.recurrent.states
