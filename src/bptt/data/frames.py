@@ -106,6 +106,22 @@ def with_index(frame: Any) -> Any:
     return frame.rename_axis(names).reset_index()
 
 
+def make_frame(kind: str, columns: Mapping[str, Any], zones: Mapping[str, str]) -> Any:
+    """Return a frame of the library `kind`; columns of times in UTC named by `zones` show these zones' clocks."""
+    import narwhals as nw
+
+    made = {
+        name: values.astype("datetime64[us]") if getattr(values, "dtype", None) == "datetime64[s]" else values
+        for name, values in columns.items()
+    }
+    library: Any = kind
+    frame = nw.from_dict(made, backend=library)
+    shown = [
+        nw.col(name).dt.replace_time_zone("UTC").dt.convert_time_zone(zone) for name, zone in zones.items()
+    ]
+    return (frame.with_columns(*shown) if shown else frame).to_native()
+
+
 def from_parquet(raw: bytes, name: str) -> Columns:
     """Take the columns of a Parquet file."""
     try:

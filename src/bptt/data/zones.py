@@ -26,7 +26,7 @@ def check_zone(zone: object) -> ZoneInfo:
         return ZoneInfo(zone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise InvalidInput(
-            f"zone must be the name of a time zone such as Europe/Berlin. Got {zone!r}, which this machine does not know"
+            f"zone must be the name of a time zone such as Europe/Berlin. Got {zone!r}, unknown here"
         ) from None
 
 

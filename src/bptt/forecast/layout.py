@@ -178,8 +178,6 @@ class PanelData:
         That the source has.
     sha256 : str, optional
         Of the file.
-    native : object
-        The frame's own library, to make frames of the same type; None where there is none.
     """
 
     panel: Panel
@@ -189,7 +187,6 @@ class PanelData:
     kind: str = "dict"
     rows: int = 0
     sha256: str | None = None
-    native: Any = None
 
     @property
     def warnings(self) -> tuple[Finding, ...]:

@@ -1,0 +1,289 @@
+"""Which columns of a table hold the time, and what they say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bptt.checks import Array
+from bptt.data import parsing
+from bptt.data.frames import Columns
+from bptt.data.reading import column_times
+from bptt.data.table import find_column
+from bptt.data.times import Moments, looks_like_time, read_moments
+from bptt.data.zones import offsets_at
+from bptt.errors import DataError
+
+# Names that a column of times goes by, the surest first.
+NAMES = (
+    "ds", "time", "timestamp", "datetime", "date_time", "date time", "date", "time_hour", "when", "day", "month",
+    "year", "utc", "t",
+)  # fmt: skip
+_PARTS = {
+    "year": ("year", "yr", "yyyy"),
+    "month": ("month", "mo", "mon", "mm"),
+    "day": ("day", "dy", "dd", "mday"),
+    "hour": ("hour", "hr", "hh"),
+    "minute": ("minute", "min", "mi"),
+}
+_RANGES = {"year": (1, 9999), "month": (1, 12), "day": (1, 31), "hour": (0, 23), "minute": (0, 59)}
+_CLOCKS = ("time", "hour", "hr", "clock")
+_LOOKED_AT = 3
+_DAY = np.timedelta64(86400, "s")
+
+
+def is_part_name(name: str) -> bool:
+    """Return whether a column goes by the name of a part of the time."""
+    return any(name.strip().lower() in names for names in _PARTS.values())
+
+
+@dataclass(frozen=True, eq=False)
+class TimeColumns:
+    """The time of every row.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Columns that it was made of.
+    moments : Moments, optional
+        None where the column only counts.
+    counts : ndarray int64 (N,), optional
+        What it counts.
+    told : str
+        How it was read, where that is not plain.
+    """
+
+    names: tuple[str, ...]
+    moments: Moments | None = None
+    counts: Array | None = None
+    told: str = ""
+
+
+def find_times(found: Columns, wanted: Sequence[str] | None) -> TimeColumns | None:
+    """Read the time columns asked for, or find them; None where the rows have no time.
+
+    Raises
+    ------
+    DataError
+        A column that is not there, or an entry in it that is no time.
+    """
+    if wanted is not None:
+        return _read_together(found, tuple(wanted))
+    lower = {name.strip().lower(): name for name in reversed(found.header) if name}
+    parts = _find_parts(lower)
+    apart = {name for name in parts.values() if len(parts) > 1}
+    for short in NAMES:
+        if short not in lower or lower[short] in apart:
+            continue
+        name = lower[short]
+        if not _may_be_time(found, name, named=True):
+            continue
+        clock = next((lower[c] for c in _CLOCKS if c in lower and lower[c] != name), None)
+        if clock is not None and _is_clock(found, clock) and not _has_clock(found, name):
+            return _read_together(found, (name, clock))
+        return _read_one(found, name, asked=False)
+    if apart:
+        return _from_parts(found, parts)
+    name = next((name for name in found.header if name and _may_be_time(found, name, named=False)), "")
+    return _read_one(found, name, asked=False) if name else None
+
+
+def _entries(found: Columns, name: str) -> Any:
+    return found.entries[find_column(name, found.header, found.name)]
+
+
+def _first_entries(found: Columns, name: str) -> list[Any]:
+    return [entry for entry in _entries(found, name)[: 10 * _LOOKED_AT] if not parsing.is_missing(entry)][
+        :_LOOKED_AT
+    ]
+
+
+def _may_be_time(found: Columns, name: str, *, named: bool) -> bool:
+    entries = _entries(found, name)
+    if isinstance(entries, np.ndarray):
+        return entries.dtype.kind == "M" or (named and _numeric_kind(entries, name) is not None)
+    some = _first_entries(found, name)
+    if not some:
+        return False
+    if named and all(str(entry).strip().lstrip("-").isdecimal() for entry in some):
+        values = parsing.numbers(list(entries))
+        return isinstance(values, np.ndarray) and _numeric_kind(values, name) is not None
+    return all(looks_like_time(entry) for entry in some)
+
+
+def _has_clock(found: Columns, name: str) -> bool:
+    entries = _entries(found, name)
+    if isinstance(entries, np.ndarray):
+        return entries.dtype.kind != "M" or bool((entries.astype("datetime64[D]") != entries).any())
+    return any(":" in str(entry) for entry in _first_entries(found, name))
+
+
+def _is_clock(found: Columns, name: str) -> bool:
+    entries = _entries(found, name)
+    if isinstance(entries, np.ndarray):
+        return entries.dtype.kind == "f" and name.strip().lower() in ("hour", "hr")
+    return all(_seconds(entry) is not None for entry in _first_entries(found, name))
+
+
+def _seconds(entry: object) -> int | None:
+    """Return the seconds since midnight of "6", "06:30" or "06:30:00"."""
+    pieces = str(entry).strip().split(":")
+    if not 1 <= len(pieces) <= 3 or not all(p.isdecimal() and len(p) <= 2 for p in pieces):
+        return None
+    hour, minute, second = ([int(p) for p in pieces] + [0, 0])[:3]
+    return 3600 * hour + 60 * minute + second if hour < 24 and minute < 60 and second < 60 else None
+
+
+def _numeric_kind(values: Array, name: str) -> str | None:
+    """Return how whole numbers mean times, or None if they cannot be told to."""
+    known = values[~np.isnan(values)]
+    if not known.size or (known != np.round(known)).any() or values.dtype.kind != "f":
+        return None
+    low, high = float(known.min()), float(known.max())
+    if low >= 10000101 and high <= 29991231:
+        rest = known.astype(np.int64) % 10000
+        if ((rest // 100 >= 1) & (rest // 100 <= 12) & (rest % 100 >= 1) & (rest % 100 <= 31)).all():
+            return "yearmonthday"
+    if low >= 1000 and high <= 2999 and ("year" in name.lower() or name.lower() in ("date", "yr")):
+        return "year"
+    if low >= 1e8 and high < 1e10:
+        return "seconds"
+    if low >= 1e11 and high < 1e13:
+        return "milliseconds"
+    return "count" if name.strip().lower() in ("ds", "t", "time", "step") else None
+
+
+def _read_one(found: Columns, name: str, *, asked: bool) -> TimeColumns:
+    entries = _entries(found, name)
+    if isinstance(entries, np.ndarray) and entries.dtype.kind == "M":
+        instants = column_times(found, name)
+        zone = found.zones.get(name)
+        if zone is None:
+            return TimeColumns((name,), Moments(instants))
+        offset = offsets_at(instants, zone)
+        return TimeColumns((name,), Moments(instants + offset.astype("timedelta64[s]"), offset, zone))
+    values = entries if isinstance(entries, np.ndarray) else None
+    if values is None and all(_is_whole(entry) for entry in _first_entries(found, name)):
+        read = parsing.numbers(list(entries))
+        values = read if isinstance(read, np.ndarray) else None
+    if values is None:
+        return TimeColumns((name,), read_moments(entries, file=found.name, column=name, place=found.place))
+    missing = np.flatnonzero(np.isnan(values))
+    if missing.size:
+        raise DataError(
+            f"{found.name}, {found.place(int(missing[0]))}, column {name!r} must hold a time. Got none"
+        )
+    kind = _numeric_kind(values, name)
+    if kind is None and asked and (values == np.round(values)).all():
+        kind = "count"
+    if kind is None:
+        raise DataError(
+            f"{found.name}, column {name!r} must hold times (ISO 8601 text, dates or times). Got numbers such as "
+            f"{values[0]:g}: turn them into times first"
+        )
+    if kind == "count":
+        return TimeColumns((name,), counts=values.astype(np.int64), told="whole numbers, one a row")
+    if kind in ("year", "yearmonthday"):
+        text = [str(int(value)) for value in values]
+        return TimeColumns((name,), read_moments(text, file=found.name, column=name, place=found.place))
+    unit = 1000 if kind == "milliseconds" else 1
+    whole = values.astype(np.int64)
+    if (whole % unit).any():
+        row = int(np.flatnonzero(whole % unit)[0])
+        raise DataError(
+            f"{found.name}, {found.place(row)}, column {name!r} must hold whole seconds. Got {whole[row]} ms: "
+            "round the times"
+        )
+    moments = Moments((whole // unit).astype("datetime64[s]"), np.zeros(whole.size, np.int64), "UTC")
+    return TimeColumns((name,), moments, told=f"{kind} since 1970, UTC")
+
+
+def _is_whole(entry: object) -> bool:
+    return isinstance(entry, int) or str(entry).strip().lstrip("+-").isdecimal()
+
+
+def _read_together(found: Columns, names: tuple[str, ...]) -> TimeColumns:
+    if len(names) == 1:
+        return _read_one(found, names[0], asked=True)
+    parts = _find_parts({name.strip().lower(): name for name in names})
+    if len(parts) == len(names) and "year" in parts:
+        return _from_parts(found, parts)
+    if len(names) == 2:
+        date = _read_one(found, names[0], asked=True)
+        if (
+            date.moments is not None
+            and not (date.moments.local - date.moments.local.astype("datetime64[D]")).any()
+        ):
+            return TimeColumns(
+                names, Moments(date.moments.local + _clock(found, names[1]), *_rest(date.moments))
+            )
+    raise DataError(
+        f"time must be one column, a date and a time of day, or year, month, day, hour. Got {', '.join(names)}"
+    )
+
+
+def _rest(moments: Moments) -> tuple[Array | None, str | None]:
+    return moments.offset, moments.zone
+
+
+def _clock(found: Columns, name: str) -> Array:
+    entries = _entries(found, name)
+    if isinstance(entries, np.ndarray):
+        entries = [int(value) if float(value).is_integer() else value for value in entries]
+    seconds = [_seconds(entry) for entry in entries]
+    if None in seconds:
+        row = seconds.index(None)
+        raise DataError(
+            f"{found.name}, {found.place(row)}, column {name!r} must hold a time of day such as 06:30, or an hour "
+            f"0 to 23. Got {entries[row]!r}: correct it"
+        )
+    return np.array(seconds, np.int64).astype("timedelta64[s]")
+
+
+def _find_parts(lower: dict[str, str]) -> dict[str, str]:
+    """Return year, month, day, hour, minute with their columns, as far as they follow on one another."""
+    parts: dict[str, str] = {}
+    for part, names in _PARTS.items():
+        name = next((lower[short] for short in names if short in lower), None)
+        if name is None:
+            break
+        parts[part] = name
+    return parts
+
+
+def _from_parts(found: Columns, parts: dict[str, str]) -> TimeColumns:
+    numbers = {part: _whole(found, name, part) for part, name in parts.items()}
+    ones = np.ones(len(numbers["year"]), np.int64)
+    months = ((numbers["year"] - 1970) * 12 + numbers["month"] - 1).astype("datetime64[M]")
+    days = months.astype("datetime64[D]") + (numbers.get("day", ones) - 1)
+    wrong = np.flatnonzero(days.astype("datetime64[M]") != months)
+    if wrong.size:
+        row = int(wrong[0])
+        raise DataError(
+            f"{found.name}, {found.place(row)}, column {parts['day']!r} must hold a day of its month. "
+            f"Got {numbers['day'][row]} in {months[row]}: correct it"
+        )
+    seconds = 3600 * numbers.get("hour", 0 * ones) + 60 * numbers.get("minute", 0 * ones)
+    local = days.astype("datetime64[s]") + seconds.astype("timedelta64[s]")
+    return TimeColumns(tuple(parts.values()), Moments(local))
+
+
+def _whole(found: Columns, name: str, part: str) -> Array:
+    entries = _entries(found, name)
+    read = entries if isinstance(entries, np.ndarray) else parsing.numbers(list(entries))
+    low, high = _RANGES[part]
+    if isinstance(read, np.ndarray) and read.dtype.kind == "f":
+        with np.errstate(invalid="ignore"):
+            wrong = np.flatnonzero(~((read >= low) & (read <= high) & (read == np.round(read))))
+        if not wrong.size:
+            return read.astype(np.int64)
+        row = int(wrong[0])
+    else:
+        row = read if isinstance(read, int) else 0
+    raise DataError(
+        f"{found.name}, {found.place(row)}, column {name!r} must hold a {part} from {low} to {high}. "
+        f"Got {entries[row]!r}: correct it, or name the time column (time=, --time)"
+    )
