@@ -1,9 +1,14 @@
-"""Entry point: how an error reaches its reader (one line, and an exit status)."""
+"""Entry point: how an error or a signal reaches its reader (one line, and an exit status)."""
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -16,21 +21,65 @@ from bptt.errors import BpttError, DivergedError, GradientError
 
 # What went wrong in the input: 2, as for a wrong option. What went wrong in the work: 1.
 _INPUT, _WORK = 2, 1
+# After SIGTERM, as shells have it.
+_TERMINATED = 143
 
 
 def main() -> None:
     """Run the command line; never show a traceback for a mistake in the input."""
     show_notices()
+    with _hear_termination() as heard:
+        try:
+            app()
+        except BpttError as error:
+            status = _WORK if isinstance(error, (DivergedError, GradientError)) else _INPUT
+            sys.exit(_refuse(str(error), status))
+        except KeyboardInterrupt:
+            sys.exit(_stopped(heard, said=False))
+        except SystemExit as end:
+            if end.code != INTERRUPTED:
+                raise
+            # Typer turns an interruption that no command attended to into this, without a word.
+            cause = end.__context__ and end.__context__.__cause__
+            sys.exit(_stopped(heard, said=not isinstance(cause, KeyboardInterrupt)))
+        except BrokenPipeError:
+            # The reader (`head`) has what it wanted; Python would complain once more when it closes stdout.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(_WORK)
+
+
+@contextmanager
+def _hear_termination() -> Iterator[list[int]]:
+    """Let SIGTERM end the command as Ctrl-C does; yield a list that it is noted in."""
+    heard: list[int] = []
+    owner = os.getpid()
+
+    def hear(number: int, _frame: FrameType | None) -> None:
+        if os.getpid() != owner:  # a forked worker ends as it would without us
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+        heard.append(number)
+        raise KeyboardInterrupt
+
+    # A signal that whoever started us ignores stays ignored.
+    wanted = (
+        signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+        and threading.current_thread() is threading.main_thread()
+    )
+    if wanted:
+        signal.signal(signal.SIGTERM, hear)
     try:
-        app()
-    except BpttError as error:
-        sys.exit(_refuse(str(error), _WORK if isinstance(error, (DivergedError, GradientError)) else _INPUT))
-    except KeyboardInterrupt:
-        sys.exit(_refuse("interrupted", INTERRUPTED))
-    except BrokenPipeError:
-        # The reader (`head`) has what it wanted; Python would complain once more when it closes stdout.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(_WORK)
+        yield heard
+    finally:
+        if wanted:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _stopped(heard: list[int], *, said: bool) -> int:
+    """Say by what the command was stopped, unless it has said so itself; return the exit status."""
+    if not said:
+        _refuse("terminated" if heard else "interrupted", INTERRUPTED)
+    return _TERMINATED if heard else INTERRUPTED
 
 
 def _print_version(wanted: bool) -> None:

@@ -11,6 +11,7 @@ from bptt.training.callbacks import Event
 from bptt.training.history import History
 
 COLUMNS = ("step", "loss", "gradient_norm", "learning_rate", "validation_loss")
+_HEADER = ",".join(COLUMNS) + "\n"
 
 
 class CSVLog:
@@ -19,7 +20,8 @@ class CSVLog:
     Parameters
     ----------
     path : str or path
-        In a folder that exists. Each run starts the file anew.
+        In a folder that exists. Each run starts the file anew; one that goes on from a checkpoint goes on with the
+        file, after the lines of the steps that the checkpoint has seen.
 
     Raises
     ------
@@ -48,7 +50,7 @@ class CSVLog:
 
     def __call__(self, event: Event) -> None:
         """Write one line."""
-        file = self._file or self._start()
+        file = self._file or self._start(event.step)
         validation = "" if event.validation_loss is None else repr(event.validation_loss)
         numbers = (event.loss, event.gradient_norm, event.learning_rate)
         file.write(",".join([str(event.step), *map(repr, numbers), validation]) + "\n")
@@ -60,12 +62,31 @@ class CSVLog:
             self._file.close()
             self._file = None
 
-    def _start(self) -> TextIO:
+    def _start(self, step: int) -> TextIO:
         try:
-            self._file = self.path.open("w", encoding="ascii", newline="")
+            end = self._end_of(step) if step and self.path.is_file() else 0
+            if end:
+                os.truncate(self.path, end)
+            self._file = self.path.open("a" if end else "w", encoding="ascii", newline="")
         except OSError as error:
             raise InvalidInput(
                 f"path must be writable. Got {str(self.path)!r}: {error.strerror or error}"
             ) from error
-        self._file.write(",".join(COLUMNS) + "\n")
+        if not end:
+            self._file.write(_HEADER)
         return self._file
+
+    def _end_of(self, step: int) -> int:
+        """Return how many bytes the steps before `step` take; 0 for a file that is no log of ours."""
+        with self.path.open("rb") as file:
+            first = file.readline()
+            if first != _HEADER.encode():
+                return 0
+            end = len(first)
+            for line in file:
+                number = line.split(b",")[0]
+                # What a killed run was writing has no end; what it had written past the checkpoint is made again.
+                if not line.endswith(b"\n") or not number.isdigit() or int(number) >= step:
+                    break
+                end += len(line)
+        return end
