@@ -16,6 +16,7 @@ from bptt.checks import Array, check_number
 from bptt.data import Windows
 from bptt.engine.blas import one_blas_thread
 from bptt.errors import InvalidInput
+from bptt.learning.ridge import solve_ridge
 from bptt.network import Network, Recurrent
 
 # Rows of features held at once.
@@ -76,7 +77,7 @@ def solve_readout(net: Network, windows: Windows, *, ridge_window: float, ridge_
         np.full(len(net.parameters["linear.W_xy"]), check_number("ridge_window", ridge_window, least=0.0)),
         np.full(len(net.parameters["readout.W_hy"]), check_number("ridge_state", ridge_state, least=0.0)),
     ])  # fmt: skip
-    weights, intercept = _ridge(_features(net, windows), ridge, net.output_size)
+    weights, intercept = solve_ridge(_features(net, windows), ridge, net.output_size)
     split = len(net.parameters["linear.W_xy"])
     net.parameters["linear.W_xy"][...] = weights[:split]
     net.parameters["readout.W_hy"][...] = weights[split:]
@@ -167,23 +168,6 @@ def _carried_states(stack: Recurrent, windows: Windows) -> Array:
         h, _, _ = stack.run(x, None, None, tape=False)
     assert h is not None
     return h[:, 0]
-
-
-def _ridge(chunks: Iterator[tuple[Array, Array]], ridge: Array, outputs: int) -> tuple[Array, Array]:
-    size = len(ridge)
-    gram, moment = np.zeros((size, size)), np.zeros((size, outputs))
-    feature_sum, target_sum, count = np.zeros(size), np.zeros(outputs), 0
-    for features, target in chunks:
-        gram += features.T @ features
-        moment += features.T @ target
-        feature_sum += features.sum(axis=0)
-        target_sum += target.sum(axis=0)
-        count += len(features)
-    mean, target_mean = feature_sum / count, target_sum / count
-    centred = gram - count * np.outer(mean, mean)
-    centred[np.diag_indices(size)] += ridge
-    weights = np.linalg.solve(centred, moment - count * np.outer(mean, target_mean))
-    return weights, target_mean - mean @ weights
 
 
 def _chunks(count: int) -> list[Array]:
