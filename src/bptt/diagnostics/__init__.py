@@ -4,6 +4,7 @@ from bptt.diagnostics.fixed_points import FixedPoints, fixed_points
 from bptt.diagnostics.gradient_flow import GradientFlow, gradient_flow
 from bptt.diagnostics.lyapunov import LyapunovExponents, lyapunov_exponents
 from bptt.diagnostics.path_lengths import PathLengths, gradient_by_path_length, sliding_gradient
+from bptt.diagnostics.receptive_field import ReceptiveField, receptive_field
 from bptt.diagnostics.spectra import (
     JacobianSpectra,
     WeightSpectra,
@@ -13,7 +14,8 @@ from bptt.diagnostics.spectra import (
     weight_spectra,
 )
 from bptt.diagnostics.state_space import StateSpace, state_space
-from bptt.diagnostics.truncation import chunked_gradient
+from bptt.diagnostics.truncation import chunked_gradient, tbptt_gradient
+from bptt.diagnostics.truncation_bias import TruncationBias, truncation_bias
 
 __all__ = [
     "FixedPoints",
@@ -21,17 +23,22 @@ __all__ = [
     "JacobianSpectra",
     "LyapunovExponents",
     "PathLengths",
+    "ReceptiveField",
     "StateSpace",
+    "TruncationBias",
     "WeightSpectra",
     "chunked_gradient",
     "fixed_points",
     "gradient_by_path_length",
     "gradient_flow",
     "lyapunov_exponents",
+    "receptive_field",
     "sliding_gradient",
     "spectral_norm",
     "spectral_radius",
     "state_space",
     "step_jacobians",
+    "tbptt_gradient",
+    "truncation_bias",
     "weight_spectra",
 ]

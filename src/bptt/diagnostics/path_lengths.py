@@ -120,7 +120,7 @@ def gradient_by_path_length(
     parts take N times the parameters' memory, N = T in a stack that runs forward.
     """
     kept = None if longest is None else check_whole("longest", longest, least=0)
-    run = _Run(net, x, y, weights, lengths, state, parameters)
+    run = Run(net, x, y, weights, lengths, state, parameters)
     found = run.sweep(kept, apart=True)
     return PathLengths(run.loss, found)
 
@@ -154,12 +154,12 @@ def sliding_gradient(
     gradients : dict of parameter name to ndarray
         float64, of the parameters' shapes.
     """
-    run = _Run(net, x, y, weights, lengths, state, parameters)
+    run = Run(net, x, y, weights, lengths, state, parameters)
     found = run.sweep(check_whole("truncate", truncate, least=0), apart=False)
     return run.loss, {name: part[0] for name, part in found.items()}
 
 
-class _Run:
+class Run:
     """A forward pass of the reference engine in float64, and what its loss sends to the stack."""
 
     def __init__(
@@ -181,7 +181,7 @@ class _Run:
     def sweep(self, longest: int | None, *, apart: bool) -> dict[str, Array]:
         """Return the parts of each parameter's gradient, or one entry with their sum."""
         with one_blas_thread():
-            direct, arriving = self._head()
+            direct, arriving = self.head()
             stack = _Stack(self.net, self.tape, longest, apart)
             parts = stack.sweep(arriving)
         count = max(len(part) for part in (*parts.values(), *(d[None] for d in direct.values())))
@@ -189,7 +189,7 @@ class _Run:
             parts[name] = d[None]
         return {name: _lengthened(parts[name], count) for name in self.tape.parameters}
 
-    def _head(self) -> tuple[dict[str, Array], list[Steps]]:
+    def head(self) -> tuple[dict[str, Array], list[Steps]]:
         """Return the gradients of readout and linear path, and what arrives at the top layer, per direction."""
         net, tape = self.net, self.tape
         stack, every = net.recurrent, net.readout == "every"

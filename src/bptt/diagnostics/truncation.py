@@ -1,13 +1,20 @@
-"""The gradient cut at the borders of chunks, to stand beside the one cut per output."""
+"""The gradient cut at the borders of chunks and blocks, to stand beside the one cut per output."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 
 from bptt.checks import Array, check_whole
+from bptt.diagnostics.exact import check_network
+from bptt.diagnostics.path_lengths import Run
+from bptt.engine.blas import one_blas_thread
+from bptt.engine.tape import Tape
 from bptt.errors import InvalidInput, InvalidType
-from bptt.network import Network, Pass
+from bptt.network import Network, Pass, StackTape
 
 
 def chunked_gradient(
@@ -68,3 +75,112 @@ def chunked_gradient(
         found = net.backward(each, dy_hat[:, first : first + steps], want_x=False).parameters
         total = {name: d + total[name] if total else d for name, d in found.items()}
     return float(loss), total
+
+
+def tbptt_gradient(
+    net: Network,
+    x: npt.ArrayLike,
+    y: npt.ArrayLike,
+    *,
+    k1: int,
+    k2: int,
+    weights: npt.ArrayLike | None = None,
+    lengths: npt.ArrayLike | None = None,
+    state: Mapping[str, npt.ArrayLike] | None = None,
+    parameters: Mapping[str, Array] | None = None,
+) -> tuple[float, dict[str, Array]]:
+    """Return the loss and its gradient by TBPTT(k1, k2): every k1 steps, back over k2 of them.
+
+    Parameters
+    ----------
+    net : Network
+        Any cell and stack that runs forward in time; without feedback.
+    x : array_like (B, T, D)
+    k1 : int
+        Steps of a block: the losses of a block are swept back together.
+    k2 : int
+        Steps that they are swept back over, the block's own among them; at least k1.
+    y, weights, lengths, state, parameters
+        As for `Network.loss_and_gradients`.
+
+    Returns
+    -------
+    loss : float
+        Of the whole sequence.
+    gradients : dict of parameter name to ndarray
+        float64. With k1 = 1 that of `sliding_gradient` with ``truncate=k2 - 1``, with k1 = k2 that of
+        `chunked_gradient`, with k1 = T the full one.
+
+    Raises
+    ------
+    InvalidInput, InvalidType
+        k2 below k1; a network that does not run forward, or with feedback.
+
+    Notes
+    -----
+    Block m is steps m k1 .. (m + 1) k1 - 1. Its losses' gradient crosses no state before step (m + 1) k1 - k2; the
+    weights stay what they are, where training would update them after each block.
+
+    References
+    ----------
+    Williams, R. J. and Peng, J. (1990). An efficient gradient-based algorithm for on-line training of recurrent network
+    trajectories. Neural Computation 2, 490-501: BPTT(h; h'), h = k2, h' = k1.
+    """
+    block, back = check_whole("k1", k1), check_whole("k2", k2)
+    if back < block:
+        raise InvalidInput(f"k2 must be at least k1 = {block}, or losses would be left out. Got {back}")
+    check_forward(check_network(net))
+    run = Run(net, x, y, weights, lengths, state, parameters)
+    return run.loss, block_gradient(run, block, back)
+
+
+def check_forward(net: Network) -> None:
+    """Raise unless what comes before a step is what it looks back at."""
+    if net.recurrent.direction != "forward":
+        raise InvalidInput(
+            f"net must run forward in time to be truncated. Got direction {net.recurrent.direction!r}"
+        )
+
+
+def block_gradient(run: Run, k1: int, k2: int) -> dict[str, Array]:
+    """Return the gradient of TBPTT(k1, k2) of a pass that has been made."""
+    with one_blas_thread():
+        total, arriving = run.head()
+        tape, stack = run.tape.stack, run.net.recurrent
+        T, B = tape.steps, run.tape.x.shape[1]
+        dh = np.zeros((T, B, stack.hidden_size))
+        for t, entry in enumerate(arriving[0]):
+            if entry is not None:
+                dh[t] = entry.values[0]
+        summed = {name: np.zeros_like(p) for name, p in run.tape.parameters.items()}
+        summed.update(total)
+        for first in range(0, T, k1):
+            last, begin = min(T, first + k1), max(0, first + k1 - k2)
+            if not dh[first:last].any():
+                continue
+            d = np.concatenate([np.zeros((first - begin, *dh.shape[1:])), dh[first:last]])
+            swept = stack.sweep(_cut(tape, begin, last), d, None, want={"parameters", "state0"})
+            for name, gradient in swept.parameters.items():
+                summed[name] += gradient
+            if begin == 0 and run.net.learned_initial_state:
+                for name, of_state in cast(dict[str, Array], swept.state).items():
+                    if name not in run.tape.state_given:
+                        summed[f"initial.{name}"] += of_state.sum(axis=1)
+    return summed
+
+
+def _cut(tape: StackTape, first: int, last: int) -> StackTape:
+    """Return the tape of steps first .. last - 1; the gradient ends at the state before them."""
+    lengths = None if tape.lengths is None else tape.lengths - first
+    tapes = tuple(
+        Tape(
+            each.cell,
+            each.parameters,
+            each.x[first:last],
+            lengths,
+            {name: s[first : last + 1] for name, s in each.states.items()},
+            {name: s[first:last] for name, s in each.saved.items()},
+        )
+        for each in tape.tapes
+    )
+    return StackTape(tapes, tape.trained, tape.masks, lengths, last - first)
