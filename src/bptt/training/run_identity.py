@@ -62,7 +62,11 @@ def plain(value: Any) -> Any:
 def differences(kept: Any, now: Any, name: str = "") -> Iterator[tuple[str, Any, Any]]:
     """Yield name, kept and present value of whatever differs between two descriptions, by dotted names."""
     if isinstance(kept, Mapping) and isinstance(now, Mapping):
-        for key in dict.fromkeys((*kept, *now)):
+        if kept.get("class") != now.get("class"):
+            yield name, kept.get("class"), now.get("class")
+            return
+        # In the order of the present one: in a file names are sorted.
+        for key in dict.fromkeys((*now, *kept)):
             yield from differences(kept.get(key), now.get(key), f"{name}.{key}" if name else key)
     # 1 is no True, but 1 is 1.0: JSON keeps both apart, and 0.5 as it is.
     elif kept != now or isinstance(kept, bool) != isinstance(now, bool):

@@ -22,6 +22,9 @@ from bptt.training.run_identity import differences, versions
 _SECONDS = 60.0
 _TIMES = 50
 
+# Of a value in a message.
+_LONGEST = 60
+
 _log = logging.getLogger("bptt.training")
 
 
@@ -224,5 +227,8 @@ def _is_digest(value: object) -> bool:
 
 
 def _short(value: object) -> str:
-    text = value if _is_digest(value) else repr(value)
-    return text if isinstance(text, str) and len(text) <= 60 else f"{str(text)[:60]}..."
+    text = repr(value)
+    if isinstance(value, Mapping) and "class" in value:
+        fields = ", ".join(f"{name}={_short(each)}" for name, each in value.items() if name != "class")
+        text = f"{value['class']}({fields})"
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
