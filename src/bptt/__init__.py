@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     )
     from bptt.cells import Cell, Stage
     from bptt.errors import BpttError
+    from bptt.forecast import Forecaster
     from bptt.models import load, save
     from bptt.network import Network, Recurrent
     from bptt.training import History, train
@@ -31,6 +32,7 @@ __version__ = "0.1.0"
 __all__ = [
     "BpttError",
     "Cell",
+    "Forecaster",
     "History",
     "Network",
     "Recurrent",
@@ -57,6 +59,7 @@ __all__ = [
 _HOMES = {
     "BpttError": "bptt.errors",
     "Cell": "bptt.cells",
+    "Forecaster": "bptt.forecast",
     "History": "bptt.training",
     "Network": "bptt.network",
     "Recurrent": "bptt.network",

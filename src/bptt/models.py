@@ -16,6 +16,8 @@ from bptt.cells import CELLS, Cell, get_cell
 from bptt.checks import Array, check_choice, check_dtype, check_whole
 from bptt.errors import FileFormatError, InvalidInput, InvalidType
 from bptt.files.model import Header, read_arrays, read_header, write_model
+from bptt.forecast import container, unpacking
+from bptt.forecast.forecaster import Forecaster
 from bptt.initializers import Constant
 from bptt.losses import get_loss
 from bptt.network import Network, Recurrent
@@ -69,7 +71,7 @@ def save(model: Model, path: str | os.PathLike[str], *, extra: Mapping[str, Any]
     Parameters
     ----------
     model : Network or Recurrent
-        Its weights must be finite.
+        Its weights must be finite. A `Forecaster` has a method of its own, `save`.
     path : str or path
         Written whole or not at all; an old file there is replaced.
     extra : mapping, optional
@@ -122,7 +124,7 @@ def load(path: str | os.PathLike[str], *, cells: Iterable[type[Cell]] = ()) -> A
 
     Returns
     -------
-    Network or Recurrent
+    Network, Recurrent or Forecaster
         Its predictions are bit for bit those of the saved one.
 
     Raises
@@ -137,6 +139,8 @@ def load(path: str | os.PathLike[str], *, cells: Iterable[type[Cell]] = ()) -> A
     own = _own_cells(cells)
     header = _read(path)
     description = header.description
+    if description["kind"] == container.KIND:
+        return Forecaster._from_contents(unpacking.read(path, header))
     made = _KINDS[description["kind"]]
     try:
         cell = made.cell(description["config"], own, description.get("cell_digest"))
@@ -194,7 +198,7 @@ def _check_description(description: Config) -> None:
     if type(version) is not int or version != VERSION:
         raise InvalidInput(f"version of the format must be {VERSION}. Got {version!r}")
     _check_fields("description", description, _DESCRIPTION_FIELDS, _DESCRIPTION_OPTIONAL)
-    check_choice("kind", description["kind"], _KINDS)
+    check_choice("kind", description["kind"], (*_KINDS, container.KIND))
 
 
 def _check_fields(

@@ -1,5 +1,7 @@
-"""Forecasting: the baselines that a model must beat, and how forecasts are scored."""
+"""Forecasting: `Forecaster`, the baselines that a model must beat, and how forecasts are scored."""
 
+from bptt.forecast.alignment import Alignment
+from bptt.forecast.backtest import Backtest
 from bptt.forecast.baselines import (
     LeastSquares,
     Scores,
@@ -9,9 +11,17 @@ from bptt.forecast.baselines import (
     score,
     seasonal_naive,
 )
+from bptt.forecast.forecaster import Forecaster
+from bptt.forecast.recipe import Recipe
+from bptt.forecast.results import Forecast
 
 __all__ = [
+    "Alignment",
+    "Backtest",
+    "Forecast",
+    "Forecaster",
     "LeastSquares",
+    "Recipe",
     "Scores",
     "fit_least_squares",
     "least_squares",

@@ -9,7 +9,7 @@ import numpy as np
 
 from bptt.checks import Array
 from bptt.forecast.panel import Panel
-from bptt.forecast.pieces import after, seconds
+from bptt.forecast.pieces import seconds
 
 DAY, WEEK, YEAR = 86400.0, 7 * 86400.0, 365.25 * 86400.0
 CYCLES = ("day", "week", "year")
@@ -73,6 +73,8 @@ def find_calendar(panel: Panel) -> Calendar:
     """Return the cycles that the step is short enough and the longest line long enough to show."""
     step = seconds(panel.step)
     longest = max(panel, key=len)
+    if bool(np.isnat(longest.local).any()):  # rows that are only counted
+        return Calendar(())
     span = step * len(longest)
     cycles = []
     if step <= DAY / 4 and span >= _DAYS * DAY:
@@ -106,24 +108,13 @@ def season(step: np.timedelta64) -> int:
     return 1
 
 
-def next_times(local: Array, step: np.timedelta64, horizon: int) -> Array:
-    """Return the wall's clock 1..horizon steps after the last of these times, datetime64[s] (horizon,)."""
-    if np.datetime_data(step.dtype)[0] != "M":
-        return (local[-1] + step * np.arange(1, horizon + 1)).astype("datetime64[s]")
-    found, last = [], local[-1:]
-    for _ in range(horizon):
-        last = after(last, step)
-        found.append(last)
-    return np.concatenate(found)
-
-
 def _phase(local: Array, cycle: str) -> tuple[Array, int]:
     """Return the share of the cycle that has passed, and how many waves it is given."""
     if cycle == "day":
-        return (local - local.astype("datetime64[D]")) / np.timedelta64(86400, "s"), 2
+        return np.asarray((local - local.astype("datetime64[D]")) / np.timedelta64(86400, "s")), 2
     if cycle == "week":
         return _weekday(local) / 7.0, 3
-    return (local - local.astype("datetime64[Y]")) / np.timedelta64(round(YEAR), "s"), 1
+    return np.asarray((local - local.astype("datetime64[Y]")) / np.timedelta64(round(YEAR), "s")), 1
 
 
 def _weekday(local: Array) -> Array:

@@ -61,6 +61,8 @@ class Choice:
         where nothing could be compared.
     origins : int
         Forecasts that were compared.
+    reason : str
+        Why nothing was compared.
     """
 
     kind: str
@@ -68,11 +70,12 @@ class Choice:
     penalty: Penalty | None
     errors: dict[str, float]
     origins: int
+    reason: str = ""
 
     def verdict(self) -> str:
         """Return one sentence."""
-        if self.candidate is None and self.kind == "last" and not self.origins:
-            return "too few rows to learn from: the last value is repeated"
+        if self.reason:
+            return f"{self.reason}: the last value is repeated"
         names = {
             "network": "the recurrent network",
             "ridge": "least squares on the window",
@@ -136,7 +139,8 @@ def choose(encoding: Encoding, origins: Origins, trials: list[Trial], window: No
 
 def mean_forecast(heads: list[Head], features: list[Array]) -> Array:
     """Return the mean of the members' forecasts (n, K), in the network's units."""
-    return np.mean([head_forecast(head, each) for head, each in zip(heads, features, strict=True)], axis=0)
+    found: Array = np.mean([head_forecast(h, each) for h, each in zip(heads, features, strict=True)], axis=0)
+    return found
 
 
 def _error(y_hat: Array, y: Array, weights: Array) -> float:

@@ -112,11 +112,15 @@ class Memory:
     p : ndarray float64 (M, P)
     age : float
         Rows since the target was last seen.
+    centre, scale : float
+        Of the line's target: those of a new series are measured once, on the rows that came first.
     """
 
     z: Array
     p: Array
     age: float
+    centre: float
+    scale: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -244,7 +248,7 @@ def fit_encoding(
 def encode(encoding: Encoding, line: Line, memory: Memory | None = None) -> Encoded:
     """Return a line as the network reads it, going on from the rows before where `memory` is given."""
     rows, columns = len(line), len(encoding.past)
-    centre, scale = encoding.scale_of(line)
+    centre, scale = encoding.scale_of(line) if memory is None else (memory.centre, memory.scale)
     means, deviations = encoding.means, encoding.deviations
     raw = (forward(line.y, encoding.transform) - centre) / scale
     seen = np.isfinite(raw)
@@ -252,7 +256,7 @@ def encode(encoding: Encoding, line: Line, memory: Memory | None = None) -> Enco
     if memory is None:
         z, p = fill(raw[:, None], np.zeros(1))[:, 0], fill(p_raw, np.zeros(columns))
         reach = encoding.reach
-        memory = Memory(np.repeat(z[:1], reach), np.repeat(p[:1], reach, axis=0), 0.0)
+        memory = Memory(np.repeat(z[:1], reach), np.repeat(p[:1], reach, axis=0), 0.0, centre, scale)
     else:
         z, p = fill(raw[:, None], memory.z[-1:])[:, 0], fill(p_raw, memory.p[-1])
     z_all, p_all = np.concatenate([memory.z, z]), np.concatenate([memory.p, p])
@@ -275,7 +279,8 @@ def encode(encoding: Encoding, line: Line, memory: Memory | None = None) -> Enco
         ),
     ]
     x = np.nan_to_num(np.concatenate(parts, axis=1), nan=0.0)
-    kept = Memory(z_all[-first:].copy(), p_all[-first:].copy(), float(ages[-1]) if rows else memory.age)
+    age = float(ages[-1]) if rows else memory.age
+    kept = Memory(z_all[-first:].copy(), p_all[-first:].copy(), age, centre, scale)
     return Encoded(x, z_all, p_all, seen, centre, scale, local, kept)
 
 

@@ -12,7 +12,7 @@ from bptt.checks import Array
 from bptt.errors import DataError
 from bptt.forecast.calendar import Calendar, choose_calendar, season
 from bptt.forecast.choosing import Candidate, Choice, Trial, choose, mean_forecast
-from bptt.forecast.encoding import Encoding, fit_encoding, to_unit
+from bptt.forecast.encoding import Encoding, fit_encoding
 from bptt.forecast.heads import (
     COLD,
     Origins,
@@ -22,6 +22,7 @@ from bptt.forecast.heads import (
     normal_equations,
     origin_features,
 )
+from bptt.forecast.held_out import HeldOut, held_out_blocks, judge, validation_start
 from bptt.forecast.intervals import Intervals, fit_intervals, moment, unrest_floor
 from bptt.forecast.members import (
     SHORTEST,
@@ -124,18 +125,20 @@ class _Run:
 
     def fit(self) -> Fitted:
         panel, recipe = self.panel, self.recipe
-        cuts = [_validation_start(len(line), recipe.validation, self.horizon) for line in panel]
+        if not any(np.ptp(line.y[np.isfinite(line.y)]) for line in panel if np.isfinite(line.y).any()):
+            return self._step_back("the target never changes")
+        cuts = [validation_start(len(line), recipe.validation, self.horizon) for line in panel]
         before = replace(
             panel, lines=tuple(cut(line, 0, c) for line, c in zip(panel, cuts, strict=True) if c)
         )
         lesson_rows = sum(max(0, c - self.horizon) for c in cuts)
         if not before.lines or lesson_rows < SHORTEST:
-            return self._step_back()
+            return self._step_back("there are too few rows to learn from")
         encoding = self.encoding(before)
         lesson = encode_panel(encoding, before)
         origins = self._origins(encoding, panel, cuts, [len(line) for line in panel])
         if not sum(map(len, origins.rows)) or not lesson.rows:
-            return self._step_back()
+            return self._step_back("there are too few rows to learn from")
         candidates = self._candidates(lesson)
         meter = self._meter(lesson, candidates)
         window = normal_equations(encoding, lesson, None, recipe.most_rows)
@@ -222,7 +225,7 @@ class _Run:
 
     def _errors(
         self, encoding: Encoding, origins: Origins, choice: Choice, trials: Sequence[Trial], window: Normal
-    ) -> _HeldOut:
+    ) -> HeldOut:
         """Return what the chosen kind missed the origins by."""
         y, _ = origins.truth()
         if choice.kind == "network":
@@ -243,21 +246,20 @@ class _Run:
             y_hat = np.zeros_like(y)
         if choice.kind in ("last", "season"):
             encoding = replace(encoding, anchor=choice.kind)
-        return _held_out(encoding, origins, y_hat)
+        return judge(encoding, origins, y_hat)
 
-    def _finish(self, choice: Choice, held_out: list[_HeldOut], meter: Meter) -> Fitted:
+    def _finish(self, choice: Choice, held_out: list[HeldOut], meter: Meter) -> Fitted:
         panel, recipe = self.panel, self.recipe
         encoding = self.encoding(panel)
         if choice.kind in ("last", "season"):
             if encoding.period == 1 and choice.kind == "season":
                 encoding = replace(encoding, period=season(panel.step))
             encoding = replace(encoding, anchor=choice.kind)
-            trained, losses = Trained(choice.kind, encoding, (), None), ()
-            return self._calibrated(trained, choice, held_out, losses)
+            return self._calibrated(Trained(choice.kind, encoding, (), None), choice, held_out, ())
         assert choice.penalty is not None
         lesson = encode_panel(encoding, panel)
         jobs: list[Callable[[], object]] = []
-        blocks = _blocks(panel, recipe, self.horizon)
+        blocks = held_out_blocks(panel, recipe, self.horizon)
         if choice.kind == "ridge":
             normal = normal_equations(encoding, lesson, None, recipe.most_rows)
             linear = make_head(encoding, normal, None, choice.penalty).linear
@@ -281,7 +283,7 @@ class _Run:
         losses = tuple(each for _, _, each in members)
         return self._calibrated(trained, choice, held_out, losses, chosen)
 
-    def _block(self, block: Sequence[tuple[int, int]], choice: Choice, meter: Meter | None) -> _HeldOut:
+    def _block(self, block: Sequence[tuple[int, int]], choice: Choice, meter: Meter | None) -> HeldOut:
         """Return what a model that has not seen a block misses in it."""
         pieces = []
         for line, (first, stop) in zip(self.panel, block, strict=True):
@@ -310,7 +312,7 @@ class _Run:
         self,
         trained: Trained,
         choice: Choice,
-        held_out: list[_HeldOut],
+        held_out: list[HeldOut],
         losses: tuple[Array, ...],
         recipe: Recipe | None = None,
     ) -> Fitted:
@@ -329,29 +331,21 @@ class _Run:
             np.concatenate([np.zeros((0, width)), *features]),
             np.concatenate([np.zeros((0, K)), *errors]),
             floor,
+            calendar.slots,
         )
         rows = sum(map(len, self.panel))
         return Fitted(trained, intervals, choice, recipe or self.recipe, rows, losses)
 
-    def _step_back(self) -> Fitted:
-        """Return a forecaster for lines that are too short to learn from: the last value, its past changes around it."""
+    def _step_back(self, reason: str) -> Fitted:
+        """Return the forecaster for lines with nothing to learn: the last value, with its past changes around it."""
         encoding = replace(self.encoding(self.panel), anchor="last")
         origins = self._origins(
             encoding, self.panel, [0] * len(self.panel), [len(line) for line in self.panel]
         )
         y, _ = origins.truth()
-        choice = Choice("last", None, None, {}, 0)
-        held_out = [_held_out(encoding, origins, np.zeros_like(y))]
+        choice = Choice("last", None, None, {}, 0, reason)
+        held_out = [judge(encoding, origins, np.zeros_like(y))]
         return self._calibrated(Trained("last", encoding, (), None), choice, held_out, ())
-
-
-@dataclass(frozen=True, eq=False)
-class _HeldOut:
-    """Errors of forecasts of rows that were not learnt from, scaled: by line, with the rows that they were made after."""
-
-    lines: list  # type: ignore[type-arg]  # of Encoded
-    rows: list[Array]
-    errors: list[Array]
 
 
 def assemble(
@@ -371,35 +365,3 @@ def assemble(
         np.mean([each.intercept for each in linears], axis=0),
     )
     return Trained("network", encoding, tuple(nets), linear)
-
-
-def _held_out(encoding: Encoding, origins: Origins, y_hat: Array) -> _HeldOut:
-    errors, first = [], 0
-    k = np.arange(1, encoding.horizon + 1)
-    for line, rows in zip(origins.lesson.lines, origins.rows, strict=True):
-        part = y_hat[first : first + len(rows)]
-        ahead = rows[:, None] + k
-        truth = np.where(line.seen[ahead], line.z[line.before + ahead], np.nan)
-        errors.append(truth - to_unit(encoding, line, rows, part))
-        first += len(rows)
-    return _HeldOut(origins.lesson.lines, origins.rows, errors)
-
-
-def _validation_start(rows: int, share: float, horizon: int) -> int:
-    """Return the first validation row of a line; its length where it is too short to have any."""
-    count = max(round(share * rows), min(2 * horizon, rows // 2))
-    return rows - count if count > horizon else rows
-
-
-def _blocks(panel: Panel, recipe: Recipe, horizon: int) -> list[list[tuple[int, int]]]:
-    """Return the held-out blocks of every line besides the validation rows; none where they would be short."""
-    parts = recipe.blocks - 1
-    found = []
-    for k in range(parts):
-        block = []
-        for line in panel:
-            stop = _validation_start(len(line), recipe.validation, horizon)
-            block.append((k * stop // parts, (k + 1) * stop // parts))
-        found.append(block)
-    least = max((stop - first for first, stop in found[0]), default=0)
-    return found if least >= max(4 * horizon, 200) else []

@@ -38,10 +38,10 @@ class Penalty:
 
 # The gradient's readout; then all pairs.
 STATES = (1e-3, 4e-3, 1.6e-2, 6.4e-2)
-WINDOWS = (4e-3, 4e-2, 0.4)
+WINDOWS = (4e-4, 4e-3, 4e-2, 0.4)
 UNSOLVED = Penalty(0.0, np.inf, solved=False)
 WITH_NETWORK = (UNSOLVED, *(Penalty(s, w) for s in STATES for w in (*WINDOWS, np.inf)))
-WITHOUT_NETWORK = tuple(Penalty(np.inf, w) for w in (1e-3, *WINDOWS, 4.0))
+WITHOUT_NETWORK = tuple(Penalty(np.inf, w) for w in (*WINDOWS, 4.0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,7 +139,7 @@ def head_forecast(head: Head, features: Array) -> Array:
 def _states(lesson: Lesson, net: Network | None):  # type: ignore[no-untyped-def]  # pairs of number and (T, H) or None
     if net is None:
         return ((number, None) for number in range(len(lesson.lines)))
-    return run_states(net, [line.x for line in lesson.lines])
+    return ((number, h) for number, h, _ in run_states(net, [line.x for line in lesson.lines]))
 
 
 def _features(encoding: Encoding, lesson: Lesson, number: int, h: Array | None, rows: Array) -> Array:

@@ -20,6 +20,9 @@ from bptt.forecast.window_path import unrest
 LEVELS = np.round(np.arange(1, 200) / 200, 3)
 # Of the log-size regression, in rows: a class with fewer of them is drawn to the mean of all.
 _SHRINK = 20.0
+# Where the size is measured a second time, by hour and by month: errors are not of one shape at all hours, and it is
+# the wide ones that an interval is made for. A class with so many rows goes half the way.
+_TAIL, _TAIL_SHRINK = 0.9, 50.0
 # With fewer held-out forecasts the horizons share their quantiles.
 _POOL = 200
 # Errors kept at most: rows times horizons.
@@ -73,7 +76,7 @@ def unrest_floor(lines: list[Encoded]) -> Array:
     return np.maximum(0.1 * usual, 1e-6)
 
 
-def fit_intervals(features: Array, errors: Array, floor: Array) -> Intervals:
+def fit_intervals(features: Array, errors: Array, floor: Array, slots: tuple[int, ...] = ()) -> Intervals:
     """Calibrate on held-out errors.
 
     Parameters
@@ -83,6 +86,8 @@ def fit_intervals(features: Array, errors: Array, floor: Array) -> Intervals:
     errors : ndarray (n, K)
         Truth less forecast, scaled; NaN where the truth is missing.
     floor : ndarray (2,)
+    slots : tuple of int
+        Sizes of the classes in `features`, after its first column.
     """
     K = errors.shape[1]
     kept = np.isfinite(errors).any(axis=1)
@@ -99,7 +104,10 @@ def fit_intervals(features: Array, errors: Array, floor: Array) -> Intervals:
     logs = np.where(np.isfinite(errors), logs, np.log(typical))
     weights = _log_size(features, logs)
     scaled = errors / np.exp(features @ weights)
-    if count < _POOL:
+    if count >= _POOL:
+        _widen(weights, features, errors, slots)
+        scaled = errors / np.exp(features @ weights)
+    else:
         scaled = np.repeat(scaled.reshape(-1, 1), K, axis=1)
     return Intervals(weights, _conformal(scaled, count), floor, count)
 
@@ -112,6 +120,23 @@ def _log_size(features: Array, logs: Array) -> Array:
     gram[np.diag_indices(len(gram))] += _SHRINK
     slopes = np.linalg.solve(gram, centred.T @ (logs - base))
     return np.concatenate([(base - mean @ slopes)[None], slopes])
+
+
+def _widen(weights: Array, features: Array, errors: Array, slots: tuple[int, ...]) -> None:
+    """Adjust the classes' sizes, in place, until each has the same wide errors, relative to its size."""
+    first = 1
+    for size in slots:
+        scaled = np.abs(errors) / np.exp(features @ weights)
+        usual = np.nanquantile(scaled, _TAIL, axis=0)
+        for column in range(first, first + size):
+            rows = features[:, column] > 0
+            count = int(rows.sum())
+            if count >= 10:
+                wide = np.nanquantile(scaled[rows], _TAIL, axis=0)
+                share = count / (count + _TAIL_SHRINK)
+                good = np.isfinite(wide) & (wide > 0) & (usual > 0)
+                weights[column] += share * np.log(np.where(good, wide, 1.0) / np.where(good, usual, 1.0))
+        first += size
 
 
 def _conformal(scaled: Array, count: int) -> Array:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,7 @@ from bptt.engine.blas import one_blas_thread
 from bptt.forecast.encoding import Encoded
 from bptt.forecast.recipe import Recipe
 from bptt.network import Network, Recurrent
+from bptt.network.records import State
 from bptt.optim import AdamW, Cosine
 from bptt.training import train
 from bptt.training.callbacks import Event
@@ -129,33 +131,55 @@ def train_member(
     return net, history.losses
 
 
-def run_states(net: Network, lines: Sequence[Array]) -> Iterator[tuple[int, Array]]:
-    """Yield the number of each line and the top layer's output after each of its rows (T, H), from a zero state.
+def run_states(
+    net: Network, lines: Sequence[Array], starts: Sequence[State | None] | None = None
+) -> Iterator[tuple[int, Array, State]]:
+    """Yield the number of each line, the top layer's output after each of its rows (T, H), and its last state.
 
     Lines of like lengths go through together.
+
+    Parameters
+    ----------
+    net : Network
+    lines : sequence of ndarray (T_i, D)
+        At least one row each.
+    starts : sequence of states, each (L, 1, H), optional
+        The states before the first rows; None for zeros.
     """
     order = sorted(range(len(lines)), key=lambda k: len(lines[k]))
-    first = 0
     stack = net.recurrent
+    width, first = stack.input_size + 4 * stack.hidden_size, 0
     while first < len(order):
         stop = first + 1
-        while (
-            stop < len(order)
-            and len(lines[order[stop]]) * (stop + 1 - first) * (stack.input_size + 4 * stack.hidden_size)
-            <= _PASS
-        ):
+        while stop < len(order) and len(lines[order[stop]]) * (stop + 1 - first) * width <= _PASS:
             stop += 1
         group = order[first:stop]
-        longest = len(lines[group[-1]])
-        x = np.zeros((len(group), longest, stack.input_size), net.dtype)
+        sizes = np.array([len(lines[number]) for number in group])
+        x = np.zeros((len(group), sizes[-1], stack.input_size), net.dtype)
         for k, number in enumerate(group):
-            x[k, : len(lines[number])] = lines[number]
+            x[k, : sizes[k]] = lines[number]
+        lengths = None if sizes[0] == sizes[-1] else sizes
+        x_t, state, checked = stack.check_inputs(
+            x, _together(stack, starts, group, net.dtype), lengths, copy=False
+        )
         with one_blas_thread():
-            h, _, _ = stack.run(stack.check_inputs(x, None, None)[0], None, None, tape=False)
+            h, last, _ = stack.run(x_t, state, checked, tape=False)
         assert h is not None
         for k, number in enumerate(group):
-            yield number, h[: len(lines[number]), k]
+            yield number, h[: sizes[k], k], {name: array[:, k : k + 1] for name, array in last.items()}
         first = stop
+
+
+def _together(
+    stack: Recurrent, starts: Sequence[State | None] | None, group: list[int], dtype: np.dtype[Any]
+) -> State | None:
+    if starts is None or all(starts[number] is None for number in group):
+        return None
+    found = {name: np.zeros(stack.state_shape(len(group)), dtype) for name in stack.states}
+    for k, number in enumerate(group):
+        for name, array in (starts[number] or {}).items():
+            found[name][:, k] = array[:, 0]
+    return found
 
 
 def in_double(net: Network) -> Network:

@@ -16,8 +16,8 @@ T = TypeVar("T")
 Notify = Callable[[int, int], None]
 
 
-class Stopped(Exception):  # noqa: N818  # no error: a sign that goes through a training loop
-    """The jobs were called off."""
+class Stopped(Exception):
+    """The jobs were called off: no error, a sign that goes through a training loop."""
 
 
 class Meter:

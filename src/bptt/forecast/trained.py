@@ -47,7 +47,7 @@ class Trained:
         """
         y_hat = np.zeros((len(rows), self.encoding.horizon))
         for net in self.nets:
-            ((_, h),) = run_states(net, [line.x])
+            ((_, h, _),) = run_states(net, [line.x])
             y_hat += h[rows] @ net.parameters["readout.W_hy"] / len(self.nets)
         return to_unit(self.encoding, line, rows, y_hat + self.window_part(line, rows))
 
@@ -65,7 +65,11 @@ class Trained:
 
     def in_units(self, line: Encoded, z: Array) -> Array:
         """Return scaled forecasts in the unit of the source."""
-        return backward(z * line.scale + line.centre, self.encoding.transform)
+        return self.to_source(z, line.centre, line.scale)
+
+    def to_source(self, z: Array, centre: float, scale: float) -> Array:
+        """Return scaled values of a line with this centre and scale in the unit of the source."""
+        return backward(z * scale + centre, self.encoding.transform)
 
 
 def forecast_line(trained: Trained, line: Line, rows: Array) -> Array:

@@ -1,0 +1,449 @@
+"""`bptt.Forecaster`: a table in, forecasts with honest intervals out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from bptt.checks import Array, check_whole
+from bptt.errors import DataError, InvalidInput, InvalidType, NotFittedError
+from bptt.forecast import container
+from bptt.forecast.alignment import Alignment, check_alignment
+from bptt.forecast.asking import (
+    Asked,
+    Names,
+    check_calendar,
+    check_coverage,
+    check_quantiles,
+    check_seed,
+    drawn_recipes,
+    make_recipe,
+)
+from bptt.forecast.backtest import Backtest, run_backtest
+from bptt.forecast.bar import show_progress
+from bptt.forecast.fitting import Fitted, fit_panel
+from bptt.forecast.following import Followed, follow, in_units, new_rows, one_row
+from bptt.forecast.given import read_known, read_new, series_of
+from bptt.forecast.layout import PanelData
+from bptt.forecast.panel import Line, Panel
+from bptt.forecast.picture import plot_forecast
+from bptt.forecast.recipe import Recipe
+from bptt.forecast.results import Forecast, as_table, interval_names, quantile_name, times_ahead
+
+
+class Forecaster:
+    """Forecasts a column of a table some rows ahead.
+
+    An ensemble of recurrent networks learns on long stretches of all series, with a loss at every step and a carried
+    state; readout and a linear path over the newest rows are then solved in closed form. How long it trains, how much
+    of each part is let in, and whether it steps back to a simpler method is decided on the newest rows of the history.
+    Intervals are calibrated on rows that were held out, by hour, season and the unrest of the moment.
+
+    Parameters
+    ----------
+    target : str, optional
+        The column to forecast; found where there is only one candidate.
+    horizon : int
+        K, rows ahead.
+    inputs, future, static, group, time : str or sequence of str, optional
+        Columns measured together with the target, known ahead, constant in each series, naming the series, and of the
+        time; found where left out.
+    missing : str or mapping, optional
+        What is done where a value is missing: "forward", "mask", "drop", "error"; for all columns or by column.
+    step, zone : str, optional
+        From row to row, as "10 min"; whose clock times without an offset show.
+    window : int, optional
+        Newest values of the target that the linear path reads; a week of hours by default.
+    cell : {"gru", "lstm", "elman"}
+    hidden, layers, ensemble : int
+        Size and number of recurrent layers, and of networks that are averaged.
+    quantiles : sequence of float, optional
+        Probabilities whose quantiles `predict` adds, as 0.1.
+    coverage : float
+        Of `predict_interval` where it does not say.
+    transform : {None, "log1p"}
+        "log1p" for what is never negative: forecasts and intervals are then not either.
+    calendar : "auto", None, or sequence of {"day", "week", "year"}
+        Cycles among the inputs; "auto" takes those that the rows show.
+    recipe : Recipe, optional
+        Everything else; the settings above win.
+    search : int
+        Variations of the recipe that are tried on the validation rows too.
+    seed : int
+        The same seed gives the same forecasts, on one machine and version, for any number of threads.
+    threads : int, optional
+        Networks trained at the same time; by default one for each processor.
+
+    Attributes
+    ----------
+    fitted : Fitted
+        Everything that training found.
+    verdict : str
+        One sentence: what validation chose, and by how much.
+    findings : tuple of Finding
+        What is odd about the table that it was trained on.
+
+    Raises
+    ------
+    InvalidInput, InvalidType
+        A setting out of range; the message names it.
+
+    Notes
+    -----
+    `predict`, `update` and `step` carry the same state: after the same history they agree to 1e-6, and better.
+    """
+
+    def __init__(
+        self,
+        target: str | None = None,
+        horizon: int = 1,
+        *,
+        inputs: Names = None,
+        future: Names = None,
+        static: Names = None,
+        group: Names = None,
+        time: Names = None,
+        missing: str | Mapping[str, str] | None = None,
+        step: str | None = None,
+        zone: str | None = None,
+        window: int | None = None,
+        cell: str | None = None,
+        hidden: int | None = None,
+        layers: int | None = None,
+        ensemble: int | None = None,
+        quantiles: Sequence[float] | None = None,
+        coverage: float = 0.9,
+        transform: str | None = None,
+        calendar: str | Sequence[str] | None = "auto",
+        recipe: Recipe | None = None,
+        search: int = 0,
+        seed: int = 0,
+        threads: int | None = None,
+    ) -> None:
+        self.asked = Asked(
+            target=target,
+            horizon=check_whole("horizon", horizon),
+            time=time,
+            group=group,
+            inputs=inputs,
+            future=future,
+            static=static,
+            missing=missing,
+            step=step,
+            zone=zone,
+            calendar=check_calendar(calendar),
+            quantiles=check_quantiles(quantiles),
+            coverage=check_coverage(coverage),
+            recipe=make_recipe(
+                recipe,
+                {
+                    "window": window,
+                    "cell": cell,
+                    "hidden": hidden,
+                    "layers": layers,
+                    "ensemble": ensemble,
+                    "transform": transform,
+                },
+            ),
+            search=check_whole("search", search, least=0),
+            seed=check_seed(seed),
+            threads=None if threads is None else check_whole("threads", threads),
+        )
+        self._fitted: Fitted | None = None
+        self._source: container.Source | None = None
+        # What follows the lines: made of the training rows when it is first asked for.
+        self._history: Panel | None = None
+        self._followed: dict[str, Followed] = {}
+
+    # ---------------------------------------------------------------- training
+
+    def fit(self, frame: object, progress: object = None) -> Self:
+        """Train on a table.
+
+        Parameters
+        ----------
+        frame : path, data frame, dict, array, or Panel
+        progress : bool, callable or None
+            A bar on stderr; None draws it on a terminal only; a function is told (updates made, updates to make).
+
+        Returns
+        -------
+        Forecaster
+            Itself.
+
+        Raises
+        ------
+        FileMissing, FileFormatError, DataError, InvalidInput, InvalidType
+            Data that cannot be read or learnt from; the message says where and why.
+        """
+        panel, source = read_new(frame, self.asked)
+        asked = self.asked
+        with show_progress(progress) as notify:
+            self._fitted = fit_panel(
+                panel,
+                horizon=asked.horizon,
+                recipe=asked.recipe,
+                calendar=asked.calendar,
+                seed=asked.seed,
+                search=drawn_recipes(asked.recipe, asked.search, asked.seed),
+                threads=asked.threads,
+                notify=notify,
+            )
+        self._source, self._history, self._followed = source, panel, {}
+        return self
+
+    @property
+    def fitted(self) -> Fitted:
+        """Everything that training found.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        """
+        if self._fitted is None:
+            raise NotFittedError("forecaster must be trained first. Got none: call fit(frame)")
+        return self._fitted
+
+    @property
+    def verdict(self) -> str:
+        """What validation chose, and by how much, in one sentence."""
+        return self.fitted.choice.verdict()
+
+    @property
+    def findings(self) -> tuple[Any, ...]:
+        """What is odd about the table that it was trained on."""
+        return () if self._source is None else self._source.findings
+
+    # ---------------------------------------------------------------- forecasts
+
+    def predict(self, frame: object = None, future: object = None) -> Any:
+        """Forecast the rows after the last of each series.
+
+        Parameters
+        ----------
+        frame : as for `fit`, optional
+            The history; without one, the rows seen so far by `fit`, `update` and `step`.
+        future : table, optional
+            The columns known ahead, for the rows to be forecast.
+
+        Returns
+        -------
+        frame or dict
+            Columns unique_id, ds, y_hat and the quantiles asked for, of the type and time zone that came in.
+
+        Raises
+        ------
+        NotFittedError, DataError, InvalidInput
+            Not trained; columns missing, or not known as far ahead as the horizon.
+        """
+        levels = self.asked.quantiles
+        return self._table(frame, future, levels, tuple(map(quantile_name, levels)))
+
+    def predict_interval(
+        self, frame: object = None, coverage: float | None = None, future: object = None
+    ) -> Any:
+        """Forecast with an interval that holds the truth in a share `coverage` of all cases.
+
+        Returns
+        -------
+        frame or dict
+            As from `predict`, with lo_90 and hi_90 for a coverage of 0.9.
+        """
+        share = self.asked.coverage if coverage is None else check_coverage(coverage)
+        return self._table(frame, future, ((1 - share) / 2, (1 + share) / 2), interval_names(share))
+
+    def forecast(
+        self, frame: object = None, *, future: object = None, levels: Sequence[float] = ()
+    ) -> Forecast:
+        """Return what `predict` does as arrays, with the quantiles at these probabilities."""
+        return self._forecast(frame, future, check_quantiles(levels))[0]
+
+    def update(self, rows: object, future: object = None) -> Self:
+        """Take new rows in: the state moves on, nothing is trained.
+
+        Parameters
+        ----------
+        rows : as for `fit`
+            Rows that were seen already are passed over, rows missing in between count as missing. A series that is
+            new begins here.
+        future : table, optional
+            The columns known ahead.
+        """
+        fitted = self.fitted
+        panel, _ = read_known(rows, self._source, future)
+        self._keep_up()
+        lines: list[Line] = []
+        before: list[Followed | None] = []
+        for line in panel:
+            old = self._followed.get(line.id)
+            new = line if old is None else new_rows(line, old, panel.step)
+            if new is not None and len(new):
+                lines.append(new)
+                before.append(old)
+        if lines:
+            for each in follow(fitted.trained, fitted.intervals, lines, before):
+                self._followed[each.id] = each
+        return self
+
+    def step(self, row: Mapping[str, object]) -> Array:
+        """Take one row in, and return the forecast after it.
+
+        Parameters
+        ----------
+        row : mapping of column to value
+            Of one series, the next row of its clock. Without a time it is taken to follow the last one.
+
+        Returns
+        -------
+        ndarray float64 (K,)
+            In the unit of the target.
+        """
+        fitted = self.fitted
+        self._keep_up()
+        if not isinstance(row, Mapping):
+            raise InvalidType(f"row must be a mapping of column to value. Got {type(row).__name__}")
+        name, source = series_of(row, self._source, self._followed), self._source
+        assert source is not None
+        old = self._followed.get(name)
+        timed = source.layout is not None and any(part in row for part in source.layout.time)
+        line = None if old is None or timed else one_row(fitted.trained, old, row, source.target)
+        if line is None:
+            self.update({column: [value] for column, value in row.items()})
+        else:
+            (self._followed[name],) = follow(fitted.trained, fitted.intervals, [line], [old])
+        return in_units(fitted.trained, fitted.intervals, self._followed[name], np.zeros(0))[0]
+
+    # ---------------------------------------------------------------- checks
+
+    def backtest(
+        self, frame: object, folds: int = 5, refit: bool = True, progress: object = None, trees: bool = True
+    ) -> Backtest:
+        """Forecast parts of a table from what came before them, beside the baselines.
+
+        Parameters
+        ----------
+        frame : as for `fit`
+        folds : int
+            Parts at the end of the history, each as long as the others.
+        refit : bool
+            Whether a new model is trained before each part; else one before the first.
+        progress : as for `fit`
+        trees : bool
+            Whether boosted trees take part, where scikit-learn is installed.
+
+        Returns
+        -------
+        Backtest
+            `print` shows a table.
+        """
+        panel, _ = read_new(frame, self.asked)
+        asked = self.asked
+        with show_progress(progress) as notify:
+            return run_backtest(
+                panel,
+                horizon=asked.horizon,
+                recipe=asked.recipe,
+                calendar=asked.calendar,
+                coverage=asked.coverage,
+                folds=check_whole("folds", folds),
+                refit=bool(refit),
+                seed=asked.seed,
+                threads=asked.threads,
+                trees=bool(trees),
+                notify=notify,
+            )
+
+    def check_alignment(self, frame: object = None) -> Alignment:
+        """Prove by gradient which rows each step of the horizon sees, and that none lies in the future.
+
+        Parameters
+        ----------
+        frame : as for `fit`, optional
+            A history; without one the training rows, where they are still at hand.
+        """
+        panel = self._history if frame is None else read_known(frame, self._source)[0]
+        if panel is None:
+            raise DataError("frame must be given to a forecaster that was loaded. Got none: pass a history")
+        return check_alignment(self.fitted.trained, max(panel, key=len))
+
+    # ---------------------------------------------------------------- pictures, files
+
+    def plot(self, frame: object = None, *, series: str | None = None, rows: int | None = None) -> Any:
+        """Draw the end of the history and the forecast with its intervals; return the matplotlib figure.
+
+        Parameters
+        ----------
+        frame : as for `fit`, optional
+            The history; without one the training rows.
+        series : str, optional
+            Which one; the first by default.
+        rows : int, optional
+            Of the history; by default four times the horizon, and at least 48.
+        """
+        panel = self._history if frame is None else read_known(frame, self._source)[0]
+        if panel is None:
+            raise DataError("frame must be given to a forecaster that was loaded. Got none: pass a history")
+        line = next((each for each in panel if series in (None, each.id)), None)
+        if line is None:
+            raise InvalidInput(f"series must be one of the history's. Got {series!r}")
+        return plot_forecast(self.fitted, line, panel, rows)
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the forecaster, its intervals and its place in every series to one file; `bptt.load` reads it."""
+        fitted = self.fitted
+        self._keep_up()
+        return container.write(path, container.Contents(self.asked, fitted, self._source, self._followed))
+
+    @classmethod
+    def _from_contents(cls, contents: container.Contents) -> Self:
+        made = cls()
+        made.asked, made._fitted, made._source = contents.asked, contents.fitted, contents.source
+        made._followed = dict(contents.followed)
+        return made
+
+    def __repr__(self) -> str:
+        state = "not trained" if self._fitted is None else self._fitted.trained.kind
+        return f"Forecaster(target={self.asked.target!r}, horizon={self.asked.horizon}, {state})"
+
+    # ---------------------------------------------------------------- inside
+
+    def _forecast(
+        self, frame: object, future: object, levels: tuple[float, ...]
+    ) -> tuple[Forecast, PanelData | None]:
+        fitted, source = self.fitted, self._source
+        assert source is not None
+        if frame is None:
+            if future is not None:
+                raise InvalidInput("future must come with the history in frame. Got it alone")
+            self._keep_up()
+            followed = list(self._followed.values())
+            data = None if source.layout is None else source.standing_for(followed)
+        else:
+            panel, data = read_known(frame, self._source, future, self.asked.horizon)
+            followed = follow(fitted.trained, fitted.intervals, panel.lines)
+        wanted = np.array(levels)
+        found = [in_units(fitted.trained, fitted.intervals, each, wanted) for each in followed]
+        K = self.asked.horizon
+        return Forecast(
+            ids=tuple(each.id for each in followed),
+            times=np.stack([times_ahead(each.time, source.step, K) for each in followed]),
+            y_hat=np.stack([y_hat for y_hat, _ in found]),
+            levels=wanted,
+            quantiles=np.stack([quantiles for _, quantiles in found], axis=1),
+        ), data
+
+    def _table(self, frame: object, future: object, levels: tuple[float, ...], names: tuple[str, ...]) -> Any:
+        forecast, data = self._forecast(frame, future, levels)
+        return as_table(forecast, names, data)
+
+    def _keep_up(self) -> None:
+        """Follow the training rows to their end, once."""
+        if self._history is not None and not self._followed:
+            fitted = self.fitted
+            for each in follow(fitted.trained, fitted.intervals, self._history.lines):
+                self._followed[each.id] = each

@@ -1,0 +1,88 @@
+"""What a forecaster is given: tables to learn from, later tables with the same columns, single rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from bptt.errors import DataError, InvalidInput, InvalidType, NotFittedError
+from bptt.forecast.asking import Asked
+from bptt.forecast.container import Source
+from bptt.forecast.following import Followed
+from bptt.forecast.layout import PanelData
+from bptt.forecast.panel import Panel
+from bptt.forecast.reading import read_panel
+
+
+def read_new(frame: object, asked: Asked) -> tuple[Panel, Source]:
+    """Return the panel of a table to learn from, and what it came from."""
+    if isinstance(frame, Panel):
+        return frame, Source(
+            None, "dict", (), frame.target, frame.past, frame.future, frame.static, frame.step
+        )
+    data = frame if isinstance(frame, PanelData) else read_panel(frame, **asked.columns())
+    panel = data.panel
+    return panel, Source(
+        data.layout,
+        data.kind,
+        data.findings,
+        panel.target,
+        panel.past,
+        panel.future,
+        panel.static,
+        panel.step,
+    )
+
+
+def read_known(
+    frame: object, source: Source | None, future: object = None, horizon: int = 0
+) -> tuple[Panel, PanelData | None]:
+    """Return the panel of a table with the columns of training, and what it was read from.
+
+    Raises
+    ------
+    NotFittedError
+        Nothing was trained on.
+    DataError
+        Other columns; not known as far ahead as the horizon.
+    """
+    if source is None:
+        raise NotFittedError("forecaster must be trained first. Got none: call fit(frame)")
+    if isinstance(frame, (Panel, PanelData)):
+        if future is not None:
+            raise InvalidInput("future must be part of a panel (Line.future). Got it beside one")
+        panel, data = (frame, None) if isinstance(frame, Panel) else (frame.panel, frame)
+    else:
+        if source.layout is None:
+            raise InvalidType(f"frame must be a Panel, as in training. Got {type(frame).__name__}")
+        data = read_panel(frame, layout=source.layout, future_values=future, horizon=horizon)
+        panel = data.panel
+    for role in ("past", "future", "static"):
+        own, given = getattr(source, role), getattr(panel, role)
+        if own != given:
+            raise DataError(
+                f"{role} columns must be those of training, {', '.join(own) or 'none'}. "
+                f"Got {', '.join(given) or 'none'}"
+            )
+    if panel.step != source.step:
+        raise DataError(f"step must be that of training, {source.step}. Got {panel.step}")
+    short = next((line for line in panel if len(line.future) - len(line) < horizon), None)
+    if source.future and short is not None:
+        raise DataError(
+            f"future columns {', '.join(source.future)} must be known for horizon = {horizon} rows after the last. "
+            f"Got {len(short.future) - len(short)} in series {short.id!r}: pass future="
+        )
+    return panel, data
+
+
+def series_of(row: Mapping[str, object], source: Source | None, followed: Mapping[str, Followed]) -> str:
+    """Return the name of the series that a row belongs to."""
+    layout = None if source is None else source.layout
+    if len(followed) == 1 and (layout is None or not layout.group):
+        return next(iter(followed))
+    names = ("unique_id",) if layout is None else layout.group
+    missing = next((name for name in names if name not in row), None)
+    if missing is not None:
+        raise InvalidInput(
+            f"row must name its series in {missing!r}. Got {', '.join(map(str, row)) or 'nothing'}"
+        )
+    return "/".join(str(row[name]) for name in names)

@@ -1,0 +1,55 @@
+"""Forecasts of rows that were not learnt from, and which rows those are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bptt.checks import Array
+from bptt.forecast.encoding import Encoded, Encoding, to_unit
+from bptt.forecast.heads import Origins
+from bptt.forecast.panel import Panel
+from bptt.forecast.recipe import Recipe
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOut:
+    """Scaled errors of forecasts of rows that were not learnt from: by line, with the rows they were made after."""
+
+    lines: list[Encoded]
+    rows: list[Array]
+    errors: list[Array]
+
+
+def judge(encoding: Encoding, origins: Origins, y_hat: Array) -> HeldOut:
+    """Return what forecasts (n, K) of the origins, in the network's units, miss the truth by."""
+    errors, first = [], 0
+    k = np.arange(1, encoding.horizon + 1)
+    for line, rows in zip(origins.lesson.lines, origins.rows, strict=True):
+        part = y_hat[first : first + len(rows)]
+        ahead = rows[:, None] + k
+        truth = np.where(line.seen[ahead], line.z[line.before + ahead], np.nan)
+        errors.append(truth - to_unit(encoding, line, rows, part))
+        first += len(rows)
+    return HeldOut(origins.lesson.lines, origins.rows, errors)
+
+
+def validation_start(rows: int, share: float, horizon: int) -> int:
+    """Return the first validation row of a line; its length where it is too short to have any."""
+    count = max(round(share * rows), min(2 * horizon, rows // 2))
+    return rows - count if count > horizon else rows
+
+
+def held_out_blocks(panel: Panel, recipe: Recipe, horizon: int) -> list[list[tuple[int, int]]]:
+    """Return the held-out blocks of every line besides the validation rows; none where they would be short."""
+    parts = recipe.blocks - 1
+    found = []
+    for k in range(parts):
+        block = []
+        for line in panel:
+            stop = validation_start(len(line), recipe.validation, horizon)
+            block.append((k * stop // parts, (k + 1) * stop // parts))
+        found.append(block)
+    least = max((stop - first for first, stop in found[0]), default=0)
+    return found if least >= max(4 * horizon, 200) else []
