@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from bptt.data.parsing import Array
+from bptt.data.table import find_column
 from bptt.errors import DataError, FileFormatError, InvalidType
 
 # From here on not every whole number is a float64.
@@ -32,6 +34,16 @@ class Columns:
     typed: bool = False
     zones: Mapping[str, str] = field(default_factory=dict)
     kind: str = "csv"
+
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """Where each column is, the first of a name."""
+        return {name: len(self.header) - 1 - k for k, name in enumerate(reversed(self.header))}
+
+    def entries_of(self, name: str) -> Entries:
+        """Return a column's entries, or raise with the columns there are."""
+        place = self.places.get(name)
+        return self.entries[find_column(name, self.header, self.name) if place is None else place]
 
 
 def row_place(row: int) -> str:

@@ -17,6 +17,8 @@ Place = Callable[[int], str]
 
 MISSING = frozenset(("", "na", "n/a", "nan", "null", "none"))
 _DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+")
+_THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?")
+_SHOWN = 60  # letters of an entry in a message
 # Numbers in a dress that float() does not know: decimal comma, thousands marks, a currency or a per cent sign, a minus
 # that is none or stands behind, Fortran's exponent.
 _DRESSED = re.compile(
@@ -118,18 +120,19 @@ def _stays_text(entry: str) -> bool:
     return False
 
 
-def not_a_number(entry: object, where: str) -> DataError:
-    """Return the error for an entry of a number column that is not a number."""
-    if isinstance(entry, str) and _DECIMAL_COMMA.fullmatch(entry.strip()):
+def not_a_number(entry: object, where: str, choose: str = "columns=, --columns") -> DataError:
+    """Return the error for an entry of a number column that is not a number; `choose` names how to leave it out."""
+    text = entry.strip() if isinstance(entry, str) else ""
+    if _THOUSANDS.fullmatch(text):
+        remedy = "write it without thousands marks, or with a decimal point if that is meant"
+    elif _DECIMAL_COMMA.fullmatch(text):
         remedy = "write a decimal point, or read the file with pandas.read_csv(..., decimal=',') and pass the frame"
-    elif isinstance(entry, str) and entry.strip().lstrip("+-").isdecimal():
-        remedy = "it has more digits than a float64 holds; name the columns to use (columns=, --columns)"
-    elif isinstance(entry, str) and any(letter.isdigit() for letter in entry) and _is_dressed(entry):
-        remedy = (
-            "write it as plain digits with a decimal point, or name the columns to use (columns=, --columns)"
-        )
+    elif text.lstrip("+-").isdecimal():
+        remedy = f"it has more digits than a float64 holds; name the columns to use ({choose})"
+    elif any(letter.isdigit() for letter in text) and _is_dressed(entry):
+        remedy = f"write it as plain digits with a decimal point, or name the columns to use ({choose})"
     else:
-        remedy = (
-            "correct it, leave it empty if it is missing, or name the columns to use (columns=, --columns)"
-        )
-    return DataError(f"{where} must hold a number. Got {entry!r}: {remedy}")
+        remedy = f"correct it, leave it empty if it is missing, or name the columns to use ({choose})"
+    shown = repr(entry)
+    shown = shown if len(shown) <= _SHOWN else shown[: _SHOWN - 3] + "..."
+    return DataError(f"{where} must hold a number. Got {shown}: {remedy}")

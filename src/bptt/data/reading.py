@@ -14,7 +14,7 @@ from bptt.data import parsing
 from bptt.data.csv_file import LARGEST, read_csv
 from bptt.data.frames import Columns, Entries, from_frame, from_mapping, from_parquet
 from bptt.data.parsing import Array
-from bptt.data.table import Table, check_names, find_column
+from bptt.data.table import Table, check_names
 from bptt.data.times import read_moments
 from bptt.errors import DataError, FileMissing, InvalidType
 
@@ -128,7 +128,7 @@ def assemble(
         if not name:  # without a name it cannot be asked for; most often it is a saved row index
             dropped.append("(unnamed)")
             continue
-        entries = found.entries[find_column(name, found.header, found.name)]
+        entries = found.entries_of(name)
         read = _numbers(entries, found.typed)
         if isinstance(read, int):
             if columns is None and _is_text(entries, found.typed):
@@ -150,7 +150,7 @@ def assemble(
 
 def column_times(found: Columns, column: str) -> Array:
     """Return a column as datetime64[s] (N,), or raise at the first entry that is not a time."""
-    entries = found.entries[find_column(column, found.header, found.name)]
+    entries = found.entries_of(column)
     if not isinstance(entries, np.ndarray):
         return read_moments(entries, file=found.name, column=column, place=found.place).utc
     if entries.dtype.kind != "M":

@@ -34,6 +34,8 @@ _FORMS: dict[str, re.Pattern[str]] = {
         "day/month/year": r"(?P<a>\d\d?)[/-](?P<b>\d\d?)[/-](?P<Y>\d{4})" + _CLOCK + _ZONE,
         "day month year": r"(?P<d>\d\d?)[ -]" + _NAMED_MONTH + r"\.?,?[ -](?P<Y>\d{4})" + _CLOCK + _ZONE,
         "month day year": _NAMED_MONTH + r"\.?[ -](?P<d>\d\d?),?[ -](?P<Y>\d{4})" + _CLOCK + _ZONE,
+        "year quarter": r"(?P<Y>\d{4})[ -]?Q(?P<q>[1-4])",
+        "quarter year": r"Q(?P<q>[1-4])[ -]?(?P<Y>\d{4})",
         "month year": _NAMED_MONTH + r"\.?[ -](?P<Y>\d{4})",
         "year": r"(?P<Y>[12]\d{3})",
     }.items()
@@ -190,6 +192,8 @@ def _tell_days(found: list[dict[str, Any]], error: Callable[[int, str], DataErro
 
 
 def _text(parts: dict[str, Any]) -> str:
+    if parts.get("q"):
+        parts = parts | {"m": 3 * int(parts["q"]) - 2}
     month = parts.get("m") or (1 + _MONTHS.index(parts["name"][:3].lower()) if parts.get("name") else 1)
     hour = int(parts.get("H") or 0)
     half = (parts.get("half") or "").lower()[:1]

@@ -84,7 +84,7 @@ def group_labels(found: Columns, names: Sequence[str]) -> Array:
     """Return of each row the name of its series, text (N,); several columns are joined by "/"."""
     columns = []
     for name in names:
-        entries = found.entries[found.header.index(name)]
+        entries = found.entries_of(name)
         if isinstance(entries, np.ndarray) and entries.dtype.kind == "f":
             bad = np.flatnonzero(np.isnan(entries))
             texts = [f"{value:.17g}" for value in np.nan_to_num(entries)]

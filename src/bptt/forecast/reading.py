@@ -148,6 +148,10 @@ def _choose(
     taken = dict.fromkeys(times, "time") | dict.fromkeys(group, "group")
     if name in taken:
         raise DataError(f"target must be a column of its own. Got {name!r}, which is the {taken[name]}")
+    if read_column(found, name, levels=()).gone.all():
+        raise DataError(
+            f"{found.name}, column {name!r} must have some value to be forecast. Got none in all rows"
+        )
     codes = _codes(found, group)
     chosen, columns = choose_roles(
         found,
@@ -185,7 +189,6 @@ def _choose(
     findings += [
         Finding("left out", f"{column}: not used ({reason})", column, warning=reason == "numbers as text")
         for column, reason in left_out.items()
-        if reason != "not among the inputs"
     ]
     layout = Layout(
         target=name,

@@ -11,6 +11,7 @@ from bptt.checks import Array
 from bptt.data import parsing
 from bptt.data.frames import Columns
 from bptt.data.table import check_names, find_column
+from bptt.data.times import looks_like_time
 from bptt.errors import DataError, InvalidInput
 
 # More different words than this are names or remarks, not categories.
@@ -58,7 +59,7 @@ def read_column(found: Columns, name: str, *, levels: Sequence[str] | None = Non
     DataError
         Infinite numbers, numbers in another dress, words among numbers, times, or too many different words.
     """
-    entries = found.entries[find_column(name, found.header, found.name)]
+    entries = found.entries_of(name)
     if isinstance(entries, np.ndarray) and entries.dtype.kind == "M":
         raise DataError(f"{found.name}, column {name!r} must hold numbers or words. Got times: leave it out")
     read = entries if isinstance(entries, np.ndarray) else parsing.numbers(entries, typed=found.typed)
@@ -68,7 +69,8 @@ def read_column(found: Columns, name: str, *, levels: Sequence[str] | None = Non
     words = list(entries)
     if not levels and (levels is not None or not is_text(found, name)):
         row = read if isinstance(read, int) else 0
-        raise parsing.not_a_number(words[row], f"{found.name}, {found.place(row)}, column {name!r}")
+        place = f"{found.name}, {found.place(row)}, column {name!r}"
+        raise parsing.not_a_number(words[row], place, "inputs=, --inputs")
     texts = ["" if parsing.is_missing(word) else _text(word) for word in words]
     if levels is None:
         some = sorted(set(texts) - {""})
@@ -102,7 +104,7 @@ def _check_finite(found: Columns, name: str, values: Array, entries: object) -> 
 
 def is_text(found: Columns, name: str) -> bool:
     """Return whether a column holds words: of its entries most are no numbers, nor numbers in another dress."""
-    entries = found.entries[find_column(name, found.header, found.name)]
+    entries = found.entries_of(name)
     if isinstance(entries, np.ndarray):
         return False
     if not parsing.mostly_text(entries, typed=found.typed):
@@ -112,7 +114,7 @@ def is_text(found: Columns, name: str) -> bool:
 
 def numbers_as_text(found: Columns, name: str) -> bool:
     """Return whether a source that knows numbers from text holds numbers as text here."""
-    entries = found.entries[find_column(name, found.header, found.name)]
+    entries = found.entries_of(name)
     if isinstance(entries, np.ndarray) or not found.typed:
         return False
     texts = [entry for entry in entries if isinstance(entry, str)]
@@ -174,7 +176,7 @@ def find_target(found: Columns, wanted: str | None, taken: Sequence[str]) -> str
 
 
 def _is_moment(found: Columns, name: str) -> bool:
-    entries = found.entries[find_column(name, found.header, found.name)]
+    entries = found.entries_of(name)
     return isinstance(entries, np.ndarray) and entries.dtype.kind == "M"
 
 
@@ -184,7 +186,7 @@ def find_group(found: Columns, repeats: Callable[[Array], bool], taken: Sequence
     for name in found.header:
         if not name or name in taken:
             continue
-        entries = found.entries[find_column(name, found.header, found.name)]
+        entries = found.entries_of(name)
         if isinstance(entries, np.ndarray) and entries.dtype.kind == "M":
             continue
         some = list(entries[:1000])
@@ -249,8 +251,6 @@ def choose_roles(
             statics.append(name)
         else:
             past.append(name)
-    if inputs is not None:
-        left_out |= {name: "not among the inputs" for name in found.header if name and name not in named}
     roles = Roles(target, tuple(past), tuple(future or ()), tuple(statics), left_out)
     return roles, columns
 
@@ -262,7 +262,10 @@ def _offered(found: Columns, name: str) -> tuple[Column | None, str]:
     if numbers_as_text(found, name):
         return None, "numbers as text"
     if is_text(found, name):
-        entries = found.entries[find_column(name, found.header, found.name)]
-        if len({_text(entry) for entry in entries if not parsing.is_missing(entry)}) > MOST_LEVELS:
+        entries = found.entries_of(name)
+        words = [_text(entry) for entry in entries if not parsing.is_missing(entry)]
+        if words and all(map(looks_like_time, words[:3])):
+            return None, "another time"
+        if len(set(words)) > min(MOST_LEVELS, len(words) // 2):
             return None, "text"
     return read_column(found, name), ""

@@ -12,7 +12,6 @@ from bptt.checks import Array
 from bptt.data import parsing
 from bptt.data.frames import Columns
 from bptt.data.reading import column_times
-from bptt.data.table import find_column
 from bptt.data.times import Moments, looks_like_time, read_moments
 from bptt.data.zones import offsets_at
 from bptt.errors import DataError
@@ -20,8 +19,10 @@ from bptt.errors import DataError
 # Names that a column of times goes by, the surest first.
 NAMES = (
     "ds", "time", "timestamp", "datetime", "date_time", "date time", "date", "time_hour", "when", "day", "month",
-    "year", "utc", "t",
+    "year", "quarter", "utc", "t",
 )  # fmt: skip
+# Of these the ones that nobody gives to anything else.
+_SURE = ("ds", "time", "timestamp", "datetime", "date_time", "date time", "date", "time_hour")
 _PARTS = {
     "year": ("year", "yr", "yyyy"),
     "month": ("month", "mo", "mon", "mm"),
@@ -71,7 +72,7 @@ def find_times(found: Columns, wanted: Sequence[str] | None) -> TimeColumns | No
         A column that is not there, or an entry in it that is no time.
     """
     if wanted is not None:
-        return _read_together(found, tuple(wanted))
+        return _read_together(found, tuple(wanted)) if wanted and wanted != ("",) else None
     lower = {name.strip().lower(): name for name in reversed(found.header) if name}
     parts = _find_parts(lower)
     apart = {name for name in parts.values() if len(parts) > 1}
@@ -87,12 +88,20 @@ def find_times(found: Columns, wanted: Sequence[str] | None) -> TimeColumns | No
         return _read_one(found, name, asked=False)
     if apart:
         return _from_parts(found, parts)
+    sure = next((lower[short] for short in _SURE if short in lower and lower[short] not in apart), None)
+    if sure is not None:
+        entries = _first_entries(found, sure)
+        if entries:
+            raise DataError(
+                f"{found.name}, column {sure!r} must hold times (ISO 8601 text, dates or times). Got {entries[0]!r}: "
+                "rewrite it, or name the column of times (time=, --time); an empty name means none"
+            )
     name = next((name for name in found.header if name and _may_be_time(found, name, named=False)), "")
     return _read_one(found, name, asked=False) if name else None
 
 
 def _entries(found: Columns, name: str) -> Any:
-    return found.entries[find_column(name, found.header, found.name)]
+    return found.entries_of(name)
 
 
 def _first_entries(found: Columns, name: str) -> list[Any]:
