@@ -1,5 +1,6 @@
-"""Echo state networks of bptt and of ReservoirPy on the same data at the same size: the table in docs/learning/echo_state.md.
+"""Echo state networks of bptt and of ReservoirPy on the same data, at the same size.
 
+The table in docs/learning/echo_state.md.
 Run with both installed: python scripts/compare_echo_states.py [--seeds 10]
 """
 

@@ -146,6 +146,7 @@ def test_each_update_is_the_textbooks_in_another_form(
         np.testing.assert_allclose(found, change, rtol=1e-9, atol=1e-12)
         covariance = covariance + walk * np.eye(size)
         np.testing.assert_allclose(learner.covariance, covariance, rtol=1e-8, atol=1e-11)
+        np.testing.assert_allclose(learner.covariance, learner.covariance.T, rtol=0, atol=0)
         precision = np.linalg.inv(covariance)
 
 
@@ -210,3 +211,9 @@ def test_wrong_settings_are_named(rng: np.random.Generator) -> None:
         EKF(Network(Recurrent("elman", D, 110), 1))
     with pytest.raises(DivergedError, match="lower initial_variance"):
         EKF(net).step(np.zeros(D), np.full(K, 1e200))
+    spoilt = EKF(net, observation_noise=1e-9)
+    spoilt.covariance *= -1
+    with pytest.raises(
+        DivergedError, match=r"^the error's expected variance must be positive.* at update 0: lower"
+    ):
+        spoilt.step(np.zeros(D), np.zeros(K))

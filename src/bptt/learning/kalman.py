@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bptt.checks import Array, check_number
-from bptt.errors import InvalidInput, InvalidType
+from bptt.errors import DivergedError, InvalidInput, InvalidType
 from bptt.learning.online import Online
 from bptt.losses import HalfSquared, Squared
 from bptt.network import Network
@@ -114,13 +114,18 @@ class EKF(Online):
         crossed = C @ self.covariance  # (M, P), the transpose of P C^T: P is symmetric
         A = crossed @ C.T
         A[np.diag_indices_from(A)] += noise
-        gain = np.linalg.solve(A, crossed)  # (M, P)
-        change = error @ gain
+        try:
+            L = np.linalg.cholesky(A)
+        except np.linalg.LinAlgError:
+            raise DivergedError(
+                "the error's expected variance must be positive to learn from. Got a covariance that rounding has "
+                f"spoilt, at update {self.updates}: {self._remedy}"
+            ) from None
+        half = np.linalg.solve(L, np.concatenate([crossed, error[:, None]], axis=1))
+        V, change = half[:, :-1], half[:, -1] @ half[:, :-1]
         self._check_finite("the update", float(np.sum(change)))
-        self.covariance -= crossed.T @ gain
-        # Rounding would part the two halves a little more at every step.
-        self.covariance += self.covariance.T.copy()
-        self.covariance *= 0.5
+        # As V^T V with A = L L^T and V = L^{-1} C P: symmetric to the last bit, so that P stays so.
+        self.covariance -= V.T @ V
         self.covariance[np.diag_indices_from(self.covariance)] += _at(
             self.process_noise, self.updates, least=0.0
         )

@@ -86,7 +86,9 @@ class Online:
         if target is None and weights is not None:
             raise InvalidInput("weights must be left out where there is no y_t to weigh. Got weights")
         if weights is not None:
-            self.net.loss.scales((self.streams, self.net.output_size), weights)  # refuses wrong ones before anything moves
+            self.net.loss.scales(
+                (self.streams, self.net.output_size), weights
+            )  # refuses wrong ones before anything moves
         parameters = self.net.parameters
         with one_blas_thread(), np.errstate(over="ignore", invalid="ignore"):
             y_hat = self._pass.step(x, parameters)
