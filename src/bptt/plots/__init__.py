@@ -1,7 +1,9 @@
 """Pictures of records: arrays in, matplotlib axes out. matplotlib is loaded by the first picture."""
 
+from bptt.plots.autocorrelation import autocorrelation, autocorrelations
 from bptt.plots.curves import curves
 from bptt.plots.eigenvalues import eigenvalues
+from bptt.plots.error_by_horizon import error_by_horizon, error_by_month
 from bptt.plots.error_by_hour import error_by_hour, errors_by_hour
 from bptt.plots.fits import fits
 from bptt.plots.forecast_week import forecast_week
@@ -24,9 +26,13 @@ __all__ = [
     "LIGHT",
     "Nodes",
     "Theme",
+    "autocorrelation",
+    "autocorrelations",
     "curves",
     "eigenvalues",
+    "error_by_horizon",
     "error_by_hour",
+    "error_by_month",
     "errors_by_hour",
     "fits",
     "forecast_week",
