@@ -1,0 +1,1 @@
+"""Randomised runs, healthy and ill, that `bptt.diagnose` is judged by: `python -m benchmarks.doctor`."""

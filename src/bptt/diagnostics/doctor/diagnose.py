@@ -1,0 +1,53 @@
+"""The examination: evidence once, every disease in turn, what was found as a frozen record."""
+
+from __future__ import annotations
+
+from bptt.diagnostics.doctor.evidence import Evidence
+from bptt.diagnostics.doctor.finding import Diagnosis, Finding
+from bptt.diagnostics.doctor.registry import DISEASES, EXPLAINED_BY
+from bptt.errors import InvalidType
+from bptt.network import Network
+from bptt.training.history import History
+from bptt.training.sources import Data, as_source
+
+
+def diagnose(history: History, net: Network, data: Data) -> Diagnosis:
+    """Say in words why a run failed, or that it did not.
+
+    Parameters
+    ----------
+    history : History
+        Of the run: what `train` returned, or the `history` of a `TrainingDivergedError`. What it recorded
+        (`train(record=)`) makes places more exact; nothing needs it.
+    net : Network
+        As the run left it. It is not changed.
+    data : source of batches, or (x, y)
+        What it was trained on.
+
+    Returns
+    -------
+    Diagnosis
+        Its `findings`, the likeliest cause first; ``str()`` is a line each, `line` a single one.
+
+    Raises
+    ------
+    InvalidInput, InvalidType
+        Something else than these; data that do not fit the network.
+
+    Notes
+    -----
+    Up to 512 examples are looked at, each from a fresh state and without dropout; some of them unit by unit in float64.
+    Where the loss could still be lowered, a few steps are tried on a copy. docs/doctor.md says what each disease is
+    told by, and how often the doctor errs.
+    """
+    if not isinstance(history, History):
+        raise InvalidType(f"history must be the History that train returned. Got {type(history).__name__}")
+    if not isinstance(net, Network):
+        raise InvalidType(f"net must be a Network. Got {type(net).__name__}")
+    evidence = Evidence(history, net, as_source("data", data))
+    findings: dict[str, Finding] = {}
+    for name, look in DISEASES.items():
+        found = None if EXPLAINED_BY.get(name, frozenset()) & findings.keys() else look(evidence)
+        if found is not None:
+            findings[name] = found
+    return Diagnosis(tuple(findings.values()), evidence.loss, evidence.explained, len(evidence.indices))

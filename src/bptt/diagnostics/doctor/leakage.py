@@ -1,0 +1,82 @@
+"""Target leakage: the newest input holds the target already, which no input will when the model is used."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bptt.checks import Array
+from bptt.diagnostics.doctor.evidence import Evidence
+from bptt.diagnostics.doctor.finding import Finding
+from bptt.diagnostics.doctor.numbers import percent
+
+NAME = "target leakage"
+
+# Share of what all other inputs leave open that one newest value settles. The newest value of a noisy series settles
+# half of it, of a very smooth one nine tenths; a copy of the target settles all.
+SETTLED = 0.97
+# Where others leave less than this open there is nothing to settle: a noiseless series is known from its past.
+_OPEN = 1e-4
+# Rows before the newest that are taken for the past, and rows of the regression a column.
+_PAST, _ROWS_A_COLUMN = 6, 6
+
+
+def look(evidence: Evidence) -> Finding | None:
+    """Return the finding, or None."""
+    if not evidence.batch.x.shape[2]:
+        return None
+    newest, past, wanted = _regressors(evidence)
+    if newest is None:
+        return None
+    columns = newest.shape[1]
+    spread = np.square(wanted - wanted.mean(axis=0)).sum()
+    if not spread > 0:
+        return None
+    settled = np.zeros(columns)
+    for k in range(columns):
+        rest = np.column_stack([np.delete(newest, k, axis=1), past])
+        open_, alone = _residual(rest, wanted), _residual(rest, newest[:, [k]])
+        before = float(np.square(open_).sum())
+        own = float(np.square(alone).sum())
+        if before < _OPEN * spread or own <= 1e-12 * float(np.square(newest[:, k]).sum()):
+            continue
+        after = open_ - alone @ (alone.T @ open_) / own
+        settled[k] = 1.0 - float(np.square(after).sum()) / before
+    k = int(np.argmax(settled))
+    if settled[k] < SETTLED:
+        return None
+    return Finding(
+        NAME,
+        "severe",
+        f"column {k} of x",
+        f"its newest value settles {percent(float(settled[k]))} of what all other inputs leave open about the target",
+        {"column": float(k), "settled": float(settled[k])},
+        f"see whether column {k} is known when the forecast is made; if not, leave it out or lag it",
+    )
+
+
+def _regressors(evidence: Evidence) -> tuple[Array | None, Array, Array]:
+    """Return the newest inputs (n, D), those before them (n, P) and the targets (n, M)."""
+    x = np.asarray(evidence.batch.x, np.float64)
+    D = x.shape[2]
+    examples, steps = evidence.places
+    n = len(examples)
+    past = min(_PAST, x.shape[1] - 1, int((n / _ROWS_A_COLUMN - D) // D))
+    if past < 1 and x.shape[1] > 1:
+        return None, x[:, 0], x[:, 0]
+    kept = steps >= past
+    examples, steps = examples[kept], steps[kept]
+    if len(examples) < _ROWS_A_COLUMN * D * (past + 1):
+        return None, x[:, 0], x[:, 0]
+    newest = x[examples, steps]
+    before = [x[examples, steps - lag] for lag in range(1, past + 1)]
+    wanted = np.asarray(evidence.targets)[kept]
+    if evidence.has_classes:
+        wanted = np.eye(evidence.answers.shape[1])[wanted]
+    ones = np.ones((len(newest), 1))
+    return newest, np.column_stack([ones, *before]), np.asarray(wanted, np.float64)
+
+
+def _residual(rest: Array, of: Array) -> Array:
+    # Columns are brought to one size, so that the cut-off means the same for each.
+    scaled = rest / np.maximum(np.sqrt(np.mean(np.square(rest), axis=0)), 1e-300)
+    return np.asarray(of - scaled @ np.linalg.lstsq(scaled, of, rcond=1e-10)[0])

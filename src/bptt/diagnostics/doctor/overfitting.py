@@ -1,0 +1,41 @@
+"""Overfitting: the training loss falls on while the validation loss rises."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bptt.diagnostics.doctor.evidence import Evidence
+from bptt.diagnostics.doctor.finding import Finding
+from bptt.diagnostics.doctor.numbers import short
+
+NAME = "overfitting"
+
+# The last validation loss over the lowest one. Its own noise moves it by a tenth.
+RISEN = 1.2
+# And over the training loss at the end: without that distance it is the training that got worse.
+APART = 1.5
+_EVALUATIONS = 4  # fewer show no course
+
+
+def look(evidence: Evidence) -> Finding | None:
+    """Return the finding, or None."""
+    history = evidence.history
+    if len(history.validation) < _EVALUATIONS or history.stopped_because == "early stopping":
+        return None
+    values = np.array([loss for _, loss in history.validation])
+    lowest, best = float(values.min()), int(np.argmin(values))
+    # Two evaluations say where it ends: one alone may be an outlier.
+    last = float(values[-2:].min())
+    training = float(history.losses[-max(1, history.steps // 20) :].mean())
+    if best >= len(values) - 2 or not (last > RISEN * lowest and last > APART * training):
+        return None
+    step = history.validation[best][0]
+    return Finding(
+        NAME,
+        "severe" if last > 2 * lowest else "moderate",
+        f"step {step}",
+        f"the validation loss was lowest, {short(lowest)}, after {step} updates and is {short(last)} at the end, "
+        f"{short(last / training) if training > 0 else 'inf'} times the training loss",
+        {"best_step": float(step), "lowest": lowest, "last": last, "training": training},
+        "stop early (early_stopping=5), add data, a penalty or dropout, or make the network smaller",
+    )
