@@ -174,10 +174,9 @@ def _check(name: str, header: Header) -> dict[str, Any]:
     if description.get("format") != FORMAT:
         raise FileFormatError(f"{name}: format must be {FORMAT!r}. Got {description.get('format')!r}")
     if description.get("kind") != KIND:
-        remedy = (
-            "load it with bptt.load" if description.get("kind") in ("network", "recurrent") else "damaged?"
+        raise FileFormatError(
+            f"{name} must be a {_WHAT}. Got kind {description.get('kind')!r:.40}: a model is loaded with bptt.load"
         )
-        raise FileFormatError(f"{name} must be a {_WHAT}. Got kind {description.get('kind')!r:.40}: {remedy}")
     version = description.get("version")
     if type(version) is not int or version != VERSION:
         newer = type(version) is int and version > VERSION

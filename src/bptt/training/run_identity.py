@@ -8,6 +8,7 @@ import json
 import math
 import platform
 from collections.abc import Iterator, Mapping
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -75,11 +76,19 @@ def differences(kept: Any, now: Any, name: str = "") -> Iterator[tuple[str, Any,
 
 def versions() -> dict[str, str]:
     """Return what else the last bits depend on: the same run gives the same bits on one machine and version."""
+    return {
+        "bptt": _own_version(),
+        "numpy": np.__version__,
+        "machine": f"{platform.system()} {platform.machine()}",
+    }
+
+
+@cache  # it is looked for among all packages
+def _own_version() -> str:
     try:
-        own = version("bptt")
+        return version("bptt")
     except PackageNotFoundError:  # run from a source tree that was never installed
-        own = "unknown"
-    return {"bptt": own, "numpy": np.__version__, "machine": f"{platform.system()} {platform.machine()}"}
+        return "unknown"
 
 
 def _equations(cell: Cell) -> str:
