@@ -2,8 +2,9 @@
 
     python -m benchmarks.doctor --first 1000 --healthy 200 --ill 25
 
-Thresholds were chosen on seeds 0 to 99; what is reported comes from 1000 on. A seed decides everything about a run: task,
-cell, sizes, optimiser, data. Draws whose illness did not take, or that were to be healthy and did not learn, are counted and left out, by measures that are not the doctor's (benchmarks/doctor/sick.py).
+Thresholds were chosen on seeds 0 to 99; what is reported comes from 1000 on. A seed decides everything about a run:
+task, cell, sizes, optimiser, data. Draws whose illness did not take, or that were to be healthy and did not learn, are
+counted and left out, by measures that are not the doctor's (benchmarks/doctor/sick.py).
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         verify,
     )
     from bptt.cells import Cell, Stage
+    from bptt.diagnostics import diagnose
     from bptt.errors import BpttError
     from bptt.forecast import Forecaster
     from bptt.models import load, save
@@ -40,6 +41,7 @@ __all__ = [
     "__version__",
     "cells",
     "data",
+    "diagnose",
     "diagnostics",
     "engine",
     "forecast",
@@ -64,6 +66,7 @@ _HOMES = {
     "Network": "bptt.network",
     "Recurrent": "bptt.network",
     "Stage": "bptt.cells",
+    "diagnose": "bptt.diagnostics",
     "load": "bptt.models",
     "save": "bptt.models",
     "train": "bptt.training",

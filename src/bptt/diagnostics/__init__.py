@@ -1,5 +1,6 @@
 """Looking into training: what gradients are made of. Functions return frozen records that can draw themselves."""
 
+from bptt.diagnostics.doctor import Diagnosis, Finding, diagnose
 from bptt.diagnostics.fixed_points import FixedPoints, fixed_points
 from bptt.diagnostics.gradient_flow import GradientFlow, gradient_flow
 from bptt.diagnostics.lyapunov import LyapunovExponents, lyapunov_exponents
@@ -18,6 +19,8 @@ from bptt.diagnostics.truncation import chunked_gradient, tbptt_gradient
 from bptt.diagnostics.truncation_bias import TruncationBias, truncation_bias
 
 __all__ = [
+    "Diagnosis",
+    "Finding",
     "FixedPoints",
     "GradientFlow",
     "JacobianSpectra",
@@ -28,6 +31,7 @@ __all__ = [
     "TruncationBias",
     "WeightSpectra",
     "chunked_gradient",
+    "diagnose",
     "fixed_points",
     "gradient_by_path_length",
     "gradient_flow",
