@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from bptt.atomic import write_atomic
+from bptt.atomic import clear_parts, write_atomic
 from bptt.errors import BpttError, FileMissing, InvalidInput
 
 posix_only = pytest.mark.skipif(
@@ -193,3 +193,23 @@ def test_a_folder_without_permission(tmp_path, monkeypatch):
         write_atomic(tmp_path / "file.txt", b"x")
     assert isinstance(caught.value, BpttError)
     assert "\n" not in str(caught.value)
+
+
+def test_what_killed_writers_left_is_cleared_for_its_own_file_alone(tmp_path, monkeypatch):
+    def killed(*args, **options):
+        raise KeyboardInterrupt
+
+    # A process that is killed removes nothing.
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", killed)
+        patch.setattr("pathlib.Path.unlink", killed)
+        for name in ("one.bin", "one.bin", "two.bin"):
+            with pytest.raises(KeyboardInterrupt):
+                write_atomic(tmp_path / name, b"x" * 99)
+    (tmp_path / "one.bin").write_bytes(b"old")
+    assert len(list(tmp_path.glob(".bptt-*.part"))) == 3
+    clear_parts(tmp_path / "one.bin")
+    assert len(list(tmp_path.glob(".bptt-*.part"))) == 1
+    assert (tmp_path / "one.bin").read_bytes() == b"old"
+    clear_parts(str(tmp_path / "two.bin"))
+    assert [entry.name for entry in tmp_path.iterdir()] == ["one.bin"]

@@ -310,3 +310,22 @@ def test_a_flipped_byte_is_refused_or_harmless(rng: np.random.Generator, model: 
         except FileFormatError:
             outcomes["refused"] += 1
     assert outcomes["refused"] > 200
+
+
+def test_some_arrays_may_hold_any_number_where_the_reader_says_so(tmp_path: Path) -> None:
+    odd = np.array([np.inf, np.nan, -0.0])
+    path = write_model(tmp_path / "m", {"slots.m": odd, "weights": np.ones(2)}, {})
+    found = read_arrays(path, read_header(path), may_be_infinite=("slots.",))
+    assert found["slots.m"].tobytes() == odd.tobytes()
+    assert "slots.m must be finite. Got inf at [0]" in refused(path)
+    path = write_model(tmp_path / "m", {"slots": odd}, {})
+    with pytest.raises(FileFormatError, match="every number of slots must be finite"):
+        read_arrays(path, read_header(path), may_be_infinite=("slots.",))
+
+
+def test_a_reader_says_what_the_file_should_be(tmp_path: Path) -> None:
+    (tmp_path / "m").write_bytes(b"not a safetensors file")
+    with pytest.raises(FileFormatError, match=r"must be a checkpoint of mine\. Got no safetensors file"):
+        read_header(tmp_path / "m", "checkpoint of mine")
+    with pytest.raises(FileMissing, match=r"^checkpoint file must exist\. Got"):
+        read_header(tmp_path / "none", "checkpoint of mine")
