@@ -11,10 +11,11 @@ author = "The bptt authors"
 copyright = author
 version = release = installed_version("bptt")
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "numpydoc", "native_math"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "numpydoc", "native_math", "derivation"]
 html_math_renderer = "native"  # no script and no network
 exclude_patterns = ["_build"]
 
+html_static_path = ["_static"]
 html_theme = "furo"
 html_title = f"bptt {release}"
 

@@ -5,6 +5,8 @@ The converter is docutils' own, which Sphinx brings along. What it does not know
 
 from __future__ import annotations
 
+import re
+from html import unescape
 from typing import Any
 from xml.etree import ElementTree
 
@@ -16,7 +18,11 @@ from sphinx.errors import ExtensionError
 from sphinx.util.math import get_node_equation_number
 
 # Commands that the converter lacks, by ones that it has.
-KNOWN = {r"\dots": r"\ldots", r"\mathrel{+}": "{+}", r"\Big|": r"\Bigl|"}
+KNOWN = {r"\dots": r"\ldots", r"\mathrel{+}": "{+}"}
+# Large brackets that do not say on which side they stand.
+BIG = re.compile(r"\\(big|Big|bigg|Bigg)([()\[\]|])")
+# HTML's names of letters, which XML does not know, but for its own four.
+ENTITY = re.compile(r"&(?!(?:amp|lt|gt|quot);)[A-Za-z]+;")
 SPACE = "{http://www.w3.org/1998/Math/MathML}"
 ACCENTS = frozenset("ˆ^~˜¯")
 ElementTree.register_namespace("", SPACE.strip("{}"))
@@ -26,8 +32,11 @@ def to_mathml(tex: str, *, block: bool) -> str:
     """Return a formula as a ``<math>`` element."""
     for command, known in KNOWN.items():
         tex = tex.replace(command, known)
+    tex = BIG.sub(lambda found: rf"\{found[1]}{'r' if found[2] in ')]' else 'l'}{found[2]}", tex)
     try:
-        formula = ElementTree.fromstring(tex2mathml(tex, as_block=block))
+        formula = ElementTree.fromstring(
+            ENTITY.sub(lambda name: unescape(name[0]), tex2mathml(tex, as_block=block))
+        )
     except MathError as error:
         raise ExtensionError(f"this formula cannot be written as MathML: {tex!r}: {error}") from None
     for parent in formula.iter():

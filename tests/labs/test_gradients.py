@@ -30,7 +30,7 @@ def test_each_remedy_climbs_until_it_fails(result: Gradients) -> None:
     for task, seeds in (("echo", 2), ("adding", 1)):
         for row in result.ladders[task].values():
             assert len(row.runs[3]) == seeds
-            assert len(row.runs.get(10, ())) == row.solved(3)
+            assert len(row.runs.get(10, ())) == (row.solved(3) if 2 * row.solved(3) > seeds else 0)
             assert all(run.steps <= 120 for runs in row.runs.values() for run in runs)
 
 

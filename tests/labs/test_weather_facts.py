@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -50,7 +49,7 @@ def test_every_printed_fact_holds(lab: tuple[Any, Any, Windows]) -> None:
 
 
 def test_the_printed_loss_is_the_square_of_half_the_printed_gradient() -> None:
-    assert (GRADIENT_C / 2) ** 2 == pytest.approx(LOSS, abs=1e-7)
+    assert pytest.approx(LOSS, abs=1e-7) == (GRADIENT_C / 2) ** 2
 
 
 def test_the_printed_gradients_have_the_same_proportions() -> None:

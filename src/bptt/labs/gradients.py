@@ -54,7 +54,7 @@ class Ladder:
     ----------
     title : str
     runs : dict of int to list of Run
-        By lag, one entry a seed. A lag is tried by the seeds that solved the one before.
+        By lag, one entry a seed. A lag is tried by the seeds that solved the one before, if they are more than half.
     seconds : float
     """
 
@@ -201,7 +201,9 @@ def run(
 def climb(
     remedy: Remedy, task: Task, seeds: tuple[int, ...], *, steps: int, lags: tuple[int, ...] = LAGS
 ) -> tuple[Ladder, tuple[int, Network] | None]:
-    """Train one remedy at growing lags, each from a fresh start, each seed until it fails.
+    """Train one remedy at growing lags, each from a fresh start, by the seeds that solved the one before.
+
+    It ends where no more than half of the seeds solved a lag: nothing further counts as reached.
 
     Returns
     -------
@@ -212,15 +214,20 @@ def climb(
     begun = time.perf_counter()
     runs: dict[int, list[Run]] = {}
     best = None
-    for k in seeds:
-        for lag in lags:
+    going = list(seeds)
+    for lag in lags:
+        if 2 * len(going) <= len(seeds):
+            break
+        solved = []
+        for k in going:
             net, found = train_one(remedy, task, lag, k, steps=steps)
             runs.setdefault(lag, []).append(found)
-            if not found.solved:
-                break
-            if k == seeds[0]:
-                best = lag, net
-    return Ladder(remedy.title, dict(sorted(runs.items())), time.perf_counter() - begun), best
+            if found.solved:
+                solved.append(k)
+                if k == seeds[0]:
+                    best = lag, net
+        going = solved
+    return Ladder(remedy.title, runs, time.perf_counter() - begun), best
 
 
 def look_at(remedy: Remedy, seed: int) -> Start:

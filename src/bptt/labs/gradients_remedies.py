@@ -65,26 +65,26 @@ class Remedy:
     tasks: tuple[str, ...] = ("echo", "adding")
 
 
-# The adding problem takes the most telling ones only, so that the lab stays within its time.
+# Latches hold one of ten digits; there is no such state by hand for a sum of numbers.
 ECHO = ("echo",)
 
 # In PyTorch's order of gates the update gate z is the GRU's second, the forget gate f the LSTM's second.
 REMEDIES: dict[str, Remedy] = {
     "none": Remedy("Elman, none"),
     "clip": Remedy("Elman, clipped at norm 1", clip=1.0),
-    "l2": Remedy("Elman, L2 1e-4", penalty=L2(1e-4), tasks=ECHO),
-    "l1": Remedy("Elman, L1 1e-5", penalty=L1(1e-5), tasks=ECHO),
-    "truncated": Remedy("Elman, truncated after 15 steps", truncate=15, tasks=ECHO),
+    "l2": Remedy("Elman, L2 1e-4", penalty=L2(1e-4)),
+    "l1": Remedy("Elman, L1 1e-5", penalty=L1(1e-5)),
+    "truncated": Remedy("Elman, truncated after 15 steps", truncate=15),
     "orthogonal": Remedy("Elman, orthogonal start", start="orthogonal"),
-    "identity": Remedy("Elman, identity start", start=Identity(), tasks=ECHO),
+    "identity": Remedy("Elman, identity start", start=Identity()),
     "identity_relu": Remedy("Elman, identity start, ReLU, clipped", activation="relu", start=Identity(), clip=1.0),
     "omega": Remedy("Elman, Pascanu's penalty, clipped", omega=0.5, clip=1.0),
     "programmed": Remedy("Elman, pre-programmed, clipped", programmed=True, clip=1.0, tasks=ECHO),
-    "gru": Remedy("GRU", cell="gru", tasks=ECHO),
+    "gru": Remedy("GRU", cell="gru"),
     "gru_clip": Remedy("GRU, clipped", cell="gru", clip=1.0),
     "gru_keep": Remedy("GRU, update bias 2, clipped", cell="gru", bias=Constant((0.0, 2.0, 0.0)), clip=1.0),
-    "lstm_zero": Remedy("LSTM, forget bias 0", cell="lstm", bias=Constant(0.0), tasks=ECHO),
-    "lstm": Remedy("LSTM, forget bias 1", cell="lstm", tasks=ECHO),
+    "lstm_zero": Remedy("LSTM, forget bias 0", cell="lstm", bias=Constant(0.0)),
+    "lstm": Remedy("LSTM, forget bias 1", cell="lstm"),
     "lstm_clip": Remedy("LSTM, forget bias 1, clipped", cell="lstm", clip=1.0),
     "lstm_keep": Remedy(
         "LSTM, forget bias 4, clipped", cell="lstm", bias=Constant((0.0, 4.0, 0.0, 0.0)), clip=1.0

@@ -113,8 +113,8 @@ def _ladders(result: Gradients, name: str) -> TableBlock:
         losing=tuple(k for k, found in enumerate(reach) if not found),
         caption=f"{task.title.capitalize()}: how many seeds of {seeds} solve each lag ({enough}), each lag from a "
         f"fresh start, up to {result.steps:,} updates of 32 by Adam, {PATIENCE:,} where nothing is learnt by then; a "
-        "seed goes on to the next lag where it solved the one before. Reach: the longest lag that more than half of "
-        "the seeds solve.",
+        "seed goes on to the next lag where it and more than half of all solved the one before. Reach: the longest lag "
+        "that more than half of the seeds solve.",
         numeric=tuple(range(1, len(lags) + 2)),
     )  # fmt: skip
 

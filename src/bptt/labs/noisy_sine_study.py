@@ -22,6 +22,7 @@ from bptt.labs.noisy_sine import (
     run_rnn,
 )
 from bptt.labs.noisy_sine_data import NoisySine, make_series, msse, new_series
+from bptt.labs.noisy_sine_frozen import run_until_frozen
 from bptt.labs.noisy_sine_printed import Mistakes, PrintedRun, alignment, in_names, run_printed
 from bptt.network import Network
 
@@ -173,7 +174,9 @@ def run(*, seed: int = 0, seeds: int = 3, sizes: Sizes | None = None, notify: No
         for name, recipe in (("corrected", chosen.lecture), ("sane", chosen.sane)):
             title = f"{TITLES[name]}, seed {k}"
             keep = {1} | (_shown(recipe.epochs) if k == first else set())
-            fitted = run_rnn(data.x, data.y, recipe, seed=k, keep=keep, tell=lambda *n, t=title: tell(t, *n))
+            fitted = run_until_frozen(
+                data.x, data.y, recipe, seed=k, keep=keep, tell=lambda *n, t=title: tell(t, *n)
+            )
             _add_fitted(configurations[name], fitted, data)
             if k == first:
                 details[name] = fitted

@@ -60,7 +60,7 @@ def unrolled(
     ----------
     dh : ndarray (T,)
         What comes back over the edge from h_t to the next step, t = 1..T: a norm, written on the edge, that makes its
-        line thicker by the logarithm. With one output, after the last step, this is |dL/dh_t|, and the last of them
+        line thicker by the logarithm. With one output, after the last step, this is the norm of dL/dh_t, and the last
         is what comes from the output.
     dx : ndarray (T,), optional
         Norms of dL/dx_t, written on the edges from below.
