@@ -8,8 +8,8 @@ from bptt.diagnostics.doctor.numbers import percent
 
 NAME = "dead units"
 
-# Share of a layer's units. A rectified layer loses up to a third on its way without harm.
-SHARE = 0.5
+# Share of a layer's units. A rectified layer loses up to half on its way without harm.
+SHARE = 0.6
 
 
 def look(evidence: Evidence) -> Finding | None:

@@ -15,7 +15,7 @@ from bptt.diagnostics.exact import in_float64
 from bptt.engine.blas import one_blas_thread
 
 # Examples for what is looked at unit by unit, step by step, in float64.
-_UNIT_EXAMPLES = 24
+_UNIT_EXAMPLES = 64
 
 
 class Evidence(Sample):

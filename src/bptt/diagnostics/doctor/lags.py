@@ -108,6 +108,8 @@ def _reach(sample: Sample) -> Array:
         dx = sample.gradients.gradients.x
     assert dx is not None
     norms = np.linalg.norm(np.asarray(dx, np.float64), axis=2)
+    if not np.isfinite(norms).all():
+        return np.full(T, np.nan)
     # An example without an error has no gradient at any lag: it says nothing.
     by_lag = np.full((len(batch), T), np.nan)
     for row, end in enumerate(ends):

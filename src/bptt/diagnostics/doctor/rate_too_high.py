@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from bptt.diagnostics.doctor import saturation
 from bptt.diagnostics.doctor.evidence import Evidence
 from bptt.diagnostics.doctor.finding import Finding
 from bptt.diagnostics.doctor.numbers import percent, short
@@ -24,6 +25,8 @@ ROUGH = 0.3
 # Of the weights' norm, what one update moves them by at most, be it by the gradient or by its signs: with less than
 # this a step is too small to jump.
 MOVES = 0.003
+# With more than this units that sit at their bounds were driven there; where they started there, weights are large.
+MOVES_FAR = 0.02
 
 
 def look(evidence: Evidence) -> Finding | None:
@@ -49,6 +52,12 @@ def look(evidence: Evidence) -> Finding | None:
             f"the loss changes by {percent(curve.roughness)} from step to step, and {evidence.treatment.steps} small "
             f"steps on a copy take {percent(gain)} of it away"
         )
+    elif _moves(evidence, rate) > MOVES_FAR and saturation.share_of(evidence) > saturation.SHARE:
+        numbers |= {"moves": _moves(evidence, rate)}
+        seen = (
+            f"one update may move the weights by {percent(_moves(evidence, rate))} of their size, and units sit at their "
+            "bounds"
+        )
     else:
         return None
     return Finding(
@@ -59,6 +68,10 @@ def look(evidence: Evidence) -> Finding | None:
         numbers,
         f"try {short(rate / 10)}, or let it fall over the run (a schedule)",
     )
+
+
+def _risen(evidence: Evidence) -> float:
+    return RISEN if evidence.explained > UNLEARNT else 2 * RISEN / 3
 
 
 def _moves(evidence: Evidence, rate: float) -> float:

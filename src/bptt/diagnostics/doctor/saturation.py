@@ -8,10 +8,16 @@ from bptt.diagnostics.doctor.numbers import percent, short
 
 NAME = "saturation"
 
-# Share of units and steps; networks that count or switch saturate in good health, but not those that fail.
-SHARE = 0.4
+# Share of units and steps. A unit with gates counts where all of them are stuck, so that a quarter is much. Networks
+# that count or switch saturate in good health, but not those that fail.
+SHARE = 0.25
 # From here on the network does its work, however it does it.
 WORKS = 0.9
+
+
+def share_of(evidence: Evidence) -> float:
+    """Return the share of the most saturated layer's outputs, over all its units and steps."""
+    return max(float(units.saturated.mean()) for units in evidence.units)
 
 
 def look(evidence: Evidence) -> Finding | None:
