@@ -86,14 +86,24 @@ class Choice:
             f"{names[kind]} {error:.3f}" for kind, error in sorted(self.errors.items(), key=lambda e: e[1])
             if kind != self.kind
         )  # fmt: skip
+        best = "best" if self.errors[self.kind] == min(self.errors.values()) else "kept"
+        if self.kind in ("last", "season") and best == "kept":
+            best = "not reliably beaten"
         stepped = "" if self.kind == "network" else ": the model steps back to it"
         return (
-            f"on {self.origins} validation forecasts {names[self.kind]} is best, with a relative squared error of "
+            f"on {self.origins} validation forecasts {names[self.kind]} is {best}, with a relative squared error of "
             f"{self.errors[self.kind]:.3f} ({others}){stepped}"
         )
 
 
-def choose(encoding: Encoding, origins: Origins, trials: list[Trial], window: Normal | None) -> Choice:
+def choose(
+    encoding: Encoding,
+    origins: Origins,
+    trials: list[Trial],
+    window: Normal | None,
+    *,
+    step_back: bool = True,
+) -> Choice:
     """Choose by the mean squared error on the validation origins.
 
     Parameters
@@ -105,48 +115,74 @@ def choose(encoding: Encoding, origins: Origins, trials: list[Trial], window: No
     trials : list of Trial
     window : Normal or None
         Sums of the window alone, for the ridge beside.
+    step_back : bool
+        Whether anything but a network may be chosen where there is one.
     """
     y, weights = origins.truth()
-    scale = max(_error(np.zeros_like(y), y, weights), 1e-300)
-    found: dict[str, tuple[float, Candidate | None, Penalty | None]] = {}
+    found: dict[str, _Offer] = {}
 
-    def offer(kind: str, error: float, candidate: Candidate | None, penalty: Penalty | None) -> None:
-        if np.isfinite(error) and (kind not in found or error < found[kind][0]):
-            found[kind] = (error, candidate, penalty)
+    def offer(
+        kind: str, y_hat: Array, candidate: Candidate | None = None, penalty: Penalty | None = None
+    ) -> None:
+        squares = ((y_hat - y) ** 2).mean(axis=1)
+        error = float(squares @ weights / weights.sum()) if weights.sum() else float("nan")
+        if np.isfinite(error) and (kind not in found or error < found[kind].error):
+            found[kind] = _Offer(error, squares, candidate, penalty)
 
-    offer(encoding.anchor, scale, None, None)
+    offer(encoding.anchor, np.zeros_like(y))
     other = "last" if encoding.anchor == "season" else "season"
     if encoding.period > 1:
-        offer(other, _error(_other_anchor(encoding, origins, other), y, weights), None, None)
+        offer(other, _other_anchor(encoding, origins, other))
     if window is not None:
         features = origin_features(encoding, origins, None)
         for penalty in WITHOUT_NETWORK:
-            head = make_head(encoding, window, None, penalty)
-            offer("ridge", _error(head_forecast(head, features), y, weights), None, penalty)
+            offer("ridge", head_forecast(make_head(encoding, window, None, penalty), features), None, penalty)
     for trial in trials:
         sets = [origin_features(encoding, origins, net) for net in trial.nets]
         for penalty in WITH_NETWORK:
             heads = [
-                make_head(encoding, n, net, penalty) for n, net in zip(trial.normals, trial.nets, strict=True)
+                make_head(encoding, normal, net, penalty)
+                for normal, net in zip(trial.normals, trial.nets, strict=True)
             ]
-            y_hat = mean_forecast(heads, sets)
-            offer("network", _error(y_hat, y, weights), trial.candidate, penalty)
-    kind = min(found, key=lambda name: found[name][0])
-    reference = found["last"][0] if "last" in found and found["last"][0] > 0 else scale
-    errors = {name: error / reference for name, (error, _, _) in found.items()}
-    return Choice(kind, found[kind][1], found[kind][2], errors, int((weights > 0).sum()))
+            offer("network", mean_forecast(heads, sets), trial.candidate, penalty)
+    kind = _best(found, weights, encoding.horizon)
+    if not step_back and "network" in found:
+        kind = "network"
+    reference = max(found["last"].error if "last" in found else found[encoding.anchor].error, 1e-300)
+    errors = {name: each.error / reference for name, each in found.items()}
+    return Choice(kind, found[kind].candidate, found[kind].penalty, errors, int((weights > 0).sum()))
+
+
+@dataclass(frozen=True, eq=False)
+class _Offer:
+    """The best of one kind: mean squared error, squared error of each origin, and what led to it."""
+
+    error: float
+    squares: Array
+    candidate: Candidate | None
+    penalty: Penalty | None
+
+
+def _best(found: dict[str, _Offer], weights: Array, horizon: int) -> str:
+    """Return the kind with the smallest error; a naive one, unless the other's gain is more than its standard error.
+
+    Errors of forecasts of the same rows hang together: one in `horizon` origins counts for the standard error.
+    """
+    best = min(found, key=lambda name: found[name].error)
+    naive = [name for name in found if name in ("last", "season")]
+    if best in naive or not naive:
+        return best
+    simple = min(naive, key=lambda name: found[name].error)
+    there = weights > 0
+    gain = (found[simple].squares - found[best].squares)[there]
+    count = max(1.0, len(gain) / horizon)
+    return best if gain.mean() > gain.std() / np.sqrt(count) else simple
 
 
 def mean_forecast(heads: list[Head], features: list[Array]) -> Array:
     """Return the mean of the members' forecasts (n, K), in the network's units."""
     found: Array = np.mean([head_forecast(h, each) for h, each in zip(heads, features, strict=True)], axis=0)
     return found
-
-
-def _error(y_hat: Array, y: Array, weights: Array) -> float:
-    if not weights.sum():
-        return float("nan")
-    return float((((y_hat - y) ** 2).mean(axis=1) * weights).sum() / weights.sum())
 
 
 def _other_anchor(encoding: Encoding, origins: Origins, anchor: str) -> Array:

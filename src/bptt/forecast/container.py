@@ -120,7 +120,7 @@ def pack(contents: Contents) -> tuple[dict[str, Any], dict[str, Array]]:
         "source": None if source is None else _source_config(source),
         "nets": [net.config() for net in trained.nets],
         "followed": [
-            {"id": each.id, "time": str(each.time), "local": str(each.local)} for each in followed
+            {"id": each.id, "time": str(each.time), "local": str(each.local), "ahead": each.ahead} for each in followed
         ],
     }  # fmt: skip
     arrays: dict[str, Array] = {

@@ -143,9 +143,11 @@ class _Run:
         meter = self._meter(lesson, candidates)
         window = normal_equations(encoding, lesson, None, recipe.most_rows)
         trials = self._trials(encoding, lesson, candidates, meter)
-        choice = choose(encoding, origins, trials, window)
+        choice = choose(encoding, origins, trials, window, step_back=recipe.step_back)
         held_out = [self._errors(encoding, origins, choice, trials, window)]
-        return self._finish(choice, held_out, meter)
+        found = self._finish(choice, held_out, meter)
+        meter.finish()
+        return found
 
     # ---------------------------------------------------------------- the parts
 
@@ -273,9 +275,7 @@ class _Run:
             partial(self._member, encoding, lesson, choice.candidate, self.seed + k, meter.tick())
             for k in range(chosen.ensemble)
         ]
-        meter.total = sum(meter._done.values()) + updates * (
-            len(blocks) * chosen.trial_members + chosen.ensemble
-        )
+        meter.total = meter.done + updates * (len(blocks) * chosen.trial_members + chosen.ensemble)
         found = run_jobs(jobs, meter, self.threads)
         held_out += found[: len(blocks)]  # type: ignore[arg-type]  # jobs of two kinds in one list
         members: list[tuple[Network, Normal, Array]] = found[len(blocks) :]  # type: ignore[assignment]  # the others

@@ -38,6 +38,8 @@ class Followed:
     moment : ndarray float64 (G,)
         What the width of its intervals depends on.
     static : ndarray float64 (S,)
+    ahead : int
+        Rows after the last of which the columns known ahead were known.
     """
 
     id: str
@@ -48,6 +50,7 @@ class Followed:
     z: Array
     moment: Array
     static: Array
+    ahead: int
 
 
 def follow(
@@ -95,6 +98,7 @@ def follow(
                 z[0],
                 width[0],
                 line.static,
+                len(line.future) - len(line),
             )
         )
     return found

@@ -275,7 +275,7 @@ class Forecaster:
             The columns known ahead.
         """
         fitted = self.fitted
-        panel, _ = read_known(rows, self._source, future)
+        panel, _ = read_known(rows, self._source, future, self.asked.horizon)
         self._keep_up()
         lines: list[Line] = []
         before: list[Followed | None] = []
@@ -310,6 +310,11 @@ class Forecaster:
         name, source = series_of(row, self._source, self._followed), self._source
         assert source is not None
         old = self._followed.get(name)
+        if fitted.trained.encoding.future:
+            raise InvalidInput(
+                "step must be left to models without columns known ahead: a row does not hold them. "
+                f"Got {', '.join(source.future)}: use update(rows, future=)"
+            )
         timed = source.layout is not None and any(part in row for part in source.layout.time)
         line = None if old is None or timed else one_row(fitted.trained, old, row, source.target)
         if line is None:
@@ -422,6 +427,7 @@ class Forecaster:
                 raise InvalidInput("future must come with the history in frame. Got it alone")
             self._keep_up()
             followed = list(self._followed.values())
+            self._check_known(followed)
             data = None if source.layout is None else source.standing_for(followed)
         else:
             panel, data = read_known(frame, self._source, future, self.asked.horizon)
@@ -440,6 +446,15 @@ class Forecaster:
     def _table(self, frame: object, future: object, levels: tuple[float, ...], names: tuple[str, ...]) -> Any:
         forecast, data = self._forecast(frame, future, levels)
         return as_table(forecast, names, data)
+
+    def _check_known(self, followed: Sequence[Followed]) -> None:
+        known, K = min(each.ahead for each in followed), self.asked.horizon
+        names = self.fitted.trained.encoding.future
+        if names and known < K:
+            raise DataError(
+                f"future columns {', '.join(names)} must be known for horizon = {K} rows after the last. "
+                f"Got {known}: pass frame and future"
+            )
 
     def _keep_up(self) -> None:
         """Follow the training rows to their end, once."""

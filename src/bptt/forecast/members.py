@@ -191,7 +191,6 @@ def in_double(net: Network) -> Network:
         ),
         net.output_size,
         readout="every",
-        loss=net.loss,
         readout_initializer="zeros",
         bias=False,
     )

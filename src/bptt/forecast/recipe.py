@@ -54,6 +54,8 @@ class Recipe:
         Blocks that are held out in turn, so that intervals are calibrated on every season.
     trial_members : int
         Networks of the trials; the final ensemble is larger.
+    step_back : bool
+        Whether a simpler method may take the network's place where it does better on the validation rows.
     most_rows : int
         Rows that one network trains on, and the linear path is solved from, at most.
     """
@@ -79,6 +81,7 @@ class Recipe:
     validation: float = 0.2
     blocks: int = 4
     trial_members: int = 2
+    step_back: bool = True
     most_rows: int = 200_000
 
     def __post_init__(self) -> None:
@@ -110,6 +113,8 @@ class Recipe:
         check_number("validation", self.validation, above=0.0, below=0.5)
         for share in self.shorter:
             check_number("shorter", share, above=0.0, below=1.0)
+        if not isinstance(self.step_back, bool):
+            raise InvalidType(f"step_back must be True or False. Got {self.step_back!r}")
         check_choice("anchor", self.anchor, ANCHORS)
         if self.transform is not None:
             check_choice("transform", self.transform, TRANSFORMS)

@@ -29,6 +29,15 @@ class Meter:
         self._lock = threading.Lock()
         self._done: dict[object, int] = {}
 
+    @property
+    def done(self) -> int:
+        """Updates made so far."""
+        return sum(self._done.values())
+
+    def finish(self) -> None:
+        """Tell that all is done, also where validation has spared some of it."""
+        self.notify(self.total, self.total)
+
     def tick(self) -> Tick:
         """Return what one job calls."""
         key = object()
@@ -38,7 +47,7 @@ class Meter:
                 raise Stopped
             with self._lock:
                 self._done[key] = made
-                self.notify(min(self.total, sum(self._done.values())), self.total)
+                self.notify(min(self.total, self.done), self.total)
 
         return told
 

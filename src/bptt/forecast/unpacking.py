@@ -115,6 +115,14 @@ class _Frame:
     def check(self, stored: Mapping[str, tuple[np.dtype[Any], tuple[int, ...]]]) -> None:
         """Raise InvalidInput where the arrays are not those of the configuration."""
         left = dict(stored)
+        # A network is built only once its sizes are known to be those of arrays that are there.
+        for m, net in enumerate(self.config["nets"]):
+            stack, K = net["recurrent"], self.config["encoding"]["horizon"]
+            _, readout = stored.get(f"nets.{m}.readout.W_hy", (None, ()))
+            if readout != (stack["hidden_size"], K) or not 0 < stack["num_layers"] <= len(stored):
+                raise InvalidInput(
+                    f"a readout {readout} of network {m} in the place of ({stack['hidden_size']}, {K})"
+                )
         for name, shape in self.shapes().items():
             if name not in left:
                 raise InvalidInput(f"no array {name} {shape}")
@@ -241,6 +249,7 @@ class _Frame:
                 arrays["followed.z"][k],
                 arrays["followed.moment"][k],
                 arrays["followed.static"][k],
+                int(each["ahead"]),
             )
         return found
 
@@ -283,7 +292,7 @@ def _build_net(settings: Mapping[str, Any], inputs: int, outputs: int) -> Networ
     net = Network(
         recurrent, outputs, readout="every", loss="mse", bias=False, readout_initializer=Constant(0.0)
     )
-    if {**net.config(), "loss": settings["loss"]} != settings:
+    if net.config() != settings:
         raise InvalidInput(f"a network that no forecaster has: {settings!r:.60}")
     return net
 

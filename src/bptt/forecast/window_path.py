@@ -29,7 +29,7 @@ def read_window(encoding: Encoding, line: Encoded, rows: Array) -> Array:
         past = sliding_window_view(soft(line.p), encoding.past_window, axis=0)[
             last - encoding.past_window + 1
         ]
-        found.append(past[:, :, :-1].reshape(len(rows), -1))
+        found.append(past[:, :, :-1].reshape(len(rows), len(encoding.past) * (encoding.past_window - 1)))
     return np.concatenate(found, axis=1)
 
 

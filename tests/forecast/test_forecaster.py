@@ -1,0 +1,311 @@
+"""The forecaster as it is used: one state for predict, update and step; files; settings; what it refuses."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import bptt
+from bptt.errors import DataError, FileFormatError, InvalidInput, InvalidType, NotFittedError
+from bptt.forecast import Forecaster, Recipe
+from bptt.forecast.panel import Panel
+from bptt.forecast.pieces import cut
+from tests.forecast.panels import HOUR, NETWORK, TINY, make_panel
+
+ROWS, MORE, K = 211, 17, 3
+# What the document asks of streamed against windowed; float64 gives far more.
+ATOL = 1e-6
+SETTINGS = {"horizon": K, "recipe": replace(NETWORK, decay=0.01), "quantiles": [0.2, 0.5], "calendar": "day"}
+
+
+def whole(seed: int = 0) -> Panel:
+    return make_panel(np.random.default_rng(seed), ROWS + MORE)
+
+
+def part(panel: Panel, first: int, stop: int) -> Panel:
+    return replace(panel, lines=tuple(cut(line, first, stop) for line in panel))
+
+
+def only_network(model: Forecaster) -> Forecaster:
+    assert model.fitted.trained.kind == "network"
+    return model
+
+
+@pytest.fixture(scope="module")
+def model() -> Forecaster:
+    """Networks on a wave with noise."""
+    return only_network(Forecaster(**SETTINGS).fit(part(whole(), 0, ROWS), progress=False))
+
+
+@pytest.fixture
+def fresh(model: Forecaster, tmp_path: Path) -> Forecaster:
+    """A copy that a test may move on."""
+    return bptt.load(model.save(tmp_path / "model.safetensors"))  # type: ignore[no-any-return]
+
+
+def y_hat(found: dict[str, np.ndarray]) -> np.ndarray:
+    return found["y_hat"]
+
+
+def test_step_update_and_predict_agree_after_the_same_history(
+    model: Forecaster, fresh: Forecaster, tmp_path: Path
+) -> None:
+    panel = whole()
+    line = panel.lines[0]
+    stepped = np.stack([
+        fresh.step({"y": line.y[t], "past 0": line.past[t, 0], "past 1": float(line.past[t, 1])})
+        for t in range(ROWS, ROWS + MORE)
+    ])  # fmt: skip
+    for t in (0, 5, MORE - 1):
+        seen = y_hat(model.predict(part(panel, 0, ROWS + t + 1)))
+        np.testing.assert_allclose(stepped[t], seen, rtol=0, atol=ATOL)
+    updated: Forecaster = bptt.load(model.save(tmp_path / "again"))
+    updated.update(part(panel, ROWS - 20, ROWS + 4)).update(part(panel, ROWS + 4, ROWS + MORE))
+    np.testing.assert_allclose(y_hat(updated.predict()), stepped[-1], rtol=0, atol=ATOL)
+    assert len({tuple(row) for row in stepped}) == MORE
+
+
+def test_a_gap_in_new_rows_counts_as_missing_values(model: Forecaster, fresh: Forecaster) -> None:
+    panel = whole()
+    fresh.update(part(panel, ROWS + 3, ROWS + 8))
+    line = part(panel, 0, ROWS + 8).lines[0]
+    y, past = line.y.copy(), line.past.copy()
+    y[ROWS : ROWS + 3], past[ROWS : ROWS + 3] = np.nan, np.nan
+    holed = replace(panel, lines=(replace(line, y=y, past=past),))
+    np.testing.assert_allclose(y_hat(fresh.predict()), y_hat(model.predict(holed)), rtol=0, atol=ATOL)
+
+
+def test_what_is_forecast_has_names_times_and_ordered_quantiles(model: Forecaster) -> None:
+    found = model.predict_interval(part(whole(), 0, ROWS), coverage=0.7)
+    assert list(found) == ["unique_id", "ds", "y_hat", "lo_70", "hi_70"]
+    last = whole().lines[0].times[ROWS - 1]
+    np.testing.assert_array_equal(found["ds"], last + HOUR * np.arange(1, K + 1))
+    assert (found["lo_70"] < found["hi_70"]).all()
+    wide, narrow = model.predict_interval(coverage=0.95), model.predict_interval(coverage=0.5)
+    assert (wide["lo_95"] < narrow["lo_50"]).all()
+    assert (wide["hi_95"] > narrow["hi_50"]).all()
+    assert list(model.predict()) == ["unique_id", "ds", "y_hat", "q_20", "q_50"]
+
+
+def test_the_same_seed_gives_the_same_bits_for_any_number_of_threads(model: Forecaster) -> None:
+    again = Forecaster(**SETTINGS, threads=1).fit(part(whole(), 0, ROWS), progress=False)
+    np.testing.assert_array_equal(y_hat(again.predict()), y_hat(model.predict()))
+    other = Forecaster(**SETTINGS, seed=1).fit(part(whole(), 0, ROWS), progress=False)
+    assert (y_hat(other.predict()) != y_hat(model.predict())).all()
+
+
+def test_a_loaded_forecaster_is_the_saved_one(model: Forecaster, fresh: Forecaster, tmp_path: Path) -> None:
+    history = part(whole(3), 0, 90)
+    for name in ("y_hat", "q_20", "q_50"):
+        np.testing.assert_array_equal(fresh.predict(history)[name], model.predict(history)[name])
+        np.testing.assert_array_equal(fresh.predict()[name], model.predict()[name])
+    assert fresh.asked == model.asked
+    assert fresh.verdict == model.verdict
+    first, second = (tmp_path / name for name in ("one", "two"))
+    assert model.save(first).read_bytes() == fresh.save(second).read_bytes()
+
+
+@pytest.mark.parametrize("cell", ["lstm", "elman"])
+def test_other_cells_and_two_layers_carry_their_state_too(cell: str, tmp_path: Path) -> None:
+    panel = whole(5)
+    made = only_network(
+        Forecaster(horizon=2, cell=cell, layers=2, recipe=replace(NETWORK, ensemble=1), calendar=None).fit(
+            part(panel, 0, ROWS), progress=False
+        )
+    )
+    later: Forecaster = bptt.load(made.save(tmp_path / "m"))
+    later.update(part(panel, ROWS, ROWS + 9))
+    seen = made.predict(part(panel, 0, ROWS + 9))
+    np.testing.assert_allclose(y_hat(later.predict()), y_hat(seen), rtol=0, atol=ATOL)
+
+
+def test_many_lines_of_unequal_length_and_one_that_is_new(tmp_path: Path) -> None:
+    panel = make_panel(np.random.default_rng(2), 97, 61, 143)
+    made = Forecaster(horizon=2, recipe=TINY).fit(panel, progress=False)
+    together = made.predict(panel)
+    assert list(together["unique_id"]) == ["line 0"] * 2 + ["line 1"] * 2 + ["line 2"] * 2
+    for k, line in enumerate(panel):
+        alone = made.predict(replace(panel, lines=(line,)))
+        np.testing.assert_allclose(y_hat(alone), y_hat(together)[2 * k : 2 * k + 2], rtol=0, atol=ATOL)
+    new = replace(panel.lines[0], id="new", y=1000 * panel.lines[0].y)
+    found = y_hat(made.predict(replace(panel, lines=(new,))))
+    # Scaled by its own history, it is line 0 in another unit, but for what its centre and scale were trained on.
+    np.testing.assert_allclose(found, 1000 * y_hat(together)[:2], rtol=1e-9, atol=0)
+    loaded: Forecaster = bptt.load(made.save(tmp_path / "m"))
+    loaded.update(replace(panel, lines=(new,)))
+    assert list(loaded.predict()["unique_id"])[-1] == "new"
+
+
+def test_never_negative_with_log1p() -> None:
+    rng = np.random.default_rng(4)
+    panel = make_panel(rng, 160)
+    line = panel.lines[0]
+    counts = np.where(rng.uniform(size=160) < 0.5, 0.0, rng.exponential(0.3, 160))
+    panel = replace(panel, lines=(replace(line, y=counts),))
+    made = Forecaster(horizon=K, recipe=TINY, transform="log1p").fit(panel, progress=False)
+    found = made.predict_interval(coverage=0.98)
+    assert (found["y_hat"] >= 0).all()
+    assert (found["lo_98"] >= 0).all()
+    assert (found["hi_98"] > 0.3).all()
+
+
+def test_columns_known_ahead_are_used_and_asked_for() -> None:
+    panel = make_panel(np.random.default_rng(6), 203, past=0, future=1, ahead=K)
+    line = panel.lines[0]
+    made = Forecaster(horizon=K, recipe=TINY, calendar=None).fit(panel, progress=False)
+    raised = replace(line, future=np.concatenate([line.future[:-1], line.future[-1:] + 5.0]))
+    before, after = (y_hat(made.predict(replace(panel, lines=(each,)))) for each in (line, raised))
+    np.testing.assert_allclose(after[:2] - before[:2], 0.0, rtol=0, atol=1.5)
+    assert after[2] - before[2] > 2.5
+    unknown = replace(panel, lines=(cut(line, 0, 203, ahead=1),))
+    with pytest.raises(
+        DataError, match=r"^future columns future 0 must be known for horizon = 3 rows .* Got 1 in "
+    ):
+        made.predict(unknown)
+    with pytest.raises(InvalidInput, match=r"^step must be left to models without columns known ahead"):
+        made.step({"y": 1.0, "future 0": 2.0})
+    short = Forecaster(horizon=K, recipe=TINY).fit(unknown, progress=False)
+    with pytest.raises(
+        DataError, match=r"^future columns future 0 must be known for horizon = 3 rows .* Got 1: "
+    ):
+        short.predict()
+
+
+def test_missing_targets_are_left_out_of_training_and_their_age_is_seen() -> None:
+    rng = np.random.default_rng(7)
+    panel = make_panel(rng, ROWS)
+    line = panel.lines[0]
+    y = line.y.copy()
+    y[rng.choice(ROWS, 40, replace=False)] = np.nan
+    holed = replace(panel, lines=(replace(line, y=y),))
+    made = Forecaster(horizon=K, recipe=TINY).fit(holed, progress=False)
+    assert made.fitted.trained.encoding.age
+    error = np.abs(
+        y_hat(made.predict()) - y_hat(Forecaster(horizon=K, recipe=TINY).fit(panel, progress=False).predict())
+    )
+    assert np.isfinite(error).all()
+    assert error.max() < 1.5
+
+
+def test_progress_counts_to_its_end_and_an_interrupt_passes() -> None:
+    seen: list[tuple[int, int]] = []
+    Forecaster(horizon=K, recipe=TINY).fit(part(whole(), 0, ROWS), progress=lambda *pair: seen.append(pair))
+    assert seen[-1][0] == seen[-1][1] > 0
+
+    def stop(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Forecaster(horizon=K, recipe=TINY, threads=2).fit(part(whole(), 0, ROWS), progress=stop)
+
+
+def test_a_search_tries_other_recipes() -> None:
+    made = Forecaster(horizon=1, recipe=replace(TINY, updates=20, hidden=2), search=2).fit(
+        part(whole(), 0, ROWS), progress=False
+    )
+    assert made.fitted.choice.errors["network"] > 0
+
+
+def test_the_fan_has_a_history_a_forecast_and_two_intervals(model: Forecaster) -> None:
+    figure = model.plot(rows=31)
+    (ax,) = figure.axes
+    lines = {line.get_label(): line for line in ax.get_lines()}
+    np.testing.assert_allclose(lines["forecast"].get_ydata(), y_hat(model.predict()), rtol=1e-12, atol=0)
+    assert len(lines["history"].get_ydata()) == 31
+    assert [each.get_label() for each in ax.collections] == ["90 % interval", "50 % interval"]
+
+
+def test_what_a_forecaster_refuses(model: Forecaster, fresh: Forecaster) -> None:
+    with pytest.raises(
+        NotFittedError, match=r"^forecaster must be trained first. Got none: call fit\(frame\)$"
+    ):
+        Forecaster().predict()
+    with pytest.raises(NotFittedError, match=r"^forecaster must be trained first"):
+        Forecaster().update(whole())
+    with pytest.raises(InvalidInput, match=r"^quantiles must increase. Got \[0.5, 0.2\]$"):
+        Forecaster(quantiles=[0.5, 0.2])
+    with pytest.raises(InvalidInput, match=r"^coverage must be below 1. Got 1$"):
+        Forecaster(coverage=1)
+    with pytest.raises(InvalidInput, match=r"^calendar must be one of day, week, year. Got 'hour'$"):
+        Forecaster(calendar=["hour"])
+    with pytest.raises(InvalidType, match=r"^calendar must be 'auto', None or names of cycles. Got 3$"):
+        Forecaster(calendar=3)  # type: ignore[arg-type]
+    with pytest.raises(InvalidType, match=r"^quantiles must be a sequence of probabilities. Got 'x'$"):
+        Forecaster(quantiles="x")  # type: ignore[arg-type]
+    with pytest.raises(InvalidType, match=r"^recipe must be a bptt.forecast.Recipe. Got int$"):
+        Forecaster(recipe=3)  # type: ignore[arg-type]
+    with pytest.raises(InvalidInput, match=r"^warmup must be below length = 5. Got 9: no step would count$"):
+        Recipe(length=5, warmup=9)
+    with pytest.raises(InvalidType, match=r"^progress must be None, True, False or a function"):
+        Forecaster().fit(whole(), progress=3)
+    with pytest.raises(InvalidInput, match=r"^future must come with the history in frame. Got it alone$"):
+        model.predict(future=whole())
+    with pytest.raises(InvalidInput, match=r"^future must be part of a panel"):
+        model.predict(whole(), future=whole())
+    with pytest.raises(InvalidType, match=r"^frame must be a Panel, as in training. Got dict$"):
+        model.predict({"y": [1.0]})
+    with pytest.raises(
+        DataError, match=r"^past columns must be those of training, past 0, past 1. Got past 0$"
+    ):
+        model.predict(make_panel(np.random.default_rng(0), 50, past=1))
+    with pytest.raises(DataError, match=r"^step must be that of training"):
+        model.predict(replace(whole(), step=np.timedelta64(60, "s")))
+    with pytest.raises(InvalidType, match=r"^row must be a mapping of column to value. Got list$"):
+        fresh.step([1.0])  # type: ignore[arg-type]
+    with pytest.raises(InvalidInput, match=r"^series must be one of the history's. Got 'b'$"):
+        model.plot(series="b")
+    with pytest.raises(DataError, match=r"^frame must be given to a forecaster that was loaded"):
+        fresh.plot()
+    with pytest.raises(DataError, match=r"^frame must be given to a forecaster that was loaded"):
+        fresh.check_alignment()
+    line = part(whole(), ROWS, ROWS + 2).lines[0]
+    late = replace(line, times=line.times + np.timedelta64(1, "m"))
+    with pytest.raises(DataError, match=r"^new rows must lie on the clock of those before, 3600 s apart"):
+        fresh.update(replace(whole(), lines=(late,)))
+    far = replace(line, times=line.times + 2000 * HOUR)
+    with pytest.raises(DataError, match=r"^new rows must begin at most 1000 rows after the last one"):
+        fresh.update(replace(whole(), lines=(far,)))
+    empty = replace(whole(), lines=(replace(line, y=np.full(2, np.nan)),))
+    with pytest.raises(DataError, match=r"^target y must have at least one value. Got none in 1 series$"):
+        Forecaster().fit(empty, progress=False)
+    nothing = replace(whole(), lines=(cut(line, 0, 0),))
+    with pytest.raises(DataError, match=r"^series '' must have at least one row to be forecast. Got none$"):
+        model.predict(nothing)
+
+
+def test_a_damaged_file_is_refused_in_one_line(model: Forecaster, tmp_path: Path) -> None:
+    from bptt.files.model import read_arrays, read_header, write_model
+
+    path = model.save(tmp_path / "m")
+    header = read_header(path)
+    arrays = read_arrays(path, header)
+    config = header.description["config"]
+
+    def broken(change: dict[str, object], left_out: str = "") -> Path:
+        kept = {name: array for name, array in arrays.items() if name != left_out}
+        description = {**header.description, "config": {**config, **change}}
+        return write_model(tmp_path / "broken", kept, description)
+
+    for change, told in (
+        ({"kind": "magic"}, "kind and anchor must be known"),
+        ({"nets": []}, "nets must be there for kind 'network' alone"),
+        ({"more": 1}, "config must have the fields"),
+        ({"encoding": {**config["encoding"], "horizon": 2**40}}, "in the place of"),
+        ({"encoding": {**config["encoding"], "window": -1}}, "window must be a whole number of at least 1"),
+        ({"encoding": {**config["encoding"], "step": "1h"}}, "step must be a number and s or M"),
+        ({"asked": {**config["asked"], "coverage": 2}}, "coverage must be below 1"),
+        ({"recipe": {}}, "recipe must have the fields"),
+        ({"nets": [{**config["nets"][0], "recurrent": {**config["nets"][0]["recurrent"], "hidden_size": 2**30}}]}, ""),
+        ({"nets": [{**config["nets"][0], "linear_lags": 3}] * 2}, "a network that no forecaster has"),
+        ({"followed": [{"id": 3}]}, "of training"),
+    ):  # fmt: skip
+        with pytest.raises(FileFormatError, match="must hold a whole forecaster. Got: ") as caught:
+            bptt.load(broken(change))
+        assert "\n" not in str(caught.value)
+        if told != "of training":
+            assert told in str(caught.value), (change, str(caught.value))
+    with pytest.raises(FileFormatError, match=r"no array nets.1.layers.0.W_hh"):
+        bptt.load(broken({}, left_out="nets.1.layers.0.W_hh"))
