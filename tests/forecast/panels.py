@@ -21,7 +21,7 @@ NETWORK = replace(TINY, step_back=False)
 
 
 def make_line(
-    rng: np.random.Generator, rows: int, *, id: str = "", past: int = 2, future: int = 0, ahead: int = 0
+    rng: np.random.Generator, rows: int, *, name: str = "", past: int = 2, future: int = 0, ahead: int = 0
 ) -> Line:
     """Return a wave of six rows with noise; each future column is added to the target, each past one follows it."""
     t = np.arange(rows + ahead)
@@ -31,14 +31,14 @@ def make_line(
     for k in range(past):
         columns[:, k] = np.roll(y, k + 1) + 0.2 * rng.standard_normal(rows + ahead)
     times = START + t * HOUR
-    return Line(id, times[:rows], times, y[:rows], columns[:rows], known, np.zeros(0))
+    return Line(name, times[:rows], times, y[:rows], columns[:rows], known, np.zeros(0))
 
 
 def make_panel(rng: np.random.Generator, *rows: int, past: int = 2, future: int = 0, ahead: int = 0) -> Panel:
     """Return a panel of lines with these numbers of rows; a single one has no name."""
     ids = ("",) if len(rows) == 1 else tuple(f"line {k}" for k in range(len(rows)))
     lines = tuple(
-        make_line(rng, count, id=name, past=past, future=future, ahead=ahead)
+        make_line(rng, count, name=name, past=past, future=future, ahead=ahead)
         for name, count in zip(ids, rows, strict=True)
     )
     return Panel(

@@ -302,7 +302,7 @@ def test_a_damaged_file_is_refused_in_one_line(model: Forecaster, tmp_path: Path
         ({"nets": [{**config["nets"][0], "linear_lags": 3}] * 2}, "a network that no forecaster has"),
         ({"followed": [{"id": 3}]}, "of training"),
     ):  # fmt: skip
-        with pytest.raises(FileFormatError, match="must hold a whole forecaster. Got: ") as caught:
+        with pytest.raises(FileFormatError, match=r"must hold a whole forecaster\. Got: ") as caught:
             bptt.load(broken(change))
         assert "\n" not in str(caught.value)
         if told != "of training":
