@@ -153,7 +153,7 @@ def fixed_points(
 
     Notes
     -----
-    Sussillo and Barak minimise q = |F(s) - s|^2 / 2 from states that the network visits: q = 0 is a fixed point, a
+    Sussillo and Barak minimise ``q = |F(s) - s|^2 / 2`` from states that the network visits: q = 0 is a fixed point, a
     local minimum above 0 a slow point. With A = dF/ds - 1 and r = F(s) - s, each step solves
     ``(A^T A + mu) d = -A^T r`` and is shortened (mu) until q falls.
 

@@ -161,9 +161,10 @@ def gradient_flow(
         log |u_t| - log |u_(t+1)| = gates_t + saturation_t + weights_t + arrivals_t
 
     With E the formulas' Jacobian, E* the same with the slope of every activation at its largest (1 for tanh and relu,
-    1/4 for the sigmoid), and W the transposed weights: gates is log(|E* u| / |u|), saturation log(|E u| / |E* u|),
-    weights log(|W E u| / |E u|), and arrivals what the output of step t adds. The vectors are all that is still on its
-    way to the states before: pre-activations that a state leads to, and what formulas pass on by themselves.
+    1/4 for the sigmoid), and W the transposed weights: gates is ``log(|E* u| / |u|)``, saturation
+    ``log(|E u| / |E* u|)``, weights ``log(|W E u| / |E u|)``, and arrivals what the output of step t adds. The vectors
+    are all that is still on its way to the states before: pre-activations that a state leads to, and what formulas
+    pass on by themselves.
     docs/diagnostics.md derives it, for cells of several stages too.
     """
     if check_network(net).feedback:

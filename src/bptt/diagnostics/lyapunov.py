@@ -106,7 +106,7 @@ def lyapunov_exponents(
     Notes
     -----
     With orthonormal Q_0 (n, m), ``J_t Q_t = Q_(t+1) R_(t+1)`` and ``lambda_i = mean over t of log |R_ii|``
-    (Benettin et al. 1980). All n of them add up to the mean of log |det J_t|, exactly.
+    (Benettin et al. 1980). All n of them add up to the mean of ``log |det J_t|``, exactly.
 
     References
     ----------
