@@ -14,7 +14,20 @@ from typing import Annotated
 import typer
 
 # Imported for the registration of their commands, in the order of the help page.
-from bptt.cli import addition, check, demo, gradcheck, gradients, noisy_sine, sine, weather  # noqa: F401
+from bptt.cli import (  # noqa: F401
+    addition,
+    backtest,
+    check,
+    demo,
+    fit,
+    gradcheck,
+    gradients,
+    inspect,
+    noisy_sine,
+    predict,
+    sine,
+    weather,
+)
 from bptt.cli.apps import INTERRUPTED, app
 from bptt.cli.notices import show_notices
 from bptt.errors import BpttError, DivergedError, GradientError

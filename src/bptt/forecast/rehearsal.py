@@ -33,6 +33,8 @@ from bptt.forecast.trees import has_trees, tree_forecast
 
 # Forecasts judged, and rows that the ridge beside is solved from, at most.
 _ORIGINS, _ROWS = 10_000, 200_000
+# Means that differ by less are one.
+_TIE = 1e-3
 _RIDGE = WITHOUT_NETWORK[1]
 # Errors in a row that are kept for their autocorrelation.
 _RESIDUALS = 20_000
@@ -81,19 +83,25 @@ class Rehearsal:
         return min(means, key=lambda name: means[name])
 
     @property
-    def wins(self) -> bool:
-        """Whether the model's mean RMSE is below that of every baseline."""
-        return _mean(self.scores["model"]["rmse"]) < _mean(self.scores[self.best_baseline]["rmse"])
+    def outcome(self) -> str:
+        """Whether the model's mean RMSE "wins" against that of every baseline, "ties" with the best, or "loses"."""
+        own, other = (_mean(self.scores[name]["rmse"]) for name in ("model", self.best_baseline))
+        if abs(own - other) <= _TIE * other:
+            return "ties"
+        return "wins" if own < other else "loses"
 
     def verdict(self, unit: str = "") -> str:
         """Return what the scores mean, in one sentence."""
         own, other = self.scores["model"]["rmse"], self.scores[self.best_baseline]["rmse"]
         both = np.isfinite(own) & np.isfinite(other)
-        worse = int((own[both] >= other[both]).sum())
+        worse = int((own[both] > other[both]).sum())
         words = f" {unit}" if unit else ""
         means = f"RMSE {_mean(own):.4g} against {_mean(other):.4g}{words}"
         title = TITLES[self.best_baseline]
-        if not self.wins:
+        if self.outcome == "ties":
+            why = "" if self.fitted.trained.kind == "network" else ": it stepped back to a simple method"
+            return f"the model is as good as its best baseline, {title}, not better{why}: {means}"
+        if self.outcome == "loses":
             return f"the model LOSES to its best baseline, {title}: {means}"
         where = "" if not worse else f", though not at {worse} of {both.sum()} steps"
         return f"the model beats its best baseline, {title}: {means}{where}"

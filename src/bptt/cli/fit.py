@@ -1,0 +1,218 @@
+"""`bptt fit`: a table in, a tested forecaster and its report out."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+import time as clock
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bptt.cli import forecast_options as options
+from bptt.cli.apps import INTERRUPTED, app
+from bptt.cli.options import Json, Quiet
+from bptt.cli.run_lab import check_json, write_json
+from bptt.errors import DataError, InvalidInput
+
+if TYPE_CHECKING:
+    from bptt.cli.display import Display
+    from bptt.forecast.forecaster import Forecaster
+    from bptt.forecast.layout import PanelData
+    from bptt.forecast.rehearsal import Rehearsal
+
+
+@app.command("fit")
+def fit(
+    table: options.Table,
+    target: options.Target = None,
+    horizon: options.Horizon = None,
+    inputs: options.Inputs = None,
+    future: options.Future = None,
+    static: options.Static = None,
+    group: options.Group = None,
+    time: options.Time = None,
+    step: options.Step = None,
+    zone: options.Zone = None,
+    missing: options.Missing = None,
+    window: options.Window = None,
+    cell: options.Cell = None,
+    hidden: options.Hidden = None,
+    ensemble: options.Ensemble = None,
+    quantiles: options.Quantiles = None,
+    coverage: options.Coverage = None,
+    transform: options.Transform = None,
+    seed: options.Seed = None,
+    threads: options.Threads = None,
+    search: options.Search = None,
+    config: options.Config = None,
+    unit: Annotated[str, typer.Option("--unit", help="Of the target, for tables and pictures.")] = "",
+    test: Annotated[
+        float,
+        typer.Option(
+            "--test", min=0.0, max=0.9, help="Share of the newest rows kept aside for the test; 0 for none."
+        ),
+    ] = 0.2,
+    no_trees: options.NoTrees = False,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Where the model goes; the table's name with .safetensors unless given."),
+    ] = None,
+    report: Annotated[Path, typer.Option("--report", help="Where the report goes.")] = Path("report.html"),
+    json_to: Json = None,
+    quiet: Quiet = False,
+) -> None:
+    """Learn to forecast a column of a table, and test the forecast on the newest rows.
+
+    Finds the time column, the step and which column is what, says what is odd about the data, forecasts rows kept aside
+    beside the simple methods that a model must beat, then trains on everything. Writes the model and a report.
+    """
+    given = {name: value for name, value in locals().items() if name in options._NAMES}
+    settings = options.make_settings(config, given)
+    from bptt.cli.display import Display
+    from bptt.forecast.forecaster import Forecaster
+    from bptt.forecast.reading import read_panel
+
+    display = Display(quiet=quiet, to_stderr=str(json_to) == "-")
+    place = Path(Path(table).name.split(".")[0] + ".safetensors") if out is None else out
+    for name, path in (("--out", place), ("--report", report)):
+        check_place(name, path)
+    check_json(json_to)
+    model = Forecaster(**settings)
+    data = read_panel(table, **model.asked.columns())
+    show_data(display, data)
+    try:
+        rehearsal = _rehearse(display, model, data, test, trees=not no_trees)
+        started = clock.perf_counter()
+        with display.progress(lines=False) as notify:
+            model.fit(
+                data, progress=lambda done, total: notify("training on all rows", *percent(done, total))
+            )
+        display.line(f"trained on all rows in {clock.perf_counter() - started:.1f} s: {model.verdict}")
+        if rehearsal is not None:
+            _show_test(display, rehearsal, unit)
+        model.save(place)
+        again = (
+            shlex.join(["bptt", *sys.argv[1:]])
+            if sys.argv[1:2] == ["fit"]
+            else shlex.join(["bptt", "fit", table])
+        )
+        from bptt.report.forecast import write_forecast_report
+
+        write_forecast_report(report, model, data, rehearsal, again, unit=unit)
+    except KeyboardInterrupt:
+        # The command's own parser would swallow it without a word.
+        display.error("interrupted: a model is written whole or not at all; run the command again")
+        raise typer.Exit(INTERRUPTED) from None
+    write_json(json.dumps(_numbers(model, data, rehearsal, place, report), indent=2), json_to)
+    display.always(f"model: {place}")
+    display.always(f"report: {report}")
+    display.line(f"forecast: bptt predict {shlex.quote(str(place))} {shlex.quote(table)}")
+
+
+def check_place(option: str, path: Path) -> None:
+    """Refuse a place that cannot be written before the work, not after it."""
+    if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+        raise InvalidInput(f"{option} must name a file in a folder that can be written. Got {path}")
+
+
+def show_data(display: Display, data: PanelData) -> None:
+    """Write what a table was taken for, and what is odd about it."""
+    from bptt.forecast.facts import describe_columns, describe_rows
+
+    display.line(f"data: {data.source}, {data.rows:,} rows; {describe_rows(data)}")
+    for role, names in describe_columns(data.layout):
+        display.line(f"  {role}: {names}")
+    for finding in data.findings:
+        if finding.kind != "left out":  # said among the columns
+            display.line(f"  {'warning' if finding.warning else 'note'}: {finding}")
+
+
+def percent(done: int, total: int) -> tuple[int, int]:
+    """Return progress in hundredths: the number of updates may shrink on the way."""
+    return (100 * done // max(total, 1), 100)
+
+
+def _rehearse(
+    display: Display, model: Forecaster, data: PanelData, test: float, *, trees: bool
+) -> Rehearsal | None:
+    if not test:
+        display.line("no rows are kept aside: nothing will say how good the forecast is")
+        return None
+    from bptt.forecast.rehearsal import rehearse
+
+    asked = model.asked
+    started = clock.perf_counter()
+    title = f"testing on the newest {100 * test:g} %"
+    try:
+        with display.progress(lines=False) as notify:
+            found = rehearse(
+                data.panel,
+                horizon=asked.horizon,
+                recipe=asked.recipe,
+                calendar=asked.calendar,
+                coverage=asked.coverage,
+                share=test,
+                seed=asked.seed,
+                threads=asked.threads,
+                trees=trees,
+                notify=lambda done, total: notify(title, *percent(done, total)),
+            )
+    except DataError as error:
+        display.line(f"no test: {error}")
+        return None
+    display.line(f"tested on the newest {100 * test:g} % in {clock.perf_counter() - started:.1f} s")
+    return found
+
+
+def _show_test(display: Display, rehearsal: Rehearsal, unit: str) -> None:
+    from bptt.report.forecast import HEADERS, score_rows
+
+    rows, _ = score_rows(rehearsal)
+    where = f" in {unit}" if unit else ""
+    caption = f"test{where}: means over the horizon, {len(rehearsal.rows):,} forecasts of rows the model had not seen"
+    display.table(HEADERS, rows, caption=caption)
+    display.line(rehearsal.verdict(unit))
+
+
+def _numbers(
+    model: Forecaster, data: PanelData, rehearsal: Rehearsal | None, place: Path, report: Path
+) -> dict[str, Any]:
+    from bptt.report.versions import versions
+
+    return {
+        "model": str(place),
+        "report": str(report),
+        "source": data.source,
+        "sha256": data.sha256,
+        "layout": data.layout.to_config(),
+        "findings": [
+            {"kind": f.kind, "column": f.column, "count": f.count, "warning": f.warning, "text": f.text}
+            for f in data.findings
+        ],
+        "verdict": model.verdict,
+        "test": None
+        if rehearsal is None
+        else {
+            "outcome": rehearsal.outcome,
+            "verdict": rehearsal.verdict(),
+            "first": str(rehearsal.first),
+            "forecasts": len(rehearsal.rows),
+            "scores": plain_scores(rehearsal.scores),
+        },
+        "versions": versions(),
+    }
+
+
+def plain_scores(scores: Any) -> dict[str, dict[str, list[float | None]]]:
+    """Return scores as JSON values: null where there is none."""
+    return {
+        method: {
+            name: [None if value != value else float(value) for value in values]  # NaN is not itself
+            for name, values in metrics.items()
+        }
+        for method, metrics in scores.items()
+    }
