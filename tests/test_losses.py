@@ -27,7 +27,7 @@ COMPLEX_STEP = 1e-13  # the complex step has rounding error only
 CENTRAL = 1e-8  # central differences with a step of 1e-5: truncation 1e-10, rounding 1e-11 over the step
 SINGLE = 2e-6  # float32 rounding of a few operations, of numbers near 1
 
-KINDS = ("squared", "half_squared", "absolute", "huber", "pinball", "cross_entropy")
+KINDS = ("squared", "half_squared", "absolute", "huber", "pinball", "cross_entropy", "soft_cross_entropy")
 WEIGHTS = ("none", "rows", "steps", "mask")
 
 
@@ -56,6 +56,9 @@ def row(kind, y_hat, y):
     if kind == "cross_entropy":
         p = [np.exp(z) for z in y_hat]
         return -np.log(p[y] / sum(p))
+    if kind == "soft_cross_entropy":
+        p = [np.exp(z) for z in y_hat]
+        return -sum(q * np.log(each / sum(p)) for q, each in zip(y, p, strict=True))
     if kind == "pinball":
         parts = []
         for k, z in enumerate(y_hat):
@@ -71,6 +74,8 @@ def problem(rng, kind, steps=True, weights="none"):
     y_hat = rng.normal(size=(*rows, K))
     if kind == "cross_entropy":
         y = rng.integers(K, size=rows)
+    elif kind == "soft_cross_entropy":
+        y = rng.dirichlet(np.ones(K), rows)
     else:
         y = rng.normal(size=(*rows, K // 3 if kind == "pinball" else K))
     w = {
@@ -291,6 +296,9 @@ def test_against_pytorch(rng, kind, weights, time):
     functional = torch.nn.functional
     if kind == "cross_entropy":
         rows = functional.cross_entropy(z.reshape(-1, K), target.reshape(-1), reduction="none").reshape(B, T)
+    elif kind == "soft_cross_entropy":
+        flat = functional.cross_entropy(z.reshape(-1, K), target.reshape(-1, K), reduction="none")
+        rows = flat.reshape(B, T)
     else:
         if kind == "pinball":
             e = target[..., None] - z.reshape(B, T, -1, len(QUANTILES))
@@ -368,7 +376,7 @@ FLAT = np.zeros((5, 1))
         (
             lambda: get_loss("rmse"),
             InvalidInput,
-            "loss must be one of squared, half_squared, absolute, huber, pinball, cross_entropy, mse, mae, "
+            "loss must be one of squared, half_squared, absolute, huber, pinball, cross_entropy, soft_cross_entropy, mse, mae, "
             "softmax_cross_entropy. Got 'rmse'",
         ),
         (lambda: get_loss(3), InvalidType, "loss must be a name or a Loss such as Huber(1.0). Got 3"),
@@ -467,7 +475,7 @@ FLAT = np.zeros((5, 1))
         (
             lambda: CrossEntropy().value(np.zeros((5, 3)), np.eye(5, 3, dtype=int)),
             InvalidInput,
-            "y must have shape (B,) = (5,). Got (5, 3): class numbers, not one-hot rows (y.argmax(-1))",
+            "y must have shape (B,) = (5,). Got (5, 3): class numbers (y.argmax(-1)); SoftCrossEntropy takes rows",
         ),
         (
             lambda: CrossEntropy().value(np.zeros((5, 7, 3)), np.zeros(5, dtype=int)),

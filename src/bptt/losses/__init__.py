@@ -4,6 +4,7 @@ from bptt.losses.cross_entropy import CrossEntropy
 from bptt.losses.loss import Loss
 from bptt.losses.pointwise import Absolute, HalfSquared, Huber, Pinball, Pointwise, Squared
 from bptt.losses.registry import LOSSES, get_loss
+from bptt.losses.soft_cross_entropy import SoftCrossEntropy
 
 __all__ = [
     "LOSSES",
@@ -14,6 +15,7 @@ __all__ = [
     "Loss",
     "Pinball",
     "Pointwise",
+    "SoftCrossEntropy",
     "Squared",
     "get_loss",
 ]

@@ -74,7 +74,11 @@ class CrossEntropy(Loss):
         rows = y_hat.shape[:-1]
         if found.shape != rows:
             symbols = "(B,)" if len(rows) == 1 else "(B, T)"
-            hint = ": class numbers, not one-hot rows (y.argmax(-1))" if found.shape == y_hat.shape else ""
+            hint = (
+                ": class numbers (y.argmax(-1)); SoftCrossEntropy takes rows"
+                if found.shape == y_hat.shape
+                else ""
+            )
             raise InvalidInput(f"y must have shape {symbols} = {rows}. Got {found.shape}{hint}")
         if found.dtype.kind not in "iu":
             raise InvalidType(

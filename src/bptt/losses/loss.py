@@ -51,6 +51,8 @@ class Loss(Configured):
 
     # Whether y holds class numbers, which are integers and have no axis of outputs.
     class_targets: ClassVar[bool] = False
+    # Whether a row of y is a distribution over the outputs; these are plain scores then, as with class numbers.
+    probability_targets: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         check_choice("time", self.time, ("mean", "sum"))

@@ -53,6 +53,8 @@ def random_state(stack: Recurrent, batch: int, rng: np.random.Generator) -> dict
 
 
 def random_targets(net: Network, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
-    """Return targets for predictions of `shape`: classes where the loss takes them."""
+    """Return targets for predictions of `shape`: classes or probabilities where the loss takes them."""
     wanted = net.loss.target_shape(shape)
+    if net.loss.probability_targets:
+        return rng.dirichlet(np.ones(wanted[-1]), wanted[:-1])
     return rng.integers(0, shape[-1], wanted) if net.loss.class_targets else rng.standard_normal(wanted)
