@@ -3,7 +3,7 @@
 from bptt.learning.echo_state import ReadoutFit, echo_state_network, fit_readout
 from bptt.learning.kalman import EKF
 from bptt.learning.leaky import LeakyElman
-from bptt.learning.online import OnlineStep
+from bptt.learning.online import Online, OnlineStep
 from bptt.learning.rtrl import RTRL, rtrl_gradients
 from bptt.learning.tasks import mackey_glass, narma10
 
@@ -11,6 +11,7 @@ __all__ = [
     "EKF",
     "RTRL",
     "LeakyElman",
+    "Online",
     "OnlineStep",
     "ReadoutFit",
     "echo_state_network",

@@ -32,7 +32,7 @@ class OnlineStep:
 
 
 class Online:
-    """A network followed through one or more series; subclasses say what is learnt from a target.
+    """What `RTRL` and `EKF` share: a network followed through one or more series, and learnt from as they come.
 
     Attributes
     ----------
