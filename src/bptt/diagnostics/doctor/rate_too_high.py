@@ -40,9 +40,7 @@ def look(evidence: Evidence) -> Finding | None:
         seen = f"the run left the finite numbers after {history.steps} updates"
     elif curve is None or _moves(evidence, rate) < MOVES or evidence.explained > WORKS:
         return None
-    elif curve.peak > (RISEN if evidence.explained > UNLEARNT else 2 * RISEN / 3) * max(
-        curve.first, evidence.constant
-    ):
+    elif curve.peak > _risen(evidence) * max(curve.first, evidence.constant):
         numbers |= {"first": curve.first, "peak": curve.peak}
         seen = f"the loss rose from {short(curve.first)} to {short(curve.peak)}"
     elif evidence.treatment is not None and evidence.treatment.gain() > GAIN and curve.roughness > ROUGH:
@@ -55,8 +53,8 @@ def look(evidence: Evidence) -> Finding | None:
     elif _moves(evidence, rate) > MOVES_FAR and saturation.share_of(evidence) > saturation.SHARE:
         numbers |= {"moves": _moves(evidence, rate)}
         seen = (
-            f"one update may move the weights by {percent(_moves(evidence, rate))} of their size, and units sit at their "
-            "bounds"
+            f"one update may move the weights by {percent(_moves(evidence, rate))} of their size, and units sit at "
+            "their bounds"
         )
     else:
         return None
