@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from bptt.diagnostics.doctor.evidence import Evidence
 from bptt.diagnostics.doctor.finding import Diagnosis, Finding
 from bptt.diagnostics.doctor.registry import DISEASES, EXPLAINED_BY
@@ -46,8 +48,10 @@ def diagnose(history: History, net: Network, data: Data) -> Diagnosis:
         raise InvalidType(f"net must be a Network. Got {type(net).__name__}")
     evidence = Evidence(history, net, as_source("data", data))
     findings: dict[str, Finding] = {}
-    for name, look in DISEASES.items():
-        found = None if EXPLAINED_BY.get(name, frozenset()) & findings.keys() else look(evidence)
-        if found is not None:
-            findings[name] = found
+    # A run that diverged has numbers that are none, which each disease expects.
+    with np.errstate(all="ignore"):
+        for name, look in DISEASES.items():
+            found = None if EXPLAINED_BY.get(name, frozenset()) & findings.keys() else look(evidence)
+            if found is not None:
+                findings[name] = found
     return Diagnosis(tuple(findings.values()), evidence.loss, evidence.explained, len(evidence.indices))

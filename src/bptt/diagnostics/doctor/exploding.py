@@ -32,7 +32,7 @@ def look(evidence: Evidence) -> Finding | None:
         norms, losses = _with_the_last(evidence)
     if not norms.size:
         return None
-    intensity = norms / slopes(evidence, losses)
+    intensity = np.nan_to_num(norms / slopes(evidence, losses), nan=np.inf, posinf=np.inf)
     # From where the loss is lost on, large gradients are what comes of it.
     lost = ~(usual(losses) <= LOST * max(float(losses[0]), evidence.constant))
     sane = int(np.argmax(lost)) + 1 if lost.any() else norms.size
@@ -43,7 +43,7 @@ def look(evidence: Evidence) -> Finding | None:
     parameter = _parameter(evidence, first)
     diverged = history.stopped_because == "diverged"
     severity = "severe" if diverged or evidence.explained < 0.5 else "mild"
-    largest = float(np.nanmax(norms))
+    largest = float(norms.max())
     return Finding(
         NAME,
         severity,
@@ -68,7 +68,9 @@ def _with_the_last(evidence: Evidence) -> tuple[Array, Array]:
         norm = np.linalg.norm(
             [np.linalg.norm(np.asarray(d, np.float64)) for d in found.gradients.parameters.values()]
         )
-    return np.append(history.gradient_norms, norm), np.append(history.losses, found.loss)
+    # What came out as no number was too large for one on the way.
+    last = np.nan_to_num([float(norm), float(found.loss)], nan=np.inf, posinf=np.inf)
+    return np.append(history.gradient_norms, last[0]), np.append(history.losses, last[1])
 
 
 def slopes(evidence: Evidence, losses: Array) -> Array:
