@@ -149,27 +149,29 @@ def new_rows(line: Line, followed: Followed, step: np.timedelta64) -> Line | Non
     )
 
 
-def one_row(trained: Trained, followed: Followed, row: Mapping[str, object], target: str) -> Line | None:
-    """Return the next row of a line from plain numbers; None where a column is not there as a number."""
+def one_row(
+    trained: Trained,
+    after_row: tuple[np.datetime64, np.datetime64],
+    row: Mapping[str, object],
+    target: str,
+    line: tuple[str, Array],
+) -> Line | None:
+    """Return the next row of a line from plain numbers; None where a column is not there as a number.
+
+    Parameters
+    ----------
+    trained : Trained
+    after_row : tuple of datetime64
+        Time and wall's clock of the row before.
+    row : mapping of column to value
+    target : str
+    line : tuple of str and ndarray
+        Its name and static columns.
+    """
     encoding = trained.encoding
-    names = (target, *encoding.past)
-    if encoding.future or not all(isinstance(row.get(name), (int, float, np.number)) for name in names):
+    found = [row.get(name) for name in (target, *encoding.past)]
+    if encoding.future or not all(isinstance(value, (int, float, np.number)) for value in found):
         return None
-    values = np.array([[row[name] for name in names]], np.float64)
-    times = after(np.array([followed.time]), encoding.step)
-    local = after(np.array([followed.local]), encoding.step)
-    known = np.zeros((1, 0))
-    return Line(followed.id, times, local, values[:, 0], values[:, 1:], known, followed.static)
-
-
-def in_units(
-    trained: Trained, intervals: Intervals, followed: Followed, levels: Array
-) -> tuple[Array, Array]:
-    """Return the forecast (K,) and its quantiles (L, K) in the unit of the source."""
-    memory = followed.memory
-    z = followed.z + np.concatenate([
-        np.zeros((1, len(followed.z))),
-        intervals.offsets(followed.moment[None], levels)[:, 0],
-    ])  # fmt: skip
-    found = trained.to_source(z, memory.centre, memory.scale)
-    return found[0], found[1:]
+    values = np.array([found], np.float64)
+    both = after(np.array(after_row), encoding.step)
+    return Line(line[0], both[:1], both[1:], values[:, 0], values[:, 1:], np.zeros((1, 0)), line[1])

@@ -26,11 +26,12 @@ from bptt.forecast.asking import (
 from bptt.forecast.backtest import Backtest, run_backtest
 from bptt.forecast.bar import show_progress
 from bptt.forecast.fitting import Fitted, fit_panel
-from bptt.forecast.following import Followed, follow, in_units, new_rows, one_row
+from bptt.forecast.following import Followed, follow
 from bptt.forecast.given import read_known, read_new, series_of
 from bptt.forecast.layout import PanelData
-from bptt.forecast.panel import Line, Panel
+from bptt.forecast.panel import Panel
 from bptt.forecast.picture import plot_forecast
+from bptt.forecast.places import Places, in_units
 from bptt.forecast.recipe import Recipe
 from bptt.forecast.results import Forecast, as_table, interval_names, quantile_name, times_ahead
 
@@ -157,7 +158,7 @@ class Forecaster:
         self._source: container.Source | None = None
         # What follows the lines: made of the training rows when it is first asked for.
         self._history: Panel | None = None
-        self._followed: dict[str, Followed] = {}
+        self._places: Places | None = None
 
     # ---------------------------------------------------------------- training
 
@@ -193,7 +194,7 @@ class Forecaster:
                 threads=asked.threads,
                 notify=notify,
             )
-        self._source, self._history, self._followed = source, panel, {}
+        self._source, self._history, self._places = source, panel, None
         return self
 
     @property
@@ -274,20 +275,9 @@ class Forecaster:
         future : table, optional
             The columns known ahead.
         """
-        fitted = self.fitted
+        places = self._places_now()
         panel, _ = read_known(rows, self._source, future, self.asked.horizon)
-        self._keep_up()
-        lines: list[Line] = []
-        before: list[Followed | None] = []
-        for line in panel:
-            old = self._followed.get(line.id)
-            new = line if old is None else new_rows(line, old, panel.step)
-            if new is not None and len(new):
-                lines.append(new)
-                before.append(old)
-        if lines:
-            for each in follow(fitted.trained, fitted.intervals, lines, before):
-                self._followed[each.id] = each
+        places.update(panel)
         return self
 
     def step(self, row: Mapping[str, object]) -> Array:
@@ -303,25 +293,22 @@ class Forecaster:
         ndarray float64 (K,)
             In the unit of the target.
         """
-        fitted = self.fitted
-        self._keep_up()
+        places, source = self._places_now(), self._source
+        assert source is not None
         if not isinstance(row, Mapping):
             raise InvalidType(f"row must be a mapping of column to value. Got {type(row).__name__}")
-        name, source = series_of(row, self._source, self._followed), self._source
-        assert source is not None
-        old = self._followed.get(name)
-        if fitted.trained.encoding.future:
+        if source.future:
             raise InvalidInput(
                 "step must be left to models without columns known ahead: a row does not hold them. "
                 f"Got {', '.join(source.future)}: use update(rows, future=)"
             )
+        name = series_of(row, source, places)
         timed = source.layout is not None and any(part in row for part in source.layout.time)
-        line = None if old is None or timed else one_row(fitted.trained, old, row, source.target)
-        if line is None:
+        y_hat = None if timed else places.step(name, row, source.target)
+        if y_hat is None:
             self.update({column: [value] for column, value in row.items()})
-        else:
-            (self._followed[name],) = follow(fitted.trained, fitted.intervals, [line], [old])
-        return in_units(fitted.trained, fitted.intervals, self._followed[name], np.zeros(0))[0]
+            y_hat, _ = in_units(self.fitted, places.followed[name], np.zeros(0))
+        return y_hat
 
     # ---------------------------------------------------------------- checks
 
@@ -400,15 +387,14 @@ class Forecaster:
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the forecaster, its intervals and its place in every series to one file; `bptt.load` reads it."""
-        fitted = self.fitted
-        self._keep_up()
-        return container.write(path, container.Contents(self.asked, fitted, self._source, self._followed))
+        followed = self._places_now().followed
+        return container.write(path, container.Contents(self.asked, self.fitted, self._source, followed))
 
     @classmethod
     def _from_contents(cls, contents: container.Contents) -> Self:
         made = cls()
         made.asked, made._fitted, made._source = contents.asked, contents.fitted, contents.source
-        made._followed = dict(contents.followed)
+        made._places = Places(contents.fitted, contents.followed)
         return made
 
     def __repr__(self) -> str:
@@ -425,15 +411,14 @@ class Forecaster:
         if frame is None:
             if future is not None:
                 raise InvalidInput("future must come with the history in frame. Got it alone")
-            self._keep_up()
-            followed = list(self._followed.values())
+            followed = list(self._places_now().followed.values())
             self._check_known(followed)
             data = None if source.layout is None else source.standing_for(followed)
         else:
             panel, data = read_known(frame, self._source, future, self.asked.horizon)
             followed = follow(fitted.trained, fitted.intervals, panel.lines)
         wanted = np.array(levels)
-        found = [in_units(fitted.trained, fitted.intervals, each, wanted) for each in followed]
+        found = [in_units(fitted, each, wanted) for each in followed]
         K = self.asked.horizon
         return Forecast(
             ids=tuple(each.id for each in followed),
@@ -456,9 +441,10 @@ class Forecaster:
                 f"Got {known}: pass frame and future"
             )
 
-    def _keep_up(self) -> None:
-        """Follow the training rows to their end, once."""
-        if self._history is not None and not self._followed:
+    def _places_now(self) -> Places:
+        """Return where the series stand; the training rows are followed to their end when it is first asked for."""
+        if self._places is None:
             fitted = self.fitted
-            for each in follow(fitted.trained, fitted.intervals, self._history.lines):
-                self._followed[each.id] = each
+            assert self._history is not None
+            self._places = Places.at_the_end(fitted, self._history.lines)
+        return self._places

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from bptt.errors import DataError, InvalidInput, InvalidType, NotFittedError
 from bptt.forecast.asking import Asked
 from bptt.forecast.container import Source
-from bptt.forecast.following import Followed
 from bptt.forecast.layout import PanelData
 from bptt.forecast.panel import Panel
+from bptt.forecast.places import Places
 from bptt.forecast.reading import read_panel
 
 
@@ -74,11 +74,13 @@ def read_known(
     return panel, data
 
 
-def series_of(row: Mapping[str, object], source: Source | None, followed: Mapping[str, Followed]) -> str:
+def series_of(row: Mapping[str, object], source: Source, places: Places) -> str:
     """Return the name of the series that a row belongs to."""
-    layout = None if source is None else source.layout
-    if len(followed) == 1 and (layout is None or not layout.group):
-        return next(iter(followed))
+    layout = source.layout
+    if layout is None or not layout.group:
+        only = places.only
+        if only is not None:
+            return only
     names = ("unique_id",) if layout is None else layout.group
     missing = next((name for name in names if name not in row), None)
     if missing is not None:

@@ -15,6 +15,7 @@ from bptt.data.batch import Batch, check_indices
 from bptt.engine.blas import one_blas_thread
 from bptt.forecast.encoding import Encoded
 from bptt.forecast.recipe import Recipe
+from bptt.initializers import Constant
 from bptt.network import Network, Recurrent
 from bptt.network.records import State
 from bptt.optim import AdamW, Cosine
@@ -187,7 +188,12 @@ def in_double(net: Network) -> Network:
     stack = net.recurrent
     double = Network(
         Recurrent(
-            stack.cell, stack.input_size, stack.hidden_size, num_layers=stack.num_layers, dtype="float64"
+            stack.cell,
+            stack.input_size,
+            stack.hidden_size,
+            num_layers=stack.num_layers,
+            dtype="float64",
+            initializers=dict.fromkeys(stack.cell.plan.weights, Constant(0.0)),
         ),
         net.output_size,
         readout="every",

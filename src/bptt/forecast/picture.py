@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from bptt.forecast.fitting import Fitted
-from bptt.forecast.following import follow, in_units
+from bptt.forecast.following import follow
 from bptt.forecast.panel import Line, Panel
+from bptt.forecast.places import in_units
 from bptt.forecast.results import times_ahead
 from bptt.plots.forecast_fan import forecast_fan
 
@@ -21,7 +22,7 @@ def plot_forecast(fitted: Fitted, line: Line, panel: Panel, rows: int | None) ->
     shown = slice(-min(len(line), rows or max(4 * K, 48)), None)
     (followed,) = follow(fitted.trained, fitted.intervals, [line])
     levels = np.array([level for c in _COVERAGES for level in ((1 - c) / 2, (1 + c) / 2)])
-    y_hat, found = in_units(fitted.trained, fitted.intervals, followed, levels)
+    y_hat, found = in_units(fitted, followed, levels)
     ax = forecast_fan(
         line.times[shown],
         line.y[shown],

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from bptt.cells import get_cell
 from bptt.checks import Array
 from bptt.errors import FileFormatError, InvalidInput, InvalidType
 from bptt.files.model import Header, read_arrays
@@ -286,7 +287,7 @@ def _build_net(settings: Mapping[str, Any], inputs: int, outputs: int) -> Networ
         stack["hidden_size"],
         num_layers=stack["num_layers"],
         dtype="float64",
-        initializers={},
+        initializers=dict.fromkeys(get_cell(name, cell).plan.weights, Constant(0.0)),
         **cell,
     )
     net = Network(
