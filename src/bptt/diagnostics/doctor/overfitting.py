@@ -14,6 +14,8 @@ NAME = "overfitting"
 RISEN = 1.2
 # And over the training loss at the end: without that distance it is the training that got worse.
 APART = 1.5
+# And by this share of the loss of a constant: a fit that is all but perfect may double its error.
+WORTH = 0.02
 _EVALUATIONS = 4  # fewer show no course
 
 
@@ -28,6 +30,8 @@ def look(evidence: Evidence) -> Finding | None:
     last = float(values[-2:].min())
     training = float(history.losses[-max(1, history.steps // 20) :].mean())
     if best >= len(values) - 2 or not (last > RISEN * lowest and last > APART * training):
+        return None
+    if last - lowest < WORTH * evidence.constant:
         return None
     step = history.validation[best][0]
     return Finding(
