@@ -87,11 +87,7 @@ def from_frame(frame: Any) -> Columns:
         )
     header = tuple(str(name) for name in known.columns)
     entries = [_series(known[name]) for name in known.columns]
-    zones = {
-        str(name): dtype.time_zone
-        for name, dtype in known.schema.items()
-        if isinstance(dtype, nw.Datetime) and dtype.time_zone is not None
-    }
+    zones = {str(name): zone for name in known.columns if (zone := _zone_of(known[name])) is not None}
     kind = known.implementation.name.lower()
     return Columns("frame", header, entries, row_place, typed=True, zones=zones, kind=kind)
 
@@ -152,10 +148,22 @@ def from_parquet(raw: bytes, name: str) -> Columns:
     return replace(found, name=name, kind="parquet")
 
 
+def _zone_of(series: Any) -> str | None:
+    """Return the time zone of a column of times, if it is one and has one."""
+    zone = getattr(series.dtype, "time_zone", None)
+    if zone is None:
+        # Names with an underscore (America/New_York) were seen to hide a pandas column's type from narwhals.
+        zone = getattr(getattr(series.to_native(), "dtype", None), "tz", None)
+    return None if zone is None else str(zone)
+
+
 def _series(series: Any) -> Entries:
     import narwhals as nw
 
     dtype = series.dtype
+    native = series.to_native()
+    if dtype == nw.Unknown and getattr(getattr(native, "dtype", None), "tz", None) is not None:
+        return np.array(native.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy(), dtype="datetime64[us]")
     if dtype.is_numeric() or dtype == nw.Boolean:
         found = np.array(series.cast(nw.Float64).to_numpy(), dtype=np.float64)
         if dtype.is_integer() and bool((np.abs(found) >= _EXACT).any()):

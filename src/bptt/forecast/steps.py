@@ -124,6 +124,8 @@ def _anchor(times: Array) -> str | None:
     """Return "day" if all times lie on one day of the month, "end" if on its last one, at one time of day."""
     begins = times.astype("datetime64[M]")
     within = times - begins
+    if len(times) == 1 and (times[0].astype("datetime64[D]") + 1).astype("datetime64[M]") != begins[0]:
+        return "end"  # the last day of February alone: months' ends are far more common than the 28th
     if (within == within[0]).all() and within[0] < np.timedelta64(28 * _DAY, "s"):
         return "day"
     ends = (begins + 1).astype("datetime64[s]") - times
