@@ -2,5 +2,18 @@
 
 from bptt.report.blocks import Code, Equations, Picture, Section, TableBlock, Text
 from bptt.report.html import render_report, write_report
+from bptt.report.training_page import path_profiles, render_training_page, write_training_page
 
-__all__ = ["Code", "Equations", "Picture", "Section", "TableBlock", "Text", "render_report", "write_report"]
+__all__ = [
+    "Code",
+    "Equations",
+    "Picture",
+    "Section",
+    "TableBlock",
+    "Text",
+    "path_profiles",
+    "render_report",
+    "render_training_page",
+    "write_report",
+    "write_training_page",
+]
