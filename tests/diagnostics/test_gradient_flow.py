@@ -284,3 +284,12 @@ def test_gates_and_losses_are_drawn(rng: np.random.Generator) -> None:
         assert drawn[part][0] == pytest.approx(decades[part], rel=1e-12)
     assert "arrivals" not in drawn  # the loss is at the last step
     assert drawn["all together"][0] == pytest.approx(sum(decades.values()), rel=1e-12)
+
+
+def test_what_is_not_a_number_is_not_called_a_loss(rng: np.random.Generator) -> None:
+    net = make(rng, "gru")
+    net.parameters["layers.0.W_hh"][0, 0] = np.nan
+    flow = gradient_flow(net, rng.standard_normal((B, T, D)), rng.standard_normal((B, K)))
+    assert np.isnan(flow.decades()["weights"])
+    assert np.isnan(list(flow.shares().values())).all()
+    assert flow.horizon() is None

@@ -151,3 +151,6 @@ def test_what_is_not_there_is_refused(rng: np.random.Generator) -> None:
         receptive_field(make(rng, readout="last"), x, outputs=[0])
     with pytest.raises(InvalidInput, match=r"^level must be"):
         receptive_field(net, x).span(level=1.0)
+    net.parameters["layers.0.W_hh"][0, 0] = np.nan
+    with pytest.raises(InvalidInput, match=r"^net must predict finite numbers from x"):
+        receptive_field(net, x)

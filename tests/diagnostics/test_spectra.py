@@ -261,3 +261,11 @@ def test_wrong_input_is_refused(rng: np.random.Generator) -> None:
         weight_spectra(net)
     with pytest.raises(InvalidInput, match="x must have shape"):
         step_jacobians(net, x[None])
+    with pytest.raises(InvalidInput, match=r"^net must stay finite along the sequence"):
+        step_jacobians(broken(rng), x)
+
+
+def broken(rng: np.random.Generator) -> Network:
+    net = make(rng)
+    net.parameters["layers.0.W_hh"][0, 0] = np.nan
+    return net

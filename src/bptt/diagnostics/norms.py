@@ -15,6 +15,6 @@ def last_axis_norm(array: Array) -> Array:
 
 
 def log_ratio(now: Array, then: Array) -> Array:
-    """Return log(now / then); 0 where there was nothing, -inf where nothing is left."""
+    """Return log(now / then); 0 where there was nothing, -inf where nothing is left, nan where one is nan."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(then > 0, np.log(now) - np.log(then), 0.0)
+        return np.where(then == 0, 0.0, np.log(now) - np.log(then))

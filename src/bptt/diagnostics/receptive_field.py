@@ -165,6 +165,8 @@ def _derivatives(
     wanted = [(s, k) for s in range(len(places)) for k in range(K)]
     group = max(1, min(len(wanted), _BLOCK // (B * T * units)))
     record = net.forward(np.tile(x, (group, 1, 1)), _tiled(state, group), parameters=used)
+    if not np.isfinite(record.y_hat).all():
+        raise InvalidInput("net must predict finite numbers from x. Got nan or inf")
     squares = np.zeros((len(places), *x.shape[1:]))
     for first in range(0, len(wanted), group):
         part = wanted[first : first + group]

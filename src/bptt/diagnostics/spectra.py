@@ -253,6 +253,8 @@ def _states(step: StepMap, x: Array, state: Mapping[str, npt.ArrayLike] | None) 
 
 
 def _spectra(jacobians: Array) -> JacobianSpectra:
+    if not np.isfinite(jacobians).all():
+        raise InvalidInput("net must stay finite along the sequence. Got a Jacobian with nan or inf")
     return JacobianSpectra(
         jacobians=jacobians,
         singular_values=np.linalg.svd(jacobians, compute_uv=False),
