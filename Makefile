@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip install -qq --disable-pip-version-check --no-input
 RUFF := $(VENV)/bin/ruff
+# One process of tests for each processor, and few enough for the memory of a laptop.
+PARALLEL := -n auto --maxprocesses 4 --dist worksteal
 
 .DEFAULT_GOAL := help
 .PHONY: help setup dev demo test test-all lint format format-check types docs bench check clean
@@ -51,10 +53,10 @@ demo: $(VENV)/.core
 	@$(VENV)/bin/bptt demo
 
 test: $(VENV)/.dev
-	@$(VENV)/bin/python -m pytest -q
+	@$(VENV)/bin/python -m pytest -q $(PARALLEL)
 
 test-all: $(VENV)/.dev
-	@$(VENV)/bin/python -m pytest -q -m "slow or not slow"
+	@$(VENV)/bin/python -m pytest -q $(PARALLEL) -m "slow or not slow"
 
 lint: $(VENV)/.dev
 	@$(RUFF) check .
