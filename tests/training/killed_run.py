@@ -13,7 +13,7 @@ from bptt.network import Network, Recurrent
 from bptt.optim import L2, AdamW, Cosine
 from bptt.training import History, train
 
-STEPS = {"fused": 120, "carried": 90}
+STEPS = {"fused": 60, "carried": 60}
 
 
 def digest(net: Network, history: History) -> str:

@@ -115,7 +115,7 @@ def test_interrupts_at_any_moment_leave_a_checkpoint_to_go_on_from(tmp_path: Pat
     before = signal.signal(signal.SIGALRM, signal.default_int_handler)
     interrupted = 0
     try:
-        for number, delay in enumerate(rng.uniform(0.0, 0.5, 7) * spent):
+        for number, delay in enumerate(rng.uniform(0.0, 0.5, 4) * spent):
             path, net = tmp_path / f"{number}.ckpt", make_net("elman")
             for _ in range(100):
                 try:
@@ -137,7 +137,7 @@ def test_interrupts_at_any_moment_leave_a_checkpoint_to_go_on_from(tmp_path: Pat
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
-    assert interrupted > 7
+    assert interrupted > 4
     assert {each.suffix for each in tmp_path.iterdir()} == {".ckpt"}
 
 
@@ -198,14 +198,19 @@ def stopped(program: str, number: int, folder: Path, *words: str) -> tuple[int, 
 
 @posix_only
 @pytest.mark.parametrize(
-    ("number", "status", "word"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
+    ("number", "status", "word", "words"),
+    [
+        (signal.SIGINT, 130, "interrupted", ()),
+        (signal.SIGTERM, 143, "terminated", ("--keep",)),
+        pytest.param(signal.SIGINT, 130, "interrupted", ("--keep",), marks=pytest.mark.slow),
+        pytest.param(signal.SIGTERM, 143, "terminated", (), marks=pytest.mark.slow),
+    ],
 )
 def test_the_command_line_says_one_line_and_ends_with_the_signals_status(
-    number: int, status: int, word: str, tmp_path: Path
+    number: int, status: int, word: str, words: tuple[str, ...], tmp_path: Path
 ) -> None:
-    for words in (("train",), ("train", "--keep")):
-        assert stopped(COMMAND, number, tmp_path, *words) == (status, "", f"bptt: {word}\n")
-    assert read_checkpoint(tmp_path / "run.ckpt").step > 3
+    assert stopped(COMMAND, number, tmp_path, "train", *words) == (status, "", f"bptt: {word}\n")
+    assert not words or read_checkpoint(tmp_path / "run.ckpt").step > 3
 
 
 @posix_only

@@ -132,32 +132,83 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     FileFormatError
         Not a checkpoint, a damaged one, or one of a newer version; the message says which.
     """
-    name = os.fspath(path)
+    return open_checkpoint(path).read()
+
+
+@dataclass(frozen=True, eq=False)
+class Sealed:
+    """A checkpoint of which all but the arrays has been read and checked: what it is costs little to find out.
+
+    Attributes
+    ----------
+    path : str
+    header : Header
+    best : dict
+        The fields of `Best` but its weights.
+    """
+
+    path: str
+    header: Header
+    best: dict[str, Any]
+
+    @property
+    def step(self) -> int:
+        """Updates made."""
+        return int(self.header.description["extra"]["step"])
+
+    @property
+    def ended(self) -> bool:
+        """Whether the run came to its end."""
+        return bool(self.header.description["extra"]["ended"])
+
+    @property
+    def run(self) -> dict[str, Any]:
+        """Data, network and settings."""
+        config: dict[str, Any] = self.header.description["config"]
+        return config
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Of bptt, NumPy and the machine that wrote it."""
+        return {
+            str(each): str(number) for each, number in self.header.description["extra"]["versions"].items()
+        }
+
+    def entries(self, group: str) -> dict[str, tuple[np.dtype[Any], tuple[int, ...]]]:
+        """Return dtype and shape of the arrays of a group: "weights", "slots", "carried", "recorded"."""
+        return _of(self.header, f"{group}.")
+
+    def read(self) -> Checkpoint:
+        """Read the arrays."""
+        extra = self.header.description["extra"]
+        arrays = read_arrays(self.path, self.header, may_be_infinite=(_SLOTS, _CARRIED, _RECORDED))
+
+        def group(prefix: str) -> dict[str, Array]:
+            return {key.removeprefix(prefix): a for key, a in arrays.items() if key.startswith(prefix)}
+
+        return Checkpoint(
+            step=self.step,
+            weights=group(_WEIGHTS),
+            before=group(_BEFORE) or None,
+            slots=group(_SLOTS),
+            carried=group(_CARRIED),
+            recorded=group(_RECORDED),
+            rows=arrays[_ROWS],
+            validation=tuple((int(at), float(loss)) for at, loss in arrays[_VALIDATION]),
+            best=Best(weights=group(_BEST), **self.best) if self.best["step"] is not None else Best(),
+            told=extra["told"],
+            ended=self.ended,
+            seconds=extra["seconds"],
+            run=self.run,
+            versions=self.versions,
+        )
+
+
+def open_checkpoint(path: str | os.PathLike[str]) -> Sealed:
+    """Read and check everything but the arrays; raises as `read_checkpoint` does."""
     header = read_header(path, _WHAT)
-    best = _check(name, header)
-    extra = header.description["extra"]
-    arrays = read_arrays(path, header, may_be_infinite=(_SLOTS, _CARRIED, _RECORDED))
-
-    def group(prefix: str) -> dict[str, Array]:
-        return {key.removeprefix(prefix): a for key, a in arrays.items() if key.startswith(prefix)}
-
-    validation = tuple((int(at), float(loss)) for at, loss in arrays[_VALIDATION])
-    return Checkpoint(
-        step=extra["step"],
-        weights=group(_WEIGHTS),
-        before=group(_BEFORE) or None,
-        slots=group(_SLOTS),
-        carried=group(_CARRIED),
-        recorded=group(_RECORDED),
-        rows=arrays[_ROWS],
-        validation=validation,
-        best=Best(weights=group(_BEST), **best) if best["step"] is not None else Best(),
-        told=extra["told"],
-        ended=extra["ended"],
-        seconds=extra["seconds"],
-        run=header.description["config"],
-        versions={str(each): str(number) for each, number in extra["versions"].items()},
-    )
+    name = os.fsdecode(path)
+    return Sealed(name, header, _check(name, header))
 
 
 def can_hold(arrays: Mapping[str, Array]) -> bool:
@@ -198,8 +249,12 @@ def _check(name: str, header: Header) -> dict[str, Any]:
             f"{name}: {_ROWS} must have shape (step, 3) = ({step}, 3), told of {told}. Got {shapes.get(_ROWS)}"
         )
     evaluations = shapes.get(_VALIDATION, ())
-    if len(evaluations) != 2 or evaluations[1] != 2:
+    if len(evaluations) != 2 or evaluations[1] != 2 or evaluations[0] > step:
         raise FileFormatError(f"{name}: {_VALIDATION} must have shape (evaluations, 2). Got {evaluations}")
+    groups = (_WEIGHTS, _BEFORE, _BEST, _SLOTS, _CARRIED, _RECORDED)
+    for key in header.arrays:
+        if key not in (_ROWS, _VALIDATION) and not key.startswith(groups):
+            raise FileFormatError(f"{name} must hold only arrays of a run. Got {key!r:.40}")
     best = _best(name, extra.get("best"), evaluations[0])
     weights = _of(header, _WEIGHTS)
     for prefix in (_BEFORE, _BEST):

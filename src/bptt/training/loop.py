@@ -11,18 +11,20 @@ from bptt.engine import use_threads
 from bptt.engine.blas import one_blas_thread
 from bptt.errors import InvalidInput, InvalidType
 from bptt.network import Network
-from bptt.optim import ClipNorm, Clipping, Optimizer, Penalty, get_optimizer
+from bptt.optim import ClipNorm, Clipping, Optimizer, Penalty, get_optimizer, slot_arrays
 from bptt.training.batches import planned_steps, steps_per_epoch
 from bptt.training.callbacks import Callback, check_callbacks
-from bptt.training.carried import batching, check_goes_on
+from bptt.training.carried import CarriedState, batching, check_goes_on
+from bptt.training.checkpoint_file import Checkpoint, Sealed
 from bptt.training.data_digests import describe_source
 from bptt.training.early_stopping import BestWeights, EarlyStopping, get_early_stopping
 from bptt.training.history import History
 from bptt.training.progress import get_progress
 from bptt.training.record import Recorder
+from bptt.training.resuming import check_arrays, check_looks, check_same_run
 from bptt.training.run import Run
 from bptt.training.run_identity import describe_network, plain
-from bptt.training.saving import Saver, check_same_run, find_checkpoints
+from bptt.training.saving import Saver, find_checkpoints
 from bptt.training.sources import Data, as_source
 from bptt.training.termination import hear_termination
 
@@ -160,7 +162,7 @@ def train(
     recorder = (
         None if record is None else Recorder(record, 100 if every is None else every, net, source, total)
     )
-    path, kept, kept_path = find_checkpoints(checkpoint, checkpoint_every, resume)
+    path, sealed = find_checkpoints(checkpoint, checkpoint_every, resume)
     if checkpoint_every is not None:
         check_whole("checkpoint_every", checkpoint_every)
     run = Run(
@@ -179,15 +181,12 @@ def train(
         callbacks=(*([recorder] if recorder else []), *check_callbacks(callbacks), *get_progress(progress)),
         recorder=recorder,
         saver=None if path is None else Saver(path, checkpoint_every),
-        kept=kept,
-        kept_name=kept_path,
-        kept_elsewhere=path != kept_path,
+        kept_elsewhere=sealed is not None and path != sealed.path,
     )
-    if path is not None or kept is not None:
+    if path is not None or sealed is not None:
         run.identity = _describe(run)
-    if kept is not None:
-        looks_every = 1 if recorder is None else recorder.looks_every
-        check_same_run(kept_path, kept, run.identity, total, spacing, looks_every)
+    if sealed is not None:
+        run.kept = _unseal(sealed, run)
     with (
         hear_termination(wanted=path is not None) as termination,
         one_blas_thread(),
@@ -218,6 +217,22 @@ def _describe(run: Run) -> dict[str, object]:
         "record": None if run.recorder is None else [*run.recorder.kinds],
         "every": None if run.recorder is None else run.recorder.looks_every,
     }
+
+
+def _unseal(sealed: Sealed, run: Run) -> Checkpoint:
+    """Return the checkpoint if it is of this run; its arrays are read last."""
+    check_same_run(sealed, run.identity, run.total)
+    wanted = {
+        "weights": run.net.parameters,
+        "slots": slot_arrays(run.optimizer.init(run.net.parameters)),
+        "carried": CarriedState(run.net, run.source).like(run.batch_size),
+    }
+    check_arrays(sealed, wanted)
+    kept = sealed.read()
+    check_looks(
+        sealed.path, kept, run.total, run.every, 1 if run.recorder is None else run.recorder.looks_every
+    )
+    return kept
 
 
 def _get_clip(clip: Clipping | float | None) -> Clipping | None:

@@ -24,7 +24,7 @@ from bptt.training.fused import Fused, find_fused
 from bptt.training.history import History, make_history
 from bptt.training.record import Recorder
 from bptt.training.run_identity import versions
-from bptt.training.saving import Saver, check_arrays
+from bptt.training.saving import Saver
 from bptt.training.sources import fetch
 from bptt.training.weights import SafeWeights, overwrite
 
@@ -48,9 +48,8 @@ class Run:
     callbacks: tuple[Callback, ...]
     recorder: Recorder | None = None
     saver: Saver | None = None
-    # What to go on from, its file, and whether that is another one than the one to write.
+    # What to go on from, and whether its file is another one than the one to write.
     kept: Checkpoint | None = None
-    kept_name: str = ""
     kept_elsewhere: bool = False
     # What a checkpoint is known by, where one is kept or gone on from.
     identity: dict[str, object] = field(default_factory=dict)
@@ -279,8 +278,6 @@ class Run:
 
     def _go_on(self, kept: Checkpoint) -> None:
         """Take the place of the run that was kept: its network, data and settings have been found to be the same."""
-        carried = self.carried.like(self.batch_size) if kept.carried else {}
-        check_arrays(self.kept_name, kept, {"weights": self.net.parameters, "carried": carried})
         fill_slots(self.slots, kept.slots)
         self.carried.fill(kept.carried)
         self.evaluations = list(kept.validation)

@@ -6,24 +6,18 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from bptt.atomic import clear_parts
-from bptt.checks import Array
 from bptt.errors import FileFormatError, FileMissing, InvalidInput, InvalidType
-from bptt.training.checkpoint_file import Checkpoint, can_hold, read_checkpoint, write_checkpoint
-from bptt.training.run_identity import differences, versions
+from bptt.training.checkpoint_file import Checkpoint, Sealed, can_hold, open_checkpoint, write_checkpoint
 
 # Without `checkpoint_every`: seconds from one checkpoint to the next, and at least so many times what one takes.
 _SECONDS = 60.0
 _TIMES = 50
 
-# Of a value in a message.
-_LONGEST = 60
 
 _log = logging.getLogger("bptt.training")
 
@@ -94,8 +88,8 @@ def find_checkpoints(
     checkpoint: str | os.PathLike[str] | None,
     checkpoint_every: int | None,
     resume: bool | str | os.PathLike[str],
-) -> tuple[str | None, Checkpoint | None, str]:
-    """Return where to write, what to go on from, and the name of that file.
+) -> tuple[str | None, Sealed | None]:
+    """Return where to write, and what to go on from.
 
     Raises
     ------
@@ -111,90 +105,20 @@ def find_checkpoints(
         )
     if not isinstance(resume, bool):
         name = _path("resume", resume)
-        found = read_checkpoint(name)
+        found = open_checkpoint(name)
         if target is not None and Path(target).exists() and not _is_same_file(target, name):
             _refuse_loss(target)
-        return target, found, name
+        return target, found
     if resume and target is None:
         raise InvalidInput(
             "resume=True must come with a checkpoint. Got none: pass checkpoint='run.ckpt', or resume='run.ckpt'"
         )
     if target is None or not Path(target).exists():
-        return target, None, ""
+        return target, None
     if resume:
-        return target, read_checkpoint(target), target
+        return target, open_checkpoint(target)
     _refuse_loss(target)
-    return target, None, ""
-
-
-def check_same_run(
-    name: str, kept: Checkpoint, run: Mapping[str, object], total: int, every: int, looks_every: int
-) -> None:
-    """Refuse to go on with another run than the one that was kept: the message names what differs.
-
-    Raises
-    ------
-    FileFormatError
-    """
-    found = list(differences(kept.run, run))
-    if found:
-        what, old, new = found[0]
-        more = f"; also {', '.join(each for each, _, _ in found[1:4])}" if found[1:] else ""
-        more += f" and {len(found) - 4} more" if found[4:] else ""
-        if _is_digest(old) and _is_digest(new):
-            raise FileFormatError(
-                f"{what} must be as in {name}, for the run to go on to the bit. Got other values{more}"
-            )
-        raise FileFormatError(
-            f"{what} must be {_short(old)} as in {name}, for the run to go on to the bit. Got {_short(new)}{more}"
-        )
-    if kept.step > total:
-        raise FileFormatError(
-            f"steps must be at least the {kept.step} that {name} has made. Got {total}: ask for as many as before"
-        )
-    # A run looks once more at its end, and a longer one would not have looked there.
-    looks = [int(at) for at in kept.recorded.get("steps", ())]
-    spacings = ((every, [at for at, _ in kept.validation]), (looks_every, looks))
-    for spacing, seen in spacings:
-        odd = next((at for at in seen if at % spacing and at != total), None)
-        if odd is not None:
-            raise FileFormatError(
-                f"steps must be {odd} as in {name}, whose last step was looked at, not being a multiple of {spacing}. "
-                f"Got {total}"
-            )
-    if kept.versions != versions():
-        changed = next(differences(kept.versions, versions()))
-        _log.warning(
-            "%s was written with %s %s, this is %s: the last bits may differ from those of one whole run",
-            name, *changed,
-        )  # fmt: skip
-
-
-def check_arrays(name: str, kept: Checkpoint, wanted: Mapping[str, Mapping[str, Array]]) -> None:
-    """Refuse a file whose arrays are not those that its own description promises.
-
-    Parameters
-    ----------
-    wanted : mapping of group to mapping of name to ndarray
-        Of "weights" and, where something is carried, "carried": arrays of the right shapes and dtypes.
-    """
-    for group, arrays in wanted.items():
-        found: Mapping[str, Array] = getattr(kept, group)
-        for key in (*arrays, *found):
-            shapes = [None if a is None else (a.dtype, a.shape) for a in (arrays.get(key), found.get(key))]
-            if shapes[0] != shapes[1]:
-                raise FileFormatError(
-                    f"{name}: {group} must be those of its network, for {key} {_seen(shapes[0])}. "
-                    f"Got {_seen(shapes[1])}"
-                )
-    looks = len(kept.recorded.get("steps", ()))
-    for key, array in kept.recorded.items():
-        if not array.ndim or len(array) != looks:
-            raise FileFormatError(f"{name}: recorded.{key} must have {looks} rows. Got shape {array.shape}")
-
-
-def _seen(entry: tuple[np.dtype[Any], tuple[int, ...]] | None) -> str:
-    return "none" if entry is None else f"{entry[0]} of shape {entry[1]}"
+    return target, None
 
 
 def _path(what: str, path: object) -> str:
@@ -206,7 +130,7 @@ def _path(what: str, path: object) -> str:
 def _refuse_loss(target: str) -> None:
     """Refuse to write over anything but a checkpoint whose run has come to its end."""
     try:
-        kept = read_checkpoint(target)
+        kept = open_checkpoint(target)
     except (FileFormatError, FileMissing):
         raise InvalidInput(
             f"checkpoint must name a new file, or a checkpoint to go on from. Got {target}: something else is there"
@@ -220,15 +144,3 @@ def _refuse_loss(target: str) -> None:
 
 def _is_same_file(first: str, second: str) -> bool:
     return os.path.realpath(first) == os.path.realpath(second)
-
-
-def _is_digest(value: object) -> bool:
-    return isinstance(value, str) and len(value.removeprefix("sha256 ")) == 64
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    if isinstance(value, Mapping) and "class" in value:
-        fields = ", ".join(f"{name}={_short(each)}" for name, each in value.items() if name != "class")
-        text = f"{value['class']}({fields})"
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."

@@ -1,0 +1,132 @@
+"""Whether a run may go on from a checkpoint: it must be the same run, and the file must hold what it says."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from bptt.checks import Array
+from bptt.errors import FileFormatError
+from bptt.training.checkpoint_file import Checkpoint, Sealed
+from bptt.training.run_identity import differences, versions
+
+# Of a value in a message.
+_LONGEST = 60
+
+_log = logging.getLogger("bptt.training")
+
+Entries = Mapping[str, tuple[np.dtype[Any], tuple[int, ...]]]
+
+
+def check_same_run(kept: Sealed, run: Mapping[str, object], total: int) -> None:
+    """Refuse to go on with another run than the one that was kept: the message names what differs.
+
+    Raises
+    ------
+    FileFormatError
+    """
+    name, found = kept.path, list(differences(kept.run, run))
+    if found:
+        what, old, new = found[0]
+        more = f"; also {', '.join(each for each, _, _ in found[1:4])}" if found[1:] else ""
+        more += f" and {len(found) - 4} more" if found[4:] else ""
+        if _is_digest(old) and _is_digest(new):
+            raise FileFormatError(
+                f"{what} must be as in {name}, for the run to go on to the bit. Got other values{more}"
+            )
+        raise FileFormatError(
+            f"{what} must be {_short(old)} as in {name}, for the run to go on to the bit. Got {_short(new)}{more}"
+        )
+    if kept.step > total:
+        raise FileFormatError(
+            f"steps must be at least the {kept.step} that {name} has made. Got {total}: ask for as many as before"
+        )
+    if kept.versions != versions():
+        changed = next(differences(kept.versions, versions()))
+        _log.warning(
+            "%s was written with %s %s, this is %s: the last bits may differ from those of one whole run",
+            name, *changed,
+        )  # fmt: skip
+
+
+def check_arrays(kept: Sealed, wanted: Mapping[str, Mapping[str, Array]]) -> None:
+    """Refuse a file whose arrays are not those of the run, before they are read.
+
+    Parameters
+    ----------
+    wanted : mapping of group to mapping of name to ndarray
+        Of "weights", "slots" and "carried": arrays of the right shapes and dtypes. There may be none in "carried".
+
+    Raises
+    ------
+    FileFormatError
+    """
+    for group, arrays in wanted.items():
+        found = kept.entries(group)
+        if group == "carried" and not found:
+            continue
+        for key in (*arrays, *found):
+            right = (arrays[key].dtype, arrays[key].shape) if key in arrays else None
+            if found.get(key) != right:
+                raise FileFormatError(
+                    f"{kept.path}: {group} must be those of its run, {key} {_seen(right)}. Got {_seen(found.get(key))}"
+                )
+    _check_recorded(kept, {name: shape for name, (_, shape) in kept.entries("weights").items()})
+
+
+def check_looks(path: str, kept: Checkpoint, total: int, every: int, looks_every: int) -> None:
+    """Refuse more steps where the kept run looked at something only because it was at its end.
+
+    Parameters
+    ----------
+    every, looks_every : int
+        Steps between evaluations, and between what is recorded.
+
+    Raises
+    ------
+    FileFormatError
+    """
+    seen: tuple[tuple[int, Iterable[Any]], ...] = (
+        (every, [at for at, _ in kept.validation]),
+        (looks_every, kept.recorded.get("steps", ())),
+    )
+    for spacing, steps in seen:
+        odd = next((int(at) for at in steps if at % spacing and at != total), None)
+        if odd is not None:
+            raise FileFormatError(
+                f"steps must be {odd} as in {path}, whose last step was looked at, not being a multiple of {spacing}. "
+                f"Got {total}"
+            )
+
+
+def _check_recorded(kept: Sealed, weights: Mapping[str, tuple[int, ...]]) -> None:
+    found = kept.entries("recorded")
+    _, looks = found.get("steps", (None, (0,)))
+    asked = kept.run.get("record") is not None
+    if asked != ("steps" in found) or len(looks) != 1 or looks[0] > kept.step + 2:
+        raise FileFormatError(
+            f"{kept.path}: recorded.steps must have shape (looks,) where something is recorded. Got {looks}"
+        )
+    for key, (_, shape) in found.items():
+        kind, _, name = key.partition(".")
+        if shape != (looks + weights.get(name, ()) if kind == "snapshots" else looks):
+            raise FileFormatError(f"{kept.path}: recorded.{key} must have {looks[0]} rows. Got shape {shape}")
+
+
+def _seen(entry: tuple[np.dtype[Any], tuple[int, ...]] | None) -> str:
+    return "none" if entry is None else f"{entry[0]} of shape {entry[1]}"
+
+
+def _is_digest(value: object) -> bool:
+    return isinstance(value, str) and len(value.removeprefix("sha256 ")) == 64
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    if isinstance(value, Mapping) and "class" in value:
+        fields = ", ".join(f"{name}={_short(each)}" for name, each in value.items() if name != "class")
+        text = f"{value['class']}({fields})"
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
