@@ -9,9 +9,11 @@ import pytest
 
 from bptt.errors import DataError
 from bptt.forecast.calendar import Calendar
-from bptt.forecast.encoding import Encoding, encode, fit_encoding, forward, soft, targets, to_unit
+from bptt.forecast.encoding import Encoding, encode, forward, soft, to_unit
+from bptt.forecast.measuring import fit_encoding
 from bptt.forecast.panel import Panel
 from bptt.forecast.pieces import cut
+from bptt.forecast.targets import Targets
 from bptt.forecast.window_path import features, read_window, unrest
 from tests.forecast.panels import make_panel
 
@@ -59,7 +61,10 @@ def test_a_line_in_pieces_is_encoded_as_in_one(panel: Panel) -> None:
 def test_targets_are_the_change_from_the_anchor_to_the_rows_ahead(panel: Panel, anchor: str) -> None:
     encoding = fit(panel, anchor)
     line = encode(encoding, panel.lines[0])
-    y, seen = targets(encoding, line)
+    made = Targets(encoding, line)
+    y, seen = made[:], made.seen
+    np.testing.assert_array_equal(np.concatenate([piece for piece, _ in made.pieces()]), y)
+    np.testing.assert_array_equal(made[np.array([7, 3])], y[[7, 3]])
     z = line.z[line.before :]
     assert y.shape == (ROWS - K, K)
     for t in range(PERIOD, ROWS - K):

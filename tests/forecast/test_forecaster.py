@@ -12,8 +12,8 @@ import bptt
 from bptt.errors import DataError, FileFormatError, InvalidInput, InvalidType, NotFittedError
 from bptt.forecast import Forecaster, Recipe
 from bptt.forecast.panel import Panel
-from bptt.forecast.pieces import cut
-from tests.forecast.panels import HOUR, NETWORK, TINY, make_panel
+from bptt.forecast.pieces import cut, draw_lines
+from tests.forecast.panels import HOUR, NETWORK, START, TINY, make_panel
 
 ROWS, MORE, K = 211, 17, 3
 # What the document asks of streamed against windowed; float64 gives far more.
@@ -137,6 +137,21 @@ def test_many_lines_of_unequal_length_and_one_that_is_new(tmp_path: Path) -> Non
     loaded: Forecaster = bptt.load(made.save(tmp_path / "m"))
     loaded.update(replace(panel, lines=(new,)))
     assert list(loaded.predict()["unique_id"])[-1] == "new"
+
+
+def test_of_very_many_rows_some_are_drawn_and_every_line_keeps_its_scale() -> None:
+    panel = make_panel(np.random.default_rng(8), *(67 for _ in range(40)))
+    recipe = replace(NETWORK, most_rows=1000)
+    made = Forecaster(horizon=2, recipe=recipe).fit(panel, progress=False)
+    encoding = made.fitted.trained.encoding
+    assert encoding.ids == tuple(line.id for line in panel)
+    assert made.fitted.rows == 40 * 67
+    assert encoding.centres[3] == pytest.approx(panel.lines[3].y.mean(), rel=1e-12)
+    some = draw_lines(panel, 2000, 0)
+    assert len(some) == 29
+    (long,) = draw_lines(make_panel(np.random.default_rng(8), 5003), 1000, 0)
+    assert len(long) == 1000
+    assert long.times[-1] == START + 5002 * HOUR
 
 
 def test_never_negative_with_log1p() -> None:

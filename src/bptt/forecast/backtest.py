@@ -199,8 +199,8 @@ def _judge(
     period = season(panel.step)
     lesson = encode_panel(encoding, panel)
     rows = []
-    for (_, first), y in zip(lines, lesson.y, strict=True):
-        row = np.arange(first - 1, len(y))
+    for (_, first), ahead in zip(lines, lesson.y, strict=True):
+        row = np.arange(first - 1, len(ahead))
         rows.append(row[:: max(1, -(-len(row) * len(lines) // _ORIGINS))])
     origins = Origins(lesson, rows)
     levels = np.array([(1 - coverage) / 2, (1 + coverage) / 2])

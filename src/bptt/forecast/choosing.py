@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bptt.checks import Array
-from bptt.forecast.encoding import Encoding, targets
+from bptt.forecast.encoding import Encoding
 from bptt.forecast.heads import (
     WITH_NETWORK,
     WITHOUT_NETWORK,
@@ -18,9 +18,9 @@ from bptt.forecast.heads import (
     make_head,
     origin_features,
 )
-from bptt.forecast.members import Lesson
 from bptt.forecast.recipe import Recipe
 from bptt.forecast.ridge_path import Normal
+from bptt.forecast.targets import Targets
 from bptt.network import Network
 
 
@@ -188,9 +188,8 @@ def mean_forecast(heads: list[Head], features: list[Array]) -> Array:
 def _other_anchor(encoding: Encoding, origins: Origins, anchor: str) -> Array:
     """Return what the other anchor says, as a change from the encoding's own."""
     other = replace(encoding, anchor=anchor)
-    lesson = Lesson(origins.lesson.lines, [], [])
     parts = [
-        targets(encoding, line)[0][rows] - targets(other, line)[0][rows]
-        for line, rows in zip(lesson.lines, origins.rows, strict=True)
+        Targets(encoding, line)[rows] - Targets(other, line)[rows]
+        for line, rows in zip(origins.lesson.lines, origins.rows, strict=True)
     ]
     return np.concatenate(parts)

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from bptt.checks import Array
 from bptt.errors import DataError
 from bptt.forecast.calendar import Calendar
-from bptt.forecast.panel import Line, Panel
+from bptt.forecast.panel import Line
 from bptt.forecast.pieces import after
 
 # Beyond so many deviations an input grows only as its logarithm: one broken sensor reading must not fill the state.
 _SOFT = 5.0
-# Inputs known ahead are read at most so often each step.
-_FUTURE_INPUTS = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,53 +196,6 @@ def measure(y: Array) -> tuple[float, float]:
     return mean, deviation if deviation > 1e-9 * max(1.0, abs(mean)) else 1.0
 
 
-def fit_encoding(
-    panel: Panel,
-    *,
-    horizon: int,
-    calendar: Calendar,
-    transform: str | None,
-    anchor: str,
-    period: int,
-    window: int,
-    past_window: int,
-) -> Encoding:
-    """Measure the training rows."""
-    scales = [measure(forward(line.y, transform)) for line in panel]
-    past = np.concatenate([line.past for line in panel])
-    future = np.concatenate([line.future[: len(line)] for line in panel])
-    static = np.stack([line.static for line in panel])
-    measured = [measure(block[:, k]) for block in (past, future, static) for k in range(block.shape[1])]
-    ahead: tuple[int, ...] = ()
-    if panel.future:
-        stride = max(1, -(-horizon * len(panel.future) // _FUTURE_INPUTS))
-        ahead = tuple(range(1, horizon + 1, stride))
-    encoding = Encoding(
-        horizon=horizon,
-        calendar=calendar,
-        step=panel.step,
-        transform=transform,
-        anchor=anchor,
-        period=period,
-        window=window,
-        past_window=past_window,
-        age=any(bool(np.isnan(line.y).any()) for line in panel),
-        past=panel.past,
-        future=panel.future,
-        static=panel.static,
-        ahead=ahead,
-        ids=tuple(line.id for line in panel),
-        centres=np.array([mean for mean, _ in scales]),
-        scales=np.array([deviation for _, deviation in scales]),
-        means=np.array([mean for mean, _ in measured]),
-        deviations=np.array([deviation for _, deviation in measured]),
-        change=np.ones(1 + len(panel.past)),
-        target=np.ones(horizon),
-    )
-    lines = [encode(encoding, line) for line in panel]
-    return replace(encoding, change=_changes(lines), target=_target_scale(encoding, lines))
-
-
 def encode(encoding: Encoding, line: Line, memory: Memory | None = None) -> Encoded:
     """Return a line as the network reads it, going on from the rows before where `memory` is given."""
     rows, columns = len(line), len(encoding.past)
@@ -282,33 +233,6 @@ def encode(encoding: Encoding, line: Line, memory: Memory | None = None) -> Enco
     age = float(ages[-1]) if rows else memory.age
     kept = Memory(z_all[-first:].copy(), p_all[-first:].copy(), age, centre, scale)
     return Encoded(x, z_all, p_all, seen, centre, scale, local, kept)
-
-
-def targets(encoding: Encoding, line: Encoded) -> tuple[Array, Array]:
-    """Return what the network is to say after each row, and how much of it was seen.
-
-    Returns
-    -------
-    ndarray float64 (T - K, K)
-        Change from the anchor, divided by `Encoding.target`; between two values that were seen, those missing lie on
-        a line.
-    ndarray float64 (T - K,)
-        Share of the K values that was seen.
-    """
-    rows, first = len(line), line.before
-    count = max(0, rows - encoding.horizon)
-    z = np.where(line.seen, line.z[first:], np.nan)
-    if line.seen.any() and not line.seen.all():
-        z = np.interp(np.arange(rows), np.flatnonzero(line.seen), z[line.seen])
-    elif not line.seen.any():
-        z = line.z[first:]
-    t, k = np.arange(count)[:, None], np.arange(1, encoding.horizon + 1)
-    base = line.z[first + t - encoding.anchors()]
-    shares = np.cumsum(np.concatenate([[0.0], line.seen]))
-    seen = (
-        shares[1 + encoding.horizon : 1 + encoding.horizon + count] - shares[1 : 1 + count]
-    ) / encoding.horizon
-    return (z[t + k] - base) / encoding.target, seen
 
 
 def to_unit(encoding: Encoding, line: Encoded, rows: Array, y_hat: Array) -> Array:
@@ -351,25 +275,3 @@ def _known_ahead(encoding: Encoding, line: Line) -> Array:
         return np.zeros((len(line), 0))
     rows = np.minimum(np.arange(len(line))[:, None] + np.array(encoding.ahead), len(known) - 1)
     return soft(known[rows].reshape(len(line), -1))
-
-
-def _changes(lines: list[Encoded]) -> Array:
-    z = np.concatenate([np.diff(line.z[line.before :]) for line in lines])
-    p = np.concatenate([np.diff(line.p[line.before :], axis=0) for line in lines])
-    found = np.concatenate([[_spread(z)], [_spread(p[:, k]) for k in range(p.shape[1])]])
-    return np.where(found > 1e-9, found, 1.0)
-
-
-def _target_scale(encoding: Encoding, lines: list[Encoded]) -> Array:
-    """Return the root of the mean square of what is to be predicted, by horizon."""
-    total, count = np.zeros(encoding.horizon), 0.0
-    for line in lines:
-        y, seen = targets(encoding, line)
-        total += (y**2 * seen[:, None]).sum(axis=0)
-        count += seen.sum()
-    found = np.sqrt(total / max(count, 1.0))
-    return np.where(found > 1e-9, found, 1.0)
-
-
-def _spread(change: Array) -> float:
-    return float(np.sqrt(np.mean(change**2))) if len(change) else 0.0

@@ -12,7 +12,7 @@ from bptt.checks import Array
 from bptt.errors import DataError
 from bptt.forecast.calendar import Calendar, choose_calendar, season
 from bptt.forecast.choosing import Candidate, Choice, Trial, choose, mean_forecast
-from bptt.forecast.encoding import Encoding, fit_encoding
+from bptt.forecast.encoding import Encoding
 from bptt.forecast.heads import (
     COLD,
     Origins,
@@ -24,6 +24,7 @@ from bptt.forecast.heads import (
 )
 from bptt.forecast.held_out import HeldOut, held_out_blocks, judge, validation_start
 from bptt.forecast.intervals import Intervals, fit_intervals, moment, unrest_floor
+from bptt.forecast.measuring import fit_encoding, with_lines
 from bptt.forecast.members import (
     SHORTEST,
     Lesson,
@@ -34,15 +35,15 @@ from bptt.forecast.members import (
     train_member,
 )
 from bptt.forecast.panel import Panel
-from bptt.forecast.pieces import cut
+from bptt.forecast.pieces import cut, draw_lines
 from bptt.forecast.recipe import Recipe
 from bptt.forecast.ridge_path import Linear, Normal
 from bptt.forecast.side_by_side import Meter, Notify, run_jobs
 from bptt.forecast.trained import Trained
 from bptt.network import Network
 
-# Validation forecasts that are compared at most.
-_MOST_ORIGINS = 20_000
+# Validation forecasts that are compared at most, and numbers in them.
+_MOST_ORIGINS, _MOST_NUMBERS = 20_000, 4_000_000
 # Of how many hours' worth of rows the linear path's memory is, where the recipe does not say: seasons, rows at most.
 _SEASONS, _MOST_WINDOW = 7, 336
 
@@ -108,8 +109,14 @@ def fit_panel(
         raise DataError(
             f"target {panel.target} must have at least one value. Got none in {len(panel)} series"
         )
-    run = _Run(panel, horizon, recipe, choose_calendar(calendar, panel), seed, tuple(search), threads, notify)
-    return run.fit()
+    # Of very many rows a share is enough for every decision; each network sees only `most_rows` anyway.
+    some = draw_lines(panel, 2 * recipe.most_rows, seed)
+    run = _Run(some, horizon, recipe, choose_calendar(calendar, some), seed, tuple(search), threads, notify)
+    found = run.fit()
+    if some is panel:
+        return found
+    trained = replace(found.trained, encoding=with_lines(found.trained.encoding, panel))
+    return replace(found, trained=trained, rows=sum(map(len, panel)))
 
 
 @dataclass
@@ -222,7 +229,8 @@ class _Run:
             row = np.arange(max(0, first - 1), max(0, stop - self.horizon))
             row = row[row < len(weights)]
             rows.append(row[weights[row] > 0])
-        stride = max(1, -(-sum(map(len, rows)) // _MOST_ORIGINS))
+        most = min(_MOST_ORIGINS, max(500, _MOST_NUMBERS // self.horizon))
+        stride = max(1, -(-sum(map(len, rows)) // most))
         return Origins(lesson, [row[::stride] for row in rows])
 
     def _errors(

@@ -8,11 +8,11 @@ import numpy as np
 
 from bptt.checks import Array
 from bptt.forecast import window_path
-from bptt.forecast.encoding import Encoding, encode, targets
+from bptt.forecast.encoding import Encoding, encode
 from bptt.forecast.members import Lesson, run_states
 from bptt.forecast.panel import Panel
 from bptt.forecast.ridge_path import Linear, Normal, solve, sums
-from bptt.forecast.trained import CHUNK
+from bptt.forecast.targets import CHUNK, Targets
 from bptt.network import Network
 
 # Rows at the beginning of a line after which state and window have not filled up yet.
@@ -83,8 +83,8 @@ class Origins:
 def encode_panel(encoding: Encoding, panel: Panel) -> Lesson:
     """Return all lines encoded, with their targets."""
     lines = [encode(encoding, line) for line in panel]
-    found = [targets(encoding, line) for line in lines]
-    return Lesson(lines, [y for y, _ in found], [weights for _, weights in found])
+    y = [Targets(encoding, line) for line in lines]
+    return Lesson(lines, y, [each.seen for each in y])
 
 
 def normal_equations(encoding: Encoding, lesson: Lesson, net: Network | None, most_rows: int) -> Normal:

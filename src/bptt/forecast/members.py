@@ -15,6 +15,7 @@ from bptt.data.batch import Batch, check_indices
 from bptt.engine.blas import one_blas_thread
 from bptt.forecast.encoding import Encoded
 from bptt.forecast.recipe import Recipe
+from bptt.forecast.targets import CHUNK, Targets
 from bptt.initializers import Constant
 from bptt.network import Network, Recurrent
 from bptt.network.records import State
@@ -26,6 +27,8 @@ from bptt.training.callbacks import Event
 SHORTEST = 8
 # Rows for which `Recipe.updates` is meant; fewer are overfitted sooner.
 _ROWS = 30_000
+# Numbers, inputs and targets, that one network learns from.
+_NUMBERS = 12_000_000
 # Numbers of padded inputs that one pass holds.
 _PASS = 1 << 22
 
@@ -40,12 +43,13 @@ class Lesson:
     Attributes
     ----------
     lines : list of Encoded
-    y : list of ndarray float64 (T_i - K, K)
+    y : list of Targets
+        Of T_i - K rows each.
     weights : list of ndarray float64 (T_i - K,)
     """
 
     lines: list[Encoded]
-    y: list[Array]
+    y: list[Targets]
     weights: list[Array]
 
     @property
@@ -211,6 +215,8 @@ def _one_series(lesson: Lesson, length: int, most: int, seed: int) -> tuple[Arra
     The targets of a row stand one row below it, where `Sequences` looks for them. Of more rows than `most`, some lines
     or a stretch of each are drawn.
     """
+    # A row holds its inputs and a value for each step of the horizon.
+    most = max(4 * length, min(most, _NUMBERS // (lesson.lines[0].x.shape[1] + lesson.y[0][:0].shape[1])))
     chosen = [k for k in range(len(lesson.y)) if len(lesson.y[k]) >= length]
     spans = {k: (0, len(lesson.y[k])) for k in chosen}
     total = sum(stop for _, stop in spans.values())
@@ -227,7 +233,7 @@ def _one_series(lesson: Lesson, length: int, most: int, seed: int) -> tuple[Arra
             kept[int(k)] = (begin, begin + count)
             left -= count
         spans = dict(sorted(kept.items()))
-    D, K = lesson.lines[0].x.shape[1], lesson.y[0].shape[1]
+    D, K = lesson.lines[0].x.shape[1], lesson.y[0][:1].shape[1]
     rows = sum(stop - begin + 1 for begin, stop in spans.values())
     values, weights = np.zeros((rows, D + K), np.float32), np.ones(rows)
     segments, row = [], 0
@@ -235,7 +241,9 @@ def _one_series(lesson: Lesson, length: int, most: int, seed: int) -> tuple[Arra
         count = stop - begin
         # The last row lends its place to the targets of the one before; its own inputs are not reached by any target.
         values[row : row + count + 1, :D] = lesson.lines[k].x[begin : stop + 1]
-        values[row + 1 : row + count + 1, D:] = lesson.y[k][begin:stop]
+        for top in range(begin, stop, CHUNK):
+            piece = lesson.y[k][top : min(top + CHUNK, stop)]
+            values[row + 1 + top - begin : row + 1 + top - begin + len(piece), D:] = piece
         weights[row : row + count] = lesson.weights[k][begin:stop]
         segments.append(row)
         row += count + 1

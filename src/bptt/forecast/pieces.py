@@ -23,12 +23,20 @@ def cut(line: Line, first: int, stop: int, ahead: int = 0) -> Line:
     )
 
 
-def head(panel: Panel, stop: int, ahead: int = 0) -> Panel:
-    """Return every line without the rows from number `stop` on; a negative one counts from the end."""
-    lines = [
-        cut(line, 0, max(0, len(line) + stop if stop < 0 else min(stop, len(line))), ahead) for line in panel
-    ]
-    return replace(panel, lines=tuple(line for line in lines if len(line)))
+def draw_lines(panel: Panel, most: int, seed: int) -> Panel:
+    """Return the panel, or of one with more than `most` rows some lines, the longest ones without their oldest rows."""
+    if sum(map(len, panel)) <= most:
+        return panel
+    each = max(most // len(panel), most // 8)
+    kept, left = [], most
+    for k in np.random.default_rng([seed, 4]).permutation(len(panel)):
+        line = panel.lines[int(k)]
+        count = min(len(line), each, left)
+        if count < min(len(line), each):
+            break
+        kept.append((int(k), cut(line, len(line) - count, len(line), len(line.local))))
+        left -= count
+    return replace(panel, lines=tuple(line for _, line in sorted(kept, key=lambda pair: pair[0])))
 
 
 def after(local: Array, step: np.timedelta64) -> Array:

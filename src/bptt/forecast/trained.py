@@ -11,13 +11,11 @@ from bptt.forecast.encoding import Encoded, Encoding, backward, encode, to_unit
 from bptt.forecast.members import run_states
 from bptt.forecast.panel import Line
 from bptt.forecast.ridge_path import Linear
+from bptt.forecast.targets import CHUNK
 from bptt.forecast.window_path import read_window
 from bptt.network import Network
 
 KINDS = ("network", "ridge", "last", "season")
-
-# Rows of the window's features that are held at once.
-CHUNK = 4096
 
 
 @dataclass(frozen=True, eq=False)
