@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from bptt.diagnostics.doctor import saturation
 from bptt.diagnostics.doctor.evidence import Evidence
 from bptt.diagnostics.doctor.finding import Finding
+from bptt.diagnostics.doctor.movement import moves
 from bptt.diagnostics.doctor.numbers import percent, short
-from bptt.optim.norms import global_norm
 
 NAME = "learning rate too high"
 
@@ -38,7 +36,7 @@ def look(evidence: Evidence) -> Finding | None:
     numbers = {"rate": rate}
     if history.stopped_because == "diverged":
         seen = f"the run left the finite numbers after {history.steps} updates"
-    elif curve is None or _moves(evidence, rate) < MOVES or evidence.explained > WORKS:
+    elif curve is None or moves(evidence, rate) < MOVES or evidence.explained > WORKS:
         return None
     elif curve.peak > _risen(evidence) * max(curve.first, evidence.constant):
         numbers |= {"first": curve.first, "peak": curve.peak}
@@ -50,10 +48,10 @@ def look(evidence: Evidence) -> Finding | None:
             f"the loss changes by {percent(curve.roughness)} from step to step, and {evidence.treatment.steps} small "
             f"steps on a copy take {percent(gain)} of it away"
         )
-    elif _moves(evidence, rate) > MOVES_FAR and saturation.share_of(evidence) > saturation.SHARE:
-        numbers |= {"moves": _moves(evidence, rate)}
+    elif moves(evidence, rate) > MOVES_FAR and saturation.share_of(evidence) > saturation.SHARE:
+        numbers |= {"moves": moves(evidence, rate)}
         seen = (
-            f"one update may move the weights by {percent(_moves(evidence, rate))} of their size, and units sit at "
+            f"one update may move the weights by {percent(moves(evidence, rate))} of their size, and units sit at "
             "their bounds"
         )
     else:
@@ -70,12 +68,3 @@ def look(evidence: Evidence) -> Finding | None:
 
 def _risen(evidence: Evidence) -> float:
     return RISEN if evidence.explained > UNLEARNT else 2 * RISEN / 3
-
-
-def _moves(evidence: Evidence, rate: float) -> float:
-    """Return the most that a usual update moves the weights by, over their norm: with momentum, or a rate a weight."""
-    parameters = evidence.net.parameters
-    norm = global_norm(parameters)
-    count = sum(p.size for p in parameters.values())
-    usual = float(np.median(evidence.history.gradient_norms))
-    return rate * max(10.0 * usual, float(np.sqrt(count))) / norm if norm > 0 else np.inf
