@@ -167,7 +167,7 @@ def translate(tex, known):
             parts.append("@")
         parts.append(python)
         operand = python == ")" or python.startswith("at(") or python in (".T", "**2", "ONE", "TWO")
-        rest = rest[len(word) :].strip()
+        rest = rest[len(word) :].strip().removeprefix(r"\,").strip()
     return " ".join(parts).replace(" .T", ".T"), summed
 
 

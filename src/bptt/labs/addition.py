@@ -15,7 +15,7 @@ import numpy as np
 
 from bptt.checks import Array, check_whole
 from bptt.data import Arrays
-from bptt.diagnostics import PathLengths, gradient_by_path_length
+from bptt.diagnostics import Diagnosis, PathLengths, diagnose, gradient_by_path_length
 from bptt.labs.addition_data import (
     TEN,
     Digits,
@@ -75,6 +75,8 @@ class Trained:
         Share of digits that are right, at the training's length.
     diverged : list of bool
     seconds : list of float
+    diagnoses : list of Diagnosis
+        What the training doctor says, of the run with snapshots alone.
     """
 
     title: str
@@ -84,6 +86,7 @@ class Trained:
     digits: list[float] = field(default_factory=list)
     diverged: list[bool] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
+    diagnoses: list[Diagnosis] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -231,6 +234,9 @@ def _train_one(
     history, diverged = train_adder(
         net, encoding.encode(pairs), recipe, steps=steps, seed=seed, callbacks=(watch,)
     )
+    if snapshots is not None:
+        examples = encoding.encode(pairs)
+        row.diagnoses.append(diagnose(history, net, Arrays(examples.x, examples.y, weights=examples.weights)))
     row.losses.append(history.losses)
     row.norms.append(history.gradient_norms)
     row.diverged.append(diverged)

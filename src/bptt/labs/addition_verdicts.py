@@ -42,7 +42,7 @@ def verdicts(result: AdditionResult) -> list[str]:
     )
     check = adding.check
     lines.append(
-        f"Gradient check of U, V and W: {'passed' if check.passed else 'FAILED'}, worst error "
+        f"Gradient check of W_xh, W_hh and W_hy: {'passed' if check.passed else 'FAILED'}, worst error "
         f"{check.worst('central'):.0e} against central differences, {check.worst('complex'):.0e} against the complex "
         f"step. The parts by path length add up to the full gradient to {adding.parts_error:.0e}, and those of at most "
         f"k Jacobians to the gradient with bptt_truncate = k to {result.truncated.sliding_error:.0e}."

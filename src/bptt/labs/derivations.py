@@ -172,7 +172,7 @@ SINE = Derivation(
             _DW_XH, r"\frac{dL}{dW_{XH}} = \sum_t \mathrm{temp}_t X_t^{\mathsf T}", "the sum of the terms"
         ),
         Equation(
-            r"dW_{hy} = h_T^{\mathsf T} d\hat{y}", r"\frac{dL}{dW_{HY}} = \mathrm{error} h_{25}^{\mathsf T}"
+            r"dW_{hy} = h_T^{\mathsf T} d\hat{y}", r"\frac{dL}{dW_{HY}} = \mathrm{error}\, h_{25}^{\mathsf T}"
         ),
     ),
 )

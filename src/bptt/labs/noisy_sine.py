@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from bptt.checks import Array
+from bptt.diagnostics import Diagnosis, diagnose
 from bptt.initializers import Normal, SpectralRadius
 from bptt.labs.noisy_sine_data import msse
 from bptt.losses import HalfSquared
@@ -96,6 +97,8 @@ class Fitted:
         Updates made before the run left the finite numbers.
     snapshots : dict of int to Snapshot
         By updates made.
+    diagnosis : Diagnosis or None
+        What the training doctor says, of runs with snapshots.
     """
 
     net: Network
@@ -103,6 +106,7 @@ class Fitted:
     gradient_norms: Array
     diverged: int | None = None
     snapshots: dict[int, Snapshot] = field(default_factory=dict)
+    diagnosis: Diagnosis | None = None
 
 
 def make_network(recipe: Recipe, seed: int) -> Network:
@@ -161,8 +165,9 @@ def run_rnn(
     if history.stopped_because == "interrupted":
         raise KeyboardInterrupt
     end = msse(net.predict(one_x)[0], np.asarray(y))
+    found = diagnose(history, net, (one_x, one_y)) if watch.snapshots else None
     return Fitted(
-        net, np.append(history.losses / len(x), end), history.gradient_norms, diverged, watch.snapshots
+        net, np.append(history.losses / len(x), end), history.gradient_norms, diverged, watch.snapshots, found
     )
 
 

@@ -42,6 +42,7 @@ def make_outcome(study: Study, notation: str = "ours") -> Outcome:
         source=SOURCE,
         first_pictures=("losses",),
         nets={name: fitted.net for name, fitted in study.details.items()},
+        diagnoses={name: f.diagnosis for name, f in study.details.items() if f.diagnosis is not None},
     )
     return told_in(outcome, notation)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bptt.atomic import write_atomic
+from bptt.diagnostics import Diagnosis
 from bptt.errors import InvalidInput
 from bptt.models import save
 from bptt.network import Network
@@ -60,6 +61,8 @@ class Outcome:
         Saved beside the report.
     source : str
         The document that the lab follows, for the report's last line.
+    diagnoses : dict of str to Diagnosis
+        What the training doctor says of some runs, by what they are called.
     """
 
     lab: str
@@ -73,6 +76,12 @@ class Outcome:
     source: str
     first_pictures: tuple[str, ...] = ()
     nets: Mapping[str, Network] = field(default_factory=dict)
+    diagnoses: Mapping[str, Diagnosis] = field(default_factory=dict)
+
+    @property
+    def doctor(self) -> str:
+        """What the doctor says of each run, a line each; empty where none was looked at."""
+        return "\n".join(f"Doctor, {title}: {found.line}" for title, found in self.diagnoses.items())
 
 
 def make_folder(out: Path) -> None:
@@ -109,7 +118,8 @@ def draw_picture(draw: Callable[..., Any], path: Path, alt: str) -> Picture:
 
 def as_json(outcome: Outcome) -> dict[str, Any]:
     """Return the numbers with the lab's name and the versions they were made with."""
-    return {"lab": outcome.lab, **outcome.numbers, "versions": versions()}
+    doctor = {title: found.to_dict() for title, found in outcome.diagnoses.items()}
+    return {"lab": outcome.lab, **outcome.numbers, "doctor": doctor, "versions": versions()}
 
 
 def write_outcome(outcome: Outcome, out: Path, command: str) -> Path:
@@ -133,7 +143,7 @@ def write_outcome(outcome: Outcome, out: Path, command: str) -> Path:
         (
             outcome.table,
             *(pictures[name] for name in outcome.first_pictures),
-            Text("\n\n".join(outcome.verdicts)),
+            Text("\n\n".join([*outcome.verdicts, *outcome.doctor.splitlines()])),
         ),
     )
     path = out / "report.html"

@@ -14,6 +14,7 @@ from itertools import product
 import numpy as np
 
 from bptt.checks import Array, check_whole
+from bptt.diagnostics import Diagnosis, diagnose
 from bptt.initializers import Normal
 from bptt.labs.sine_data import Baselines, SineData, make_sine, measure_baselines, rmse
 from bptt.labs.sine_free import FreeRun, run_freely
@@ -110,6 +111,8 @@ class SineResult:
         Their free runs.
     flows : dict of str to Flow
         For each start, and for the best setting's first network ("trained"): the gradient of one window's error.
+    diagnosis : Diagnosis or None
+        What the training doctor says of the best setting's first run.
     """
 
     seeds: tuple[int, ...]
@@ -121,6 +124,7 @@ class SineResult:
     predictions: Array
     free: list[FreeRun]
     flows: dict[str, Flow]
+    diagnosis: Diagnosis | None = None
 
 
 def settings() -> list[Setting]:
@@ -198,7 +202,8 @@ def run(
         tell(f"{start} start", len(chosen), len(chosen))
     best = min(grid, key=lambda setting: grid[setting].last_loss)
     # The same seeds give the same bits, so nothing had to be kept of 360 networks.
-    nets = [train_one(best, data, k, passes[best.batch])[0] for k in all_seeds]
+    trained = [train_one(best, data, k, passes[best.batch]) for k in all_seeds]
+    nets = [net for net, _, _ in trained]
     flows = {start: gradient_flow(make_network(start, "identity", first), data.x, data.y) for start in STARTS}
     flows["trained"] = gradient_flow(nets[0], data.x, data.y)
     return SineResult(
@@ -211,6 +216,7 @@ def run(
         predictions=np.array([net.predict(data.x_test.astype(net.dtype))[:, 0] for net in nets]),
         free=[run_freely(net, data) for net in nets],
         flows=flows,
+        diagnosis=diagnose(trained[0][1], nets[0], (data.x, data.y)),
     )
 
 

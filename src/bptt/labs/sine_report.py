@@ -58,6 +58,7 @@ def make_outcome(result: SineResult, notation: str = "ours") -> Outcome:
         source=SOURCE,
         first_pictures=("losses",),
         nets={f"best_seed_{seed}": net for seed, net in zip(result.seeds, result.nets, strict=True)},
+        diagnoses={} if result.diagnosis is None else {"best setting": result.diagnosis},
     )
     return told_in(outcome, notation)
 

@@ -200,7 +200,8 @@ def _sections(result: WeatherResult, pictures: dict[str, Picture]) -> list[Secti
         highlight=(len(order) - 1,),
         losing=tuple(k for k, m in enumerate(order) if m.name not in BASELINES and m.mean_rmse > best),
         caption=f"Test part, {len(result.truth):,} windows. RMSE in {data.unit}, MSE in squared scaled units; means "
-        f"over {len(result.seeds)} seeds, spread from the smallest to the largest. Trained methods that lose to the "
+        f"over {len(result.seeds)} seed{'' if len(result.seeds) == 1 else 's'}, spread from the smallest to "
+        "the largest. Trained methods that lose to the "
         "best baseline are coloured; silenced rows show what a model is without its recurrent part.",
     )
     data_lines = [
@@ -291,7 +292,7 @@ def _pictures(result: WeatherResult, letters: Letters) -> dict[str, tuple[Callab
             {methods[name].title: methods[name].losses for name in TRAINED},
             lines={
                 "the lab's bar": LAB_BAR,
-                "repeat the last hour, on the test part": float(f"{persistence:.3g}"),
+                "repeat the last hour, test": float(f"{persistence:.3g}"),
             },
             loss_label="mean squared error, scaled",
             **look,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,8 @@ Array = npt.NDArray[Any]
 
 # Steps drawn at each end of a longer sequence.
 _ENDS = {"wide": 4, "narrow": 2}
+# With outputs at every step more is written on each, and steps stand further apart.
+_ENDS_EVERY, _APART = {"wide": 3, "narrow": 1}, 1.7
 _RADIUS = 0.25
 
 
@@ -97,10 +100,11 @@ def unrolled(
                 f"{name} must have shape (T,) = ({flows['dh'].size},), as dh has. Got {flow.shape}"
             )
     T, names = flows["dh"].size, nodes or Nodes()
-    kept = check_whole("ends", _ENDS[size] if ends is None else ends)
+    shown, apart = (_ENDS, 1.0) if dy is None else (_ENDS_EVERY, _APART)
+    kept = check_whole("ends", shown[size] if ends is None else ends)
     cut = 2 * kept + 1 < T
     steps = [*range(1, kept + 1), *range(T - kept + 1, T + 1)] if cut else list(range(1, T + 1))
-    place = {t: float(k + (cut and k >= kept)) for k, t in enumerate(steps)}
+    place = {t: apart * (k + (cut and k >= kept)) for k, t in enumerate(steps)}
 
     ax = axes_or_new(ax, look, height=2.6 if look.is_narrow else 2.9)
     ax.set_axis_off()
@@ -112,7 +116,8 @@ def unrolled(
 
         ax.add_patch(Circle((x, y), _RADIUS, facecolor=look.theme.background, edgecolor=look.theme.ink,
                             linewidth=1.1, zorder=3))  # fmt: skip
-        ax.text(x, y, text, ha="center", va="center", fontsize=look.size.font, color=look.theme.ink, zorder=4)
+        ax.text(x, y, text, ha="center", va="center", fontsize=look.size.font * _fitting(text),
+                color=look.theme.ink, zorder=4)  # fmt: skip
 
     def edge(begin: tuple[float, float], end: tuple[float, float], norm: float) -> None:
         """Draw an arrow as the network runs, and the gradient that comes the other way."""
@@ -121,9 +126,11 @@ def unrolled(
                                 "shrinkA": 0, "shrinkB": 0, "mutation_scale": 9})  # fmt: skip
         middle = ((begin[0] + end[0]) / 2, (begin[1] + end[1]) / 2)
         upright = begin[0] == end[0]
-        ax.text(middle[0] + 0.07, middle[1] + (0.0 if upright else 0.38), f"{norm:.1e}" if norm else "0",
+        slanted = not upright and apart == 1.0
+        ax.text(middle[0] + (0.07 if upright or slanted else 0.0),
+                middle[1] + (0.0 if upright else 0.38 if slanted else 0.2), f"{norm:.1e}" if norm else "0",
                 ha="left" if upright else "center", va="center", fontsize=small, color=look.theme.ink,
-                rotation=0 if upright else 38)  # fmt: skip
+                rotation=38 if slanted else 0)  # fmt: skip
 
     for t, x in place.items():
         node(x, 0.0, names.name("h", t))
@@ -131,21 +138,29 @@ def unrolled(
         if "dx" in flows:
             edge((x, -1.15 + _RADIUS), (x, -_RADIUS), float(flows["dx"][t - 1]))
         if t < T:
-            edge((x + _RADIUS, 0.0), (x + 1 - _RADIUS, 0.0), float(flows["dh"][t - 1]))
+            edge((x + _RADIUS, 0.0), (x + apart - _RADIUS, 0.0), float(flows["dh"][t - 1]))
         if t == T or "dy" in flows:
             node(x, 1.15, names.name("y", t))
             up = flows["dy"] if "dy" in flows else flows["dh"]
             edge((x, _RADIUS), (x, 1.15 - _RADIUS), float(up[t - 1]))
     if cut:
-        ax.text(float(kept), 0.0, "···", ha="center", va="center", fontsize=look.size.font + 3,
+        ax.text(apart * kept, 0.0, "···", ha="center", va="center", fontsize=look.size.font + 3,
                 color=look.theme.muted)  # fmt: skip
         after = float(flows["dh"][T - kept - 1])
-        edge((kept + _RADIUS, 0.0), (kept + 1 - _RADIUS, 0.0), after)
+        edge((apart * kept + _RADIUS, 0.0), (apart * (kept + 1) - _RADIUS, 0.0), after)
     ax.set_xlim(-0.5, place[T] + 0.95)
     ax.set_ylim(-1.6, 1.6)
     ax.set_aspect("equal")
     finish(ax, look, title=title, x_label="", y_label="", legend=False)
     return ax
+
+
+def _fitting(name: str) -> float:
+    """Return what to multiply the font by so that a name fits into its circle."""
+    raised = re.findall(r"[_^]\{([^{}]*)\}", name)
+    plain = re.sub(r"[_^]\{[^{}]*\}|\\[a-z]+|[${}]", "", name)
+    letters = len(plain) + 0.7 * sum(map(len, raised))
+    return min(1.0, 4.0 / letters) if letters else 1.0
 
 
 def _widths(norms: Array) -> Any:

@@ -53,7 +53,7 @@ tbody td:not(.number){min-width:6rem}
 td.number{white-space:nowrap}
 tr.highlight th,tr.highlight td{font-weight:700;background:var(--best)}
 tr.losing th,tr.losing td{color:var(--warning)}
-.equations td{border:0;padding:.3rem .75rem}
+.equations td{border:0;padding:.45rem .75rem}
 .equations .formula{white-space:nowrap;font-size:1.1rem}
 .equations .remark{color:var(--muted);font-size:.9rem}
 figure{margin:0 0 1.5rem}

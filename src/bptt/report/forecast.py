@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from bptt.forecast.backtest import TITLES
 from bptt.forecast.facts import describe_columns, describe_model, describe_rows, lag_influence
 from bptt.forecast.forecaster import Forecaster
 from bptt.forecast.layout import PanelData
+from bptt.forecast.pieces import cut
 from bptt.forecast.rehearsal import Rehearsal
 from bptt.forecast.results import times_ahead
 from bptt.plots import (
@@ -148,30 +150,42 @@ def _result(model: Forecaster, rehearsal: Rehearsal | None, unit: str) -> list[B
 
 
 def _fan(model: Forecaster, data: PanelData, unit: str) -> Picture:
-    panel = data.panel
-    line = max(panel, key=len)
     K = model.asked.horizon
+    panel, alt = (
+        data.panel,
+        "The end of the history, and the forecast after it with intervals of 50 % and 90 %.",
+    )
+    if panel.future and any(len(line.future) - len(line) < K for line in panel):
+        # What is known ahead ends with the table: the newest rows themselves are what can be forecast.
+        lines = tuple(cut(line, 0, len(line) - K, ahead=K) for line in panel if len(line) > K)
+        panel = replace(panel, lines=lines)
+        alt = (
+            "The newest rows, forecast from those before them with intervals of 50 % and 90 %: what is known ahead "
+            "ends with the table. The model was trained on these rows too."
+        )
+    line = max(panel, key=len)
+    whole = next(each for each in data.panel if each.id == line.id)
     levels = [level for c in _COVERAGES for level in ((1 - c) / 2, (1 + c) / 2)]
-    found = model.forecast(levels=sorted(levels))
+    found = model.forecast(panel, levels=sorted(levels))
     k = found.ids.index(line.id)
     order = {level: place for place, level in enumerate(sorted(levels))}
     bounds = {
         c: (found.quantiles[order[(1 - c) / 2], k], found.quantiles[order[(1 + c) / 2], k])
         for c in _COVERAGES
     }
-    shown = slice(-min(len(line), max(4 * K, 48)), None)
+    first = max(0, len(line) - max(4 * K, 48))
     counted = bool(np.isnat(line.local).any())
-    times, ahead = line.times, times_ahead(line.times[-1], panel.step, K)
+    times, ahead = whole.times, times_ahead(line.times[-1], panel.step, K)
     if counted:
         times, ahead = times.astype(np.int64), ahead.astype(np.int64)
     else:
         shift = line.local[len(line) - 1] - line.times[-1]
-        times, ahead = line.local[: len(line)], ahead + shift
+        times, ahead = whole.local[: len(whole)], ahead + shift
     quantity = f"{panel.target}, {unit}" if unit else panel.target
     return _picture(
         lambda **look: forecast_fan(
-            times[shown],
-            line.y[shown],
+            times[first:],
+            whole.y[first:],
             ahead,
             found.y_hat[k],
             bounds,
@@ -179,7 +193,7 @@ def _fan(model: Forecaster, data: PanelData, unit: str) -> Picture:
             title=line.id or None,
             **look,
         ),
-        "The end of the history, and the forecast after it with intervals of 50 % and 90 %.",
+        alt,
     )
 
 
