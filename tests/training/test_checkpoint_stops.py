@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from bptt.network import Network, Recurrent
-from bptt.optim import SGD, slot_arrays
+from bptt.optim import SGD, Adam, slot_arrays
 from bptt.training import CSVLog, Event, TrainingDivergedError, read_checkpoint, train
+from bptt.training import weights as weights_module
+from bptt.training.weights import SafeWeights
 from tests.training.checkpoint_cases import FUSED, D, H, K, carried, feedback, make_fused, make_source
 from tests.training.checkpoints import Make, assert_resumes, keep_every_file, run
 from tests.training.setups import assert_same_bits, copy_of, differ
@@ -193,3 +196,58 @@ def test_what_is_in_a_checkpoint(tmp_path: Path) -> None:
         moved = f(rate) * kept.slots[f"m.{name}"] / (np.sqrt(kept.slots[f"v.{name}"]) * f(root) + f(epsilon))
         np.testing.assert_array_equal(p, kept.before[name] - moved)
     assert history.seconds >= kept.seconds > 0
+
+
+class HalfAnUpdate(Adam):
+    """Interrupted after all slots and some parameters of update `at` were written."""
+
+    at = 6
+
+    def update(self, parameters: Any, gradients: Any, slots: Any, step: int) -> None:
+        before = {name: p.copy() for name, p in parameters.items()}
+        super().update(parameters, gradients, slots, step)
+        if step == self.at:
+            for name in list(parameters)[2:]:
+                parameters[name][...] = before[name]
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("make", [feedback, carried("lstm")], ids=["steps", "carried"])
+def test_half_an_update_is_taken_back_with_its_slots_and_the_carried_state(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, optimizer = tmp_path / "run.ckpt", HalfAnUpdate(0.03)
+    _, history = run(make, checkpoint=path, optimizer=optimizer)
+    assert (history.stopped_because, history.steps) == ("interrupted", 6)
+    monkeypatch.setattr(HalfAnUpdate, "at", -1)
+    whole = run(make, optimizer=optimizer)
+    # What was kept is what a run of six steps keeps; `before` was in use when it happened, and is not known.
+    kept = read_checkpoint(path)
+    run(
+        make,
+        checkpoint=tmp_path / "six.ckpt",
+        optimizer=optimizer,
+        callbacks=[StopAt(5, KeyboardInterrupt())],
+    )
+    right = read_checkpoint(tmp_path / "six.ckpt")
+    for group in ("weights", "slots", "carried"):
+        assert_same_bits(getattr(kept, group), getattr(right, group))
+    assert (kept.before is None, right.before is None) == (True, False)
+    assert_resumes(make, path, whole, optimizer=optimizer)
+
+
+def test_a_copy_that_was_interrupted_is_not_kept_as_the_weights_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    parameters = {name: np.full(3, 1.0) for name in "abc"}
+    safe = SafeWeights(parameters)
+    safe.save(4)
+    assert safe.saved_for == 4
+
+    def interrupted(*arrays: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(weights_module, "np", SimpleNamespace(copyto=interrupted))
+    with pytest.raises(KeyboardInterrupt):
+        safe.save(5)
+    assert safe.saved_for == -1
