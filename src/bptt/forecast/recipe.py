@@ -125,21 +125,18 @@ class Recipe:
 
     @classmethod
     def from_config(cls, config: object) -> Self:
-        """Return the recipe that `to_config` wrote.
+        """Return the recipe that `to_config` wrote; what an older version did not have takes its default.
 
         Raises
         ------
         FileFormatError
-            Fields that are missing, unknown or out of range.
+            Fields that are unknown or out of range.
         """
         names = sorted(each.name for each in fields(cls))
-        if (
-            not isinstance(config, Mapping)
-            or sorted(config) != names
-            or not isinstance(config["shorter"], list)
-        ):
-            raise FileFormatError(f"recipe must have the fields {', '.join(names)}. Got {config!r:.60}")
+        if not isinstance(config, Mapping) or not set(config) <= set(names):
+            raise FileFormatError(f"recipe must have only the fields {', '.join(names)}. Got {config!r:.60}")
+        given = {**config, "shorter": tuple(config.get("shorter", cls.shorter))}
         try:
-            return cls(**{**config, "shorter": tuple(config["shorter"])})
+            return cls(**given)
         except (InvalidInput, InvalidType) as error:
             raise FileFormatError(f"recipe must hold valid settings. Got: {error}") from error
