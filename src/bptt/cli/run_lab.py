@@ -46,6 +46,8 @@ def run_lab(
     display.table(outcome.table.headers, outcome.table.rows, caption=outcome.table.caption)
     for sentence in outcome.verdicts:
         display.line(sentence)
+    if outcome.doctor:
+        display.line(outcome.doctor)
     report = write_outcome(outcome, out, command)
     write_json(json.dumps(as_json(outcome), indent=2), json_to)
     display.always(f"report: {report}")

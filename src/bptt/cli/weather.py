@@ -108,6 +108,8 @@ def run_weather(
     )
     for sentence in verdicts(result):
         display.line(sentence)
+    for name, found in result.diagnoses.items():
+        display.line(f"Doctor, {result.methods[name].title}: {found.line}")
     again = _again(data, chosen.name, target, columns, unit, seed, seeds)
     again += f" --notation {notation}" if notation != "ours" else ""
     report = write_folder(result, out, again, notation)

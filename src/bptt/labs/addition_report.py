@@ -83,7 +83,7 @@ def outcome_of(result: AdditionResult, notation: str = "ours") -> Outcome:
         first_pictures=("training",),
         numbers=_numbers(result),
         nets={"adder": result.adding.snapshots[result.steps]},
-        diagnoses={"default training": found for found in best.diagnoses},
+        diagnoses=dict(zip(["default training"], best.diagnoses, strict=False)),
         source=f"{SOURCE}. Seeds {list(result.seeds)}",
     )
     return told_in(outcome, notation)

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from bptt.checks import Array
+from bptt.diagnostics import Diagnosis
 from bptt.labs import gradients_cliff, gradients_feedback, gradients_forcing, gradients_latch
-from bptt.labs.gradients import PROFILE_LAG, Gradients, Notify, run
+from bptt.labs.gradients import PROFILE_LAG, Gradients, Ladder, Notify, run
 from bptt.labs.gradients_data import LAGS, get_task
 from bptt.labs.gradients_remedies import HIDDEN, PATIENCE, REMEDIES, STEPS
 from bptt.labs.gradients_verdicts import lag_or_none, verdicts
@@ -81,8 +82,18 @@ def outcome_of(result: Gradients, notation: str = "ours") -> Outcome:
         numbers=_numbers(result),
         nets={f"echo_{name}": net for name, net in result.nets.items() if name in ("gru_keep", "lstm_keep")},
         source=f"{SOURCE}. Seeds {list(result.seeds)}",
+        diagnoses=_failures(echo["none"]),
     )
     return told_in(outcome, notation)
+
+
+def _failures(ladder: Ladder) -> dict[str, Diagnosis]:
+    """Return what the doctor says of the first lag that was not solved."""
+    for lag, runs in ladder.runs.items():
+        for each in runs:
+            if each.diagnosis is not None:
+                return {f"{ladder.title}, lag {lag}": each.diagnosis}
+    return {}
 
 
 def _lags(result: Gradients) -> list[int]:

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from bptt.checks import Array
+from bptt.diagnostics import diagnose
 from bptt.errors import DivergedError
 from bptt.labs.noisy_sine import (
     WEIGHTS,
@@ -26,6 +27,7 @@ from bptt.labs.noisy_sine import (
 from bptt.labs.noisy_sine_data import msse
 from bptt.network import Network
 from bptt.optim import SGD
+from bptt.training import History
 
 READOUT = "readout.W_hy"
 
@@ -90,7 +92,9 @@ def _run(
     if h is not None and not np.array_equal(_pass(net, one_x, one_y)[2], h):
         return None
     losses[-1] = msse(apply_rnn(x, net), np.asarray(y))
-    return Fitted(net, losses, norms, None, snapshots)
+    rates = np.array([optimizer.rate(n) for n in range(recipe.epochs)])
+    history = History(losses[:-1] * len(x), norms, rates, (), None, "finished", 0.0)
+    return Fitted(net, losses, norms, None, snapshots, diagnose(history, net, (one_x, one_y)))
 
 
 def _pass(net: Network, x: Array, y: Array) -> tuple[Array, dict[str, Array], Array]:

@@ -15,6 +15,7 @@ import numpy as np
 
 from bptt.checks import Array, check_whole
 from bptt.data import Scaler, WeatherData, Windows, split_days
+from bptt.diagnostics import Diagnosis, diagnose
 from bptt.errors import DataError
 from bptt.forecast.baselines import least_squares, persistence, seasonal_naive
 from bptt.forecast.closed_form import predict_windows, silenced
@@ -32,7 +33,7 @@ from bptt.labs.edges import Edges, edges
 from bptt.labs.weather_facts import Fact, lab_facts
 from bptt.network import Network, Recurrent
 from bptt.optim import SGD
-from bptt.training import train
+from bptt.training import History, train
 
 # The lab's recipe, to the letter.
 LAB_HIDDEN, LAB_SD, LAB_BATCH, LAB_RATE, LAB_STEPS, LAB_BAR = 10, 0.001, 32, 0.01, 500, 0.05
@@ -123,6 +124,8 @@ class WeatherResult:
         What the lab prints, where its own file was used; else empty.
     seconds : float
         Of the whole run.
+    diagnoses : dict of name to Diagnosis
+        What the training doctor says of the first seed's runs.
     """
 
     data: WeatherData
@@ -137,6 +140,7 @@ class WeatherResult:
     flows: dict[str, Edges]
     facts: list[Fact]
     seconds: float
+    diagnoses: dict[str, Diagnosis] = field(default_factory=dict)
 
 
 def run(data: WeatherData, *, seed: int = 0, seeds: int = 3, notify: Notify | None = None) -> WeatherResult:
@@ -187,9 +191,12 @@ def run(data: WeatherData, *, seed: int = 0, seeds: int = 3, notify: Notify | No
 
     tell = notify or (lambda *_: None)
     nets: dict[str, Network] = {}
+    diagnoses: dict[str, Diagnosis] = {}
     for k in all_seeds:
-        net, losses, seconds = lab_recipe(train_windows, seed=k, notify=tell)
-        board.add("lab_recipe", predict_windows(net, test), losses, seconds)
+        net, history = _train_lab_recipe(train_windows, k, tell)
+        board.add("lab_recipe", predict_windows(net, test), history.losses, history.seconds)
+        if "lab_recipe" not in nets:
+            diagnoses["lab_recipe"] = diagnose(history, net, train_windows)
         nets.setdefault("lab_recipe", net)
     ridges: dict[str, list[float]] = {}
     for name, recipe in (("default", WINDOW), ("default_carried", CARRIED)):
@@ -206,6 +213,8 @@ def run(data: WeatherData, *, seed: int = 0, seeds: int = 3, notify: Notify | No
                 fitted.net, Windows(training, targets=[target], length=WINDOW_ROWS, dtype=recipe.dtype)
             )
             board.add(f"{name}_silenced", predict_windows(fitted.net, test, mute))
+            if name == "default" and name not in nets:
+                diagnoses[name] = diagnose(fitted.history, fitted.net, train_windows)
             nets.setdefault(name, fitted.net)
     untrained = lab_network(len(data.columns), all_seeds[0])
     spread = train_windows.batch(np.linspace(0, len(train_windows) - 1, FLOW_WINDOWS).astype(np.intp))
@@ -224,6 +233,7 @@ def run(data: WeatherData, *, seed: int = 0, seeds: int = 3, notify: Notify | No
         flows={name: edges(net, spread.x, spread.y) for name, net in looked_at.items()},
         facts=lab_facts(data.values, training, untrained, train_windows) if on_labs_file else [],
         seconds=time.perf_counter() - began,
+        diagnoses=diagnoses,
     )
 
 
@@ -245,8 +255,13 @@ def lab_recipe(windows: Windows, *, seed: int, notify: Notify | None = None) -> 
     Hidden size 10, weights normal with deviation 0.001, biases 0, mini-batches of 32 windows drawn with replacement,
     SGD at 0.01, 500 steps, mean squared error, float64.
     """
+    net, history = _train_lab_recipe(windows, seed, notify or (lambda *_: None))
+    return net, history.losses, history.seconds
+
+
+def _train_lab_recipe(windows: Windows, seed: int, notify: Notify) -> tuple[Network, History]:
     net = lab_network(len(windows.inputs), seed)
-    ticks = _Ticks(notify or (lambda *_: None), f"{TITLES['lab_recipe']}, seed {seed}", LAB_STEPS)
+    ticks = _Ticks(notify, f"{TITLES['lab_recipe']}, seed {seed}", LAB_STEPS)
     history = train(
         net,
         windows,
@@ -260,7 +275,7 @@ def lab_recipe(windows: Windows, *, seed: int, notify: Notify | None = None) -> 
     )
     if history.stopped_because == "interrupted":
         raise KeyboardInterrupt
-    return net, history.losses, history.seconds
+    return net, history
 
 
 class _Ticks:

@@ -82,7 +82,7 @@ class Diagnosis:
         if not self.findings:
             return (
                 f"no disease found: the network explains {100 * self.explained:.3g} % of the loss that is left to a "
-                f"constant, on {self.examples} examples"
+                f"constant, on {self.examples} example{'' if self.examples == 1 else 's'}"
             )
         also = f"; also {', '.join(self.diseases[1:])}" if len(self.findings) > 1 else ""
         return f"{self.findings[0]}{also}"
