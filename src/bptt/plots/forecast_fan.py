@@ -75,7 +75,7 @@ def forecast_fan(
     if np.asarray(times).dtype.kind == "M":
         from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
-        locator = AutoDateLocator(maxticks=5 if look.is_narrow else 9)  # type: ignore[no-untyped-call]  # as matplotlib has it
+        locator = AutoDateLocator(minticks=2, maxticks=5 if look.is_narrow else 9)  # type: ignore[no-untyped-call]  # as matplotlib has it
         ax.xaxis.set_major_locator(locator)
         ax.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]  # as above
     finish(ax, look, title=title, x_label="", y_label=quantity)
