@@ -1,0 +1,207 @@
+"""bptt fit, predict, backtest, inspect as a user meets them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+QUICK = ("--ensemble", 1, "--hidden", 5, "--threads", 1, "--no-trees")
+
+
+def bptt(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "bptt", *map(str, arguments)]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120, check=False)
+
+
+def write_table(path: Path, rows: int = 150) -> None:
+    """Write months of two series with a yearly wave, a plan known ahead and a gap."""
+    rng = np.random.default_rng(5)
+    lines = ["shop,month,sold,plan,weather"]
+    for shop in ("north", "south"):
+        for k in range(rows):
+            month = np.datetime64("2001-01") + k
+            sold = 50 + 20 * np.sin(2 * np.pi * k / 12) + 8 * (k % 5 == 0) + rng.normal()
+            if k != 40:
+                lines.append(f"{shop},{month},{sold:.3f},{int(k % 5 == 0)},{rng.normal():.2f}")
+    path.write_text("\n".join(lines) + "\n")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a table and what `bptt fit` made of it."""
+    place = tmp_path_factory.mktemp("forecast")
+    write_table(place / "sales.csv")
+    done = bptt("fit", "sales.csv", "--target", "sold", "--horizon", 3, "--future", "plan", *QUICK, cwd=place)
+    assert done.returncode == 0, done.stderr
+    (place / "said.txt").write_text(done.stdout)
+    ahead = [
+        "shop,month,plan",
+        *(f"{shop},2013-0{m},{int(m == 7)}" for shop in ("north", "south") for m in range(7, 10)),
+    ]
+    (place / "ahead.csv").write_text("\n".join(ahead) + "\n")
+    return place
+
+
+def test_fit_says_what_it_found_and_how_good_it_is(folder: Path) -> None:
+    said = (folder / "said.txt").read_text()
+    for words in (
+        "data: sales.csv, 298 rows; 2 series of 150 to 150 steps",
+        "time: month; by the clock on the wall",
+        "step: 1 month",
+        "series by: shop",
+        "known ahead: plan",
+        "warning: 2 rows are missing in 2 series",
+        "repeat the last season",
+        "ridge on the window",
+        "best baseline",
+        "model: sales.safetensors",
+        "report: report.html",
+    ):
+        assert words in said
+    page = (folder / "report.html").read_text()
+    for words in (
+        "Do it again",
+        "What was found before training",
+        "by the month",
+        "Autocorrelation",
+        "bptt fit sales.csv",
+    ):
+        assert words.lower() in page.lower()
+
+
+def test_predict_writes_csv_and_nothing_else(folder: Path) -> None:
+    done = bptt("predict", "sales.safetensors", "sales.csv", "--future-values", "ahead.csv", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    rows = list(csv.DictReader(io.StringIO(done.stdout)))
+    assert list(rows[0]) == ["unique_id", "ds", "y_hat", "lo_90", "hi_90"]
+    assert [(row["unique_id"], row["ds"]) for row in rows[:4]] == [
+        ("north", "2013-07-01"), ("north", "2013-08-01"), ("north", "2013-09-01"), ("south", "2013-07-01"),
+    ]  # fmt: skip
+    for row in rows:
+        assert float(row["lo_90"]) < float(row["y_hat"]) < float(row["hi_90"])
+    assert "rows are missing" in done.stderr
+
+
+def test_predict_into_files(folder: Path, tmp_path: Path) -> None:
+    options = ("--future-values", "ahead.csv", "--coverage", 0.5, "--quiet")
+    files = ("--out", tmp_path / "f.csv", "--plot", tmp_path / "f.png", "--json", tmp_path / "f.json")
+    done = bptt("predict", "sales.safetensors", "sales.csv", *options, *files, cwd=folder)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "f.csv").read_text())))
+    told = json.loads((tmp_path / "f.json").read_text())
+    assert list(told[0]) == ["unique_id", "ds", "y_hat", "lo_50", "hi_50"]
+    assert [float(row["y_hat"]) for row in rows] == pytest.approx(
+        [row["y_hat"] for row in told], rel=1e-8, abs=0
+    )
+    assert (tmp_path / "f.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_inspect_says_what_a_model_is(folder: Path) -> None:
+    done = bptt("inspect", "sales.safetensors", "sales.csv", "--json", "-", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["facts"]["horizon"] == "3 rows of 1 month"
+    assert told["columns"]["known ahead"] == "plan"
+    assert told["alignment"]["sound"]
+    assert "validation" in done.stderr
+
+
+def test_backtest_with_settings_from_a_file(folder: Path) -> None:
+    config = 'target = "sold"\nhorizon = 5\nensemble = 1\nhidden = 5\ninputs = []\nseed = 3\n'
+    (folder / "settings.toml").write_text(config)
+    options = ("--config", "settings.toml", "--horizon", 2, "--folds", 2, "--no-trees", "--json", "-")
+    done = bptt("backtest", "sales.csv", *options, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert len(told["folds"]) == 2
+    assert len(told["scores"]["model"]["rmse"]) == 2  # what is given here wins over the file
+    assert set(told["scores"]) == {"model", "last", "season", "ridge"}
+    assert "RMSE by step" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("fit", "none.csv"), "path must name a file that exists. Got none.csv"),
+        (("fit", "sales.csv"), "target must name the column to forecast"),
+        (("fit", "sales.csv", "--target", "rain"), "must have the column 'rain'"),
+        (
+            ("fit", "sales.csv", "--target", "sold", "--out", "nowhere/m"),
+            "--out must name a file in a folder",
+        ),
+        (
+            ("fit", "sales.csv", "--target", "sold", "--missing", "weather=guess"),
+            "missing of 'weather' must be one of",
+        ),
+        (("fit", "sales.csv", "--target", "sold", "--quantiles", "low"), "--quantiles must be probabilities"),
+        (("fit", "sales.csv", "--config", "bad.toml"), "bad.toml must be a TOML file"),
+        (("fit", "sales.csv", "--config", "odd.json"), "odd.json must have only the names"),
+        (
+            ("predict", "sales.safetensors", "sales.csv"),
+            "future values of plan must be known for horizon = 3",
+        ),
+        (("predict", "sales.csv", "sales.csv"), "sales.csv must be a model"),
+        (
+            ("predict", "sales.safetensors", "ahead.csv"),
+            "must have the columns that the model was trained with",
+        ),
+        (
+            ("backtest", "sales.csv", "--target", "sold", "--folds", 900),
+            "rows must be more than folds * horizon",
+        ),
+    ],
+)
+def test_a_mistake_is_one_line_and_status_2(
+    folder: Path,
+    arguments: tuple[str, ...],
+    words: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (folder / "bad.toml").write_text("target = \n")
+    (folder / "odd.json").write_text('{"targets": "sold"}')
+    monkeypatch.chdir(folder)
+    # In this process: the entry point is the same, and a dozen starts would take their time.
+    from bptt.cli.main import main
+
+    monkeypatch.setattr(sys, "argv", ["bptt", *map(str, arguments)])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    told = capsys.readouterr()
+    assert caught.value.code == 2
+    assert told.err.startswith("bptt: ")
+    assert words in told.err
+    assert told.err.count("\n") == 1
+    assert not (folder / "none.safetensors").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT to send to one process")
+def test_ctrl_c_is_one_line_and_leaves_no_file(folder: Path, tmp_path: Path) -> None:
+    options = ("--target", "sold", "--future", "plan", "--ensemble", "60")
+    command = [sys.executable, "-m", "bptt", "fit", str(folder / "sales.csv"), *options]
+    process = subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A runner in the background may ignore SIGINT, and its children would inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "warning: 2 rows are missing" in line:
+            break
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors.splitlines()[-1].startswith("bptt: interrupted")
+    assert list(tmp_path.iterdir()) == []
