@@ -102,7 +102,7 @@ def lag_influence(fitted: Fitted, rows: int = _ROWS) -> Array | None:
     Returns
     -------
     ndarray float64 (R,) or None
-        Mean over the horizon of the sum of absolute derivatives, in scaled units, at the mean of all inputs; None
+        Mean over the first, middle and last step of the sum of absolute derivatives, in scaled units, at the mean of all inputs; None
         without networks. The linear path is not part of it.
     """
     nets = fitted.trained.nets
@@ -112,12 +112,13 @@ def lag_influence(fitted: Fitted, rows: int = _ROWS) -> Array | None:
     for net in nets:
         record = net.forward(np.zeros((1, rows, fitted.trained.encoding.inputs)))
         K = record.y_hat.shape[-1]
-        for k in {0, K // 2, K - 1}:
+        steps = {0, K // 2, K - 1}
+        for k in steps:
             dy = np.zeros_like(record.y_hat)
             dy[0, -1, k] = 1.0
             dx = net.backward(record, dy).x
             assert dx is not None
-            total += np.abs(dx[0]).sum(axis=1)[::-1]
+            total += np.abs(dx[0]).sum(axis=1)[::-1] / len(steps)
     return total / len(nets)
 
 
