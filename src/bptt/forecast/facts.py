@@ -102,7 +102,8 @@ def lag_influence(fitted: Fitted, rows: int = _ROWS) -> Array | None:
     Returns
     -------
     ndarray float64 (R,) or None
-        Mean over the first, middle and last step of the sum of absolute derivatives, in scaled units, at the mean of all inputs; None
+        Mean over the first, middle and last step of the sum of absolute derivatives, in scaled units, at the mean of
+        all inputs; None
         without networks. The linear path is not part of it.
     """
     nets = fitted.trained.nets
