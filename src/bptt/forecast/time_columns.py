@@ -33,6 +33,8 @@ _PARTS = {
 _RANGES = {"year": (1, 9999), "month": (1, 12), "day": (1, 31), "hour": (0, 23), "minute": (0, 59)}
 _CLOCKS = ("time", "hour", "hr", "clock")
 _LOOKED_AT = 3
+# A count beyond this is no count of rows.
+_FURTHEST = 1e15
 _DAY = np.timedelta64(86400, "s")
 
 
@@ -151,6 +153,8 @@ def _numeric_kind(values: Array, name: str) -> str | None:
     known = values[~np.isnan(values)]
     if not known.size or (known != np.round(known)).any() or values.dtype.kind != "f":
         return None
+    if not (np.abs(known) < _FURTHEST).all():
+        return None
     low, high = float(known.min()), float(known.max())
     if low >= 10000101 and high <= 29991231:
         rest = known.astype(np.int64) % 10000
@@ -186,7 +190,7 @@ def _read_one(found: Columns, name: str, *, asked: bool) -> TimeColumns:
             f"{found.name}, {found.place(int(missing[0]))}, column {name!r} must hold a time. Got none"
         )
     kind = _numeric_kind(values, name)
-    if kind is None and asked and (values == np.round(values)).all():
+    if kind is None and asked and (values == np.round(values)).all() and (np.abs(values) < _FURTHEST).all():
         kind = "count"
     if kind is None:
         raise DataError(
