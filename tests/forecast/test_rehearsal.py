@@ -15,7 +15,9 @@ from bptt.forecast.recipe import Recipe
 from bptt.forecast.rehearsal import rehearse
 from bptt.report.forecast import HEADERS, score_rows, write_forecast_report
 
-RECIPE = Recipe(hidden=5, ensemble=2, updates=20, length=48, warmup=8, blocks=2, window=12, past_window=3)
+RECIPE = Recipe(
+    hidden=5, ensemble=2, updates=20, length=48, warmup=8, blocks=2, window=12, past_window=3, step_back=False
+)
 START = np.datetime64("2013-03-01T00:00:00")
 ATOL = 1e-9
 

@@ -9,6 +9,8 @@ import numpy as np
 from bptt.checks import Array
 from bptt.forecast.encoding import Encoding
 from bptt.forecast.heads import (
+    FEW_WITH,
+    FEW_WITHOUT,
     WITH_NETWORK,
     WITHOUT_NETWORK,
     Head,
@@ -22,6 +24,13 @@ from bptt.forecast.recipe import Recipe
 from bptt.forecast.ridge_path import Normal
 from bptt.forecast.targets import Targets
 from bptt.network import Network
+
+# Origins that count as independent, at least.
+_LEAST = 4.0
+# With fewer origins, or fewer than so many horizons of them, only the usual penalties are compared.
+_FEW, _FEW_HORIZONS = 50, 5
+# Origins without which a kind is not relied on, however well it does.
+_FEW_FOR = {"ridge": 1, "network": 30}
 
 
 @dataclass(frozen=True)
@@ -87,7 +96,7 @@ class Choice:
             if kind != self.kind
         )  # fmt: skip
         best = "best" if self.errors[self.kind] == min(self.errors.values()) else "kept"
-        if self.kind in ("last", "season") and best == "kept":
+        if self.kind != "network" and best == "kept":
             best = "not reliably beaten"
         stepped = "" if self.kind == "network" else ": the model steps back to it"
         return (
@@ -119,6 +128,8 @@ def choose(
         Whether anything but a network may be chosen where there is one.
     """
     y, weights = origins.truth()
+    # The best of many on a handful of forecasts is the luckiest.
+    few = len(y) < max(_FEW, _FEW_HORIZONS * encoding.horizon)
     found: dict[str, _Offer] = {}
 
     def offer(
@@ -135,11 +146,11 @@ def choose(
         offer(other, _other_anchor(encoding, origins, other))
     if window is not None:
         features = origin_features(encoding, origins, None)
-        for penalty in WITHOUT_NETWORK:
+        for penalty in FEW_WITHOUT if few else WITHOUT_NETWORK:
             offer("ridge", head_forecast(make_head(encoding, window, None, penalty), features), None, penalty)
     for trial in trials:
         sets = [origin_features(encoding, origins, net) for net in trial.nets]
-        for penalty in WITH_NETWORK:
+        for penalty in FEW_WITH if few else WITH_NETWORK:
             heads = [
                 make_head(encoding, normal, net, penalty)
                 for normal, net in zip(trial.normals, trial.nets, strict=True)
@@ -164,19 +175,23 @@ class _Offer:
 
 
 def _best(found: dict[str, _Offer], weights: Array, horizon: int) -> str:
-    """Return the kind with the smallest error; a naive one, unless the other's gain is more than its standard error.
+    """Return the best kind that can be relied on: from naive to ridge to network only by more than a standard error.
 
-    Errors of forecasts of the same rows hang together: one in `horizon` origins counts for the standard error.
+    Errors of forecasts of the same rows hang together: one in `horizon` origins counts for the standard error, and
+    four at least: of a short series half a deviation must do.
     """
-    best = min(found, key=lambda name: found[name].error)
     naive = [name for name in found if name in ("last", "season")]
-    if best in naive or not naive:
-        return best
-    simple = min(naive, key=lambda name: found[name].error)
+    kind = min(naive, key=lambda name: found[name].error)
     there = weights > 0
-    gain = (found[simple].squares - found[best].squares)[there]
-    count = max(1.0, len(gain) / horizon)
-    return best if gain.mean() > gain.std() / np.sqrt(count) else simple
+    for name in ("ridge", "network"):
+        if name in found:
+            gain = (found[kind].squares - found[name].squares)[there]
+            count = max(_LEAST, len(gain) / horizon)
+            # That least squares do better than the last season is the rule, not luck that has to be ruled out.
+            margin = 0.0 if (kind, name) == ("season", "ridge") else gain.std() / np.sqrt(count)
+            if len(gain) >= _FEW_FOR[name] and gain.mean() > margin:
+                kind = name
+    return kind
 
 
 def mean_forecast(heads: list[Head], features: list[Array]) -> Array:

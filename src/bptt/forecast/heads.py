@@ -42,6 +42,9 @@ WINDOWS = (4e-4, 4e-3, 4e-2, 0.4)
 UNSOLVED = Penalty(0.0, np.inf, solved=False)
 WITH_NETWORK = (UNSOLVED, *(Penalty(s, w) for s in STATES for w in (*WINDOWS, np.inf)))
 WITHOUT_NETWORK = tuple(Penalty(np.inf, w) for w in (*WINDOWS, 4.0))
+# Where there is little to choose by.
+FEW_WITH = (Penalty(STATES[2], WINDOWS[1]), Penalty(STATES[2], WINDOWS[2]))
+FEW_WITHOUT = (Penalty(np.inf, WINDOWS[1]), Penalty(np.inf, WINDOWS[2]))
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,7 +23,7 @@ _SHRINK = 20.0
 # Where the size is measured a second time, by hour and by month: errors are not of one shape at all hours, and it is
 # the wide ones that an interval is made for. A class with so many rows goes half the way.
 _TAIL, _TAIL_SHRINK = 0.9, 50.0
-# With fewer held-out forecasts the horizons share their quantiles.
+# With fewer held-out forecasts the size depends on the step alone, and the steps share their quantiles.
 _POOL = 200
 # Errors kept at most: rows times horizons.
 _MOST = 4_000_000
@@ -102,12 +102,14 @@ def fit_intervals(features: Array, errors: Array, floor: Array, slots: tuple[int
     # A forecast that happens to be right must not count for much: its log would be far below all others.
     logs = np.log(np.abs(np.nan_to_num(errors, nan=0.0)) + 0.05 * typical)
     logs = np.where(np.isfinite(errors), logs, np.log(typical))
-    weights = _log_size(features, logs)
-    scaled = errors / np.exp(features @ weights)
     if count >= _POOL:
+        weights = _log_size(features, logs)
         _widen(weights, features, errors, slots)
         scaled = errors / np.exp(features @ weights)
     else:
+        weights = np.zeros((features.shape[1], K))
+        weights[0] = np.log(typical)
+        scaled = errors / typical
         scaled = np.repeat(scaled.reshape(-1, 1), K, axis=1)
     return Intervals(weights, _conformal(scaled, count), floor, count)
 
