@@ -8,7 +8,7 @@ power of two comes out of the bits of x / ln 2 + 1.5 * 2^mantissa instead.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from bptt.engine.compiled.emitter import Emitter, Value
 from bptt.engine.compiled.polynomials import ATANH_TAIL, EXPM1_TAIL
@@ -22,6 +22,11 @@ _EXP_RANGE = {"float": (-105.0, 89.0), "double": (-747.0, 710.0)}
 _DECAY_LIMIT = {"float": 87.3, "double": 708.3}
 # tanh rounds to 1 well before half of this.
 _TANH_LIMIT = {"float": 20.0, "double": 40.0}
+# Vectors of more numbers than these are only used where a multiply-add rounds once.
+_UNFUSED = 4
+# Beyond these a sigmoid is 0 or 1. Below the lower one 2^n comes out as infinity, at the upper one as 0: both are what
+# is wanted.
+_SIGMOID_RANGE = {"float": (-88.9, 88.3), "double": (-710.0, 709.0)}
 
 
 def _round_power(e: Emitter, x: Value) -> tuple[Value, Value]:
@@ -63,18 +68,54 @@ def _decay(e: Emitter, a: Value) -> Value:
     return e.select(e.compare(">", size, e.const(limit)), e.const(0), kept)
 
 
+def _scaled_power(e: Emitter, x: Value, scale: float) -> tuple[Value, Value]:
+    """Return n = round(x * scale) and 2^n, in four instructions; n may be one beyond the exponents of normal numbers.
+
+    The exponent's bias is part of the number that rounds, so the sum's low bits are the power's exponent.
+    """
+    mantissa = e.lanes.mantissa
+    magic = e.const(1.5 * 2.0**mantissa + (127 if e.lanes.kind == "float" else 1023))
+    shifted = e.fma(x, e.const(scale), magic)
+    power = e.from_bits(e.b.shl(e.to_bits(shifted), e.const_bits(mantissa)))
+    return e.b.fsub(shifted, magic), power
+
+
+def _in_two_chains(e: Emitter, x: Value, coefficients: Sequence[float]) -> Value:
+    """Even and odd powers side by side: half as many steps that wait for one another as Horner's rule."""
+    square = e.b.fmul(x, x)
+    even, odd = (e.polynomial(square, coefficients[k::2]) for k in (0, 1))
+    return e.fma(odd, x, even)
+
+
 def tanh(e: Emitter, a: Value) -> Value:
-    """(exp(2|a|) - 1) / (exp(2|a|) + 1), with the sign of a: odd to the bit, never above 1."""
-    size = e.abs(a)
-    grown = _expm1(e, e.at_most(e.b.fadd(size, size), _TANH_LIMIT[e.lanes.kind]))
-    return e.with_sign(e.div(grown, e.b.fadd(grown, e.const(2))), a)
+    """(exp(2|a|) - 1) / (exp(2|a|) + 1), halved above and below, with the sign of a: odd to the bit, never above 1."""
+    kind = e.lanes.kind
+    size = e.at_most(e.abs(a), _TANH_LIMIT[kind] / 2)
+    n, power = _scaled_power(e, size, 2 / math.log(2))
+    tail = [c * 2.0 ** (k + 1) for k, c in enumerate(EXPM1_TAIL[kind])]
+    if kind == "float" and e.lanes.count > _UNFUSED:
+        # An error of n ln 2 counts for less the larger |a| is: one part of it is enough if its product is not rounded.
+        r = e.fma(n, e.const(-math.log(2) / 2), size)
+        p = e.fma(e.b.fmul(r, r), _in_two_chains(e, r, tail), r)
+    else:
+        high, low = e.fma(n, e.const(-_LN2_HIGH[kind] / 2), size), e.const(-_LN2_LOW[kind] / 2)
+        r = e.fma(n, low, high)
+        # What rounding took from r: without it tanh would be 2.6 units off in double precision.
+        lost = e.fma(n, low, e.b.fsub(high, r))
+        p = e.b.fadd(r, e.fma(e.b.fmul(r, r), _in_two_chains(e, r, tail), lost))
+    grown = e.fma(power, p, e.fma(power, e.const(0.5), e.const(-0.5)))
+    return e.with_sign(e.div(grown, e.b.fadd(grown, e.const(1))), a)
 
 
 def sigmoid(e: Emitter, a: Value) -> Value:
-    """1 / (1 + exp(-a)), from exp(-|a|): exact to the last places on both sides."""
-    small = _decay(e, a)
-    top = e.select(e.compare("<", a, e.const(0)), small, e.const(1))
-    return e.div(top, e.b.fadd(small, e.const(1)))
+    """1 / (1 + 2^n exp(-r)) where -a = n ln 2 - r: also below the normal numbers, as far as the machine has them."""
+    kind = e.lanes.kind
+    low, high = _SIGMOID_RANGE[kind]
+    size = e.at_least(e.at_most(a, high), low)
+    n, power = _scaled_power(e, size, -1 / math.log(2))
+    r = e.fma(n, e.const(_LN2_LOW[kind]), e.fma(n, e.const(_LN2_HIGH[kind]), size))
+    signs = [(-1.0) ** k * c for k, c in enumerate((1.0, 1.0, *EXPM1_TAIL[kind]))]
+    return e.div(e.const(1), e.fma(e.polynomial(r, signs), power, e.const(1)))
 
 
 def exp(e: Emitter, a: Value) -> Value:
