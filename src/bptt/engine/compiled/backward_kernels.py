@@ -136,5 +136,5 @@ def _push(e: Frame, products: Products, run: Run, t: Value, row: Value, rows: Va
     k = e.plus(e.times(e.integer(run.count - 1), P), e.number("H"))  # the last block's padding is left out
     start = e.pointer("zeros") if starts else target.pointer
     arguments = [rows, e.number("V"), k, source.pointer, source.stride, e.integer(1), e.pointer(f"back:{run.key}"),
-                 target.pointer, target.stride, start, e.integer(0) if starts else target.stride]  # fmt: skip
+                 target.pointer, target.stride, start, e.integer(0) if starts else target.stride, t]  # fmt: skip
     e.b.call(products.gemm, arguments)

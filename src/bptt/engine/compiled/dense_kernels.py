@@ -74,7 +74,7 @@ def _emit_forward(e: ArgumentFrame, products: Products) -> None:
     start = e.b.select(given, e.pointer("padded_bias"), e.pointer("C"))
     stride = e.b.select(given, zero, ldc)
     arguments = [e.number("M"), VN, K, e.pointer("A"), e.number("lda"), one, e.pointer("packed"), e.pointer("C"), ldc,
-                 start, stride]  # fmt: skip
+                 start, stride, zero]  # fmt: skip
     e.b.call(products.gemm, arguments)
     e.b.ret_void()
 
@@ -116,6 +116,6 @@ def _emit_input(e: ArgumentFrame, products: Products) -> None:
     one, zero = e.integer(1), e.integer(0)
     e.b.call(products.pack_transposed, [one, N, ldc, K, VK, e.pointer("W"), N, e.pointer("packed")])
     arguments = [e.number("M"), VK, N, e.pointer("C"), ldc, one, e.pointer("packed"), e.pointer("dA"), e.number("ldda"),
-                 e.pointer("zeros"), zero]  # fmt: skip
+                 e.pointer("zeros"), zero, zero]  # fmt: skip
     e.b.call(products.gemm, arguments)
     e.b.ret_void()

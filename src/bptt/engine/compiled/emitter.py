@@ -246,6 +246,12 @@ class Emitter:
         """Read one number."""
         return self.b.load(pointer, typ=self.lanes.scalar)
 
+    def prefetch(self, pointer: Value) -> None:
+        """Ask for a line of memory, for the second cache; any address will do."""
+        word = ir.IntType(32)
+        kind = ir.FunctionType(VOID, [POINTER, word, word, word])
+        self.b.call(self._declare("llvm.prefetch.p0", kind), [pointer, *map(word, (0, 2, 1))])
+
     def load_masked(self, pointer: Value, mask: Value) -> Value:
         """Read the lanes of `mask`, 0 elsewhere; the others' memory is not touched. As many lanes as it has."""
         count = mask.type.count
@@ -281,6 +287,10 @@ class Emitter:
             total = self.b.add(total, term)
         return total
 
+    def odd(self, a: Value) -> Value:
+        """Whether an integer is odd."""
+        return self.b.trunc(a, ir.IntType(1))
+
     def least(self, a: Value, b: Value) -> Value:
         """The smaller of two integers."""
         return self.b.select(self.b.icmp_signed("<", a, b), a, b)
@@ -294,18 +304,9 @@ class Emitter:
     @contextmanager
     def loop(self, start: Value, stop: Value, step: Value | None = None) -> Iterator[Value]:
         """Count from start while below stop."""
-        before = self.b.block
-        head, body, end = (self.function.append_basic_block(name) for name in ("head", "body", "end"))
-        self.b.branch(head)
-        self.b.position_at_end(head)
-        i = self.b.phi(I64)
-        i.add_incoming(start, before)
-        self.b.cbranch(self.b.icmp_signed("<", i, stop), body, end)
-        self.b.position_at_end(body)
-        yield i
-        i.add_incoming(self.b.add(i, self.integer(1) if step is None else step), self.b.block)
-        self.b.branch(head)
-        self.b.position_at_end(end)
+        one = self.integer(1) if step is None else step
+        with self.loop_carrying(start, stop, one, []) as (i, _, _):
+            yield i
 
     @contextmanager
     def loop_carrying(

@@ -91,7 +91,7 @@ def _product(e: Frame, products: Products, run: Run, t: Value, row: Value, rows:
     start = bias if run.first else target
     arguments = [
         rows, e.times(e.integer(run.count), e.number("V")), k, operand, stride, e.integer(1),
-        e.pointer(f"packed:{run.key}"), target, width, start, e.integer(0) if run.first else width,
+        e.pointer(f"packed:{run.key}"), target, width, start, e.integer(0) if run.first else width, t,
     ]  # fmt: skip
     e.b.call(products.gemm, arguments)
 

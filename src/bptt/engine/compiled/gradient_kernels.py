@@ -73,7 +73,7 @@ def _input_gradient(e: Frame, products: Products) -> None:
             start = e.pointer("zeros") if first else target
             arguments = [
                 rows, e.number("VX"), k, source, e.width(run.stage), e.integer(1), e.pointer(f"back:{run.key}"),
-                target, PX, start, e.integer(0) if first else PX,
+                target, PX, start, e.integer(0) if first else PX, e.integer(0),
             ]  # fmt: skip
             e.b.call(products.gemm, arguments)
             first = False

@@ -28,7 +28,7 @@ from bptt.engine.compiled.target import Target
 
 # Rows summed in registers before a weight gradient's tile is written back: a panel of B then stays in the first
 # cache, and the rounding error of a long sum grows with the blocks, not with the rows.
-BLOCK = 256
+BLOCK = 128
 
 
 class Products:
@@ -42,6 +42,10 @@ class Products:
             for height in target.heights
         }
         self._widths = {width: self._panel(width) for width in range(1, target.panel + 1)}
+        self._aheads = {
+            width: self._tile(target.heights[0], width, ahead=True) for width in range(1, target.panel + 1)
+        }
+        self._widths_ahead = {width: self._panel(width, ahead=True) for width in range(1, target.panel + 1)}
         self.gemm = self._gemm()
         self.pack = self._pack()
         self.pack_transposed = self._pack_transposed()
@@ -57,15 +61,18 @@ class Products:
         function.attributes.add("nounwind")
         return Emitter(function, self.lanes), list(function.args)
 
-    def _tile(self, height: int, width: int) -> Any:
+    def _tile(self, height: int, width: int, *, ahead: bool = False) -> Any:
         """C[m, n] = I[m, n] + sum_k A[m, k] B[k, n] for `height` rows and `width` vectors.
+
+        `ahead`: it also asks for a line of NEXT with every k, at a stride `ldn`, for the second cache.
 
         I may be C itself (add to it), or one row for all m (`ldi` = 0: a bias, or zeros). A low tile sums every
         second or fourth k apart: a multiply-add takes four cycles, so eight sums at least must be under way.
         """
         apart = {1: 4, 2: 2}.get(height, 1)  # whatever the width: threads cut rows of units as they like
-        e, (k_end, A, rsa, csa, B, ldb, C, ldc, I, ldi) = self._function(
-            f"tile_{height}x{width}", "k A rsa csa B ldb C ldc I ldi"
+        e, (k_end, A, rsa, csa, B, ldb, C, ldc, I, ldi, *coming) = self._function(
+            f"tile_{height}x{width}{'_ahead' if ahead else ''}",
+            "k A rsa csa B ldb C ldc I ldi" + (" NEXT ldn" if ahead else ""),
         )
         e.function.attributes.add("noinline")
         vector, count = self.lanes.vector, self.lanes.count
@@ -76,6 +83,8 @@ class Products:
             row = e.at(B, e.times(k, ldb))
             right = [e.load(e.at(row, e.integer(n * count))) for n in range(width)]
             column = e.at(A, e.times(k, csa))
+            if ahead:
+                e.prefetch(e.at(coming[0], e.times(k, coming[1])))
             for m in range(height):
                 left = e.splat(e.load_scalar(e.at(column, e.times(e.integer(m), rsa))))
                 for n in range(width):
@@ -99,13 +108,15 @@ class Products:
         e.b.ret_void()
         return e.function
 
-    def _panel(self, width: int) -> Any:
+    def _panel(self, width: int, *, ahead: bool = False) -> Any:
         """All m rows of one panel, by tiles of falling height.
 
         `group` is the distance in A from one tile of full height to the next, a row: `rsa`, unless A is packed.
+        `ahead`: the tiles of full height ask in turn for the vectors of a row of NEXT.
         """
-        e, (m_end, k, A, rsa, group, csa, B, ldb, C, ldc, I, ldi) = self._function(
-            f"panel_{width}", "m k A rsa group csa B ldb C ldc I ldi"
+        e, (m_end, k, A, rsa, group, csa, B, ldb, C, ldc, I, ldi, *coming) = self._function(
+            f"panel_{width}{'_ahead' if ahead else ''}",
+            "m k A rsa group csa B ldb C ldc I ldi" + (" NEXT ldn" if ahead else ""),
         )
         start: Value = e.integer(0)
         tall = e.integer(self.target.heights[0])
@@ -115,19 +126,27 @@ class Products:
                 beyond = e.b.srem(m, tall)
                 left = e.at(A, e.plus(e.times(e.b.sub(m, beyond), group), e.times(beyond, rsa)))
                 rows = (e.at(C, e.times(m, ldc)), e.at(I, e.times(m, ldi)))
-                e.b.call(self._tiles[height, width], [k, left, rsa, csa, B, ldb, rows[0], ldc, rows[1], ldi])
+                arguments = [k, left, rsa, csa, B, ldb, rows[0], ldc, rows[1], ldi]
+                if ahead and height == self.target.heights[0]:
+                    turn = e.b.srem(e.b.sdiv(m, tall), e.integer(self.target.panel))
+                    line = e.at(coming[0], e.times(turn, e.integer(self.lanes.count)))
+                    e.b.call(self._aheads[width], [*arguments, line, coming[1]])
+                else:
+                    e.b.call(self._tiles[height, width], arguments)
             start = whole
         e.b.ret_void()
         return e.function
 
-    def _call_panel(self, e: Emitter, width: Value, arguments: list[Value]) -> None:
+    def _call_panel(self, e: Emitter, width: Value, arguments: list[Value], *, ahead: bool = False) -> None:
         """Call the panel function of a width known only now."""
-        for number, panel in self._widths.items():
+        for number, panel in (self._widths_ahead if ahead else self._widths).items():
             with e.when(e.b.icmp_signed("==", width, e.integer(number))):
                 e.b.call(panel, arguments)
 
     @contextmanager
-    def _panels(self, e: Emitter, n_end: Value) -> Iterator[tuple[Value, Value]]:
+    def _panels(
+        self, e: Emitter, n_end: Value, falling: Value | None = None
+    ) -> Iterator[tuple[Value, Value]]:
         """Visit the panels of `n_end` vectors: (first vector, width), widths as equal as can be.
 
         7 vectors are 3 + 2 + 2, not 3 + 3 + 1: a panel of one vector loads more than it multiplies.
@@ -136,16 +155,22 @@ class Products:
         count = e.b.sdiv(e.plus(n_end, e.b.sub(panel, one)), panel)
         some = e.b.select(e.b.icmp_signed(">", count, one), count, one)
         narrow, wide = e.b.sdiv(n_end, some), e.b.srem(n_end, some)
-        with e.loop(e.integer(0), count) as p:
+        with e.loop(e.integer(0), count) as turn:
+            p = turn
+            if falling is not None:
+                p = e.b.select(falling, e.b.sub(e.b.sub(count, one), turn), turn)
             first = e.plus(e.times(p, narrow), e.least(p, wide))
             yield first, e.plus(narrow, e.b.select(e.b.icmp_signed("<", p, wide), one, e.integer(0)))
 
     def _gemm(self) -> Any:
-        """C (m, n) = I + A (m, k) B (k, n), B packed."""
-        e, (m, n_end, k, A, rsa, csa, B, C, ldc, I, ldi) = self._function(
-            "gemm", "m n k A rsa csa B C ldc I ldi"
+        """C (m, n) = I + A (m, k) B (k, n), B packed; its panels from the last to the first if `t` is odd.
+
+        Where B is larger than a cache, a step then begins with what the step before has left there.
+        """
+        e, (m, n_end, k, A, rsa, csa, B, C, ldc, I, ldi, t) = self._function(
+            "gemm", "m n k A rsa csa B C ldc I ldi t"
         )
-        with self._panels(e, n_end) as (n, width):
+        with self._panels(e, n_end, e.odd(t)) as (n, width):
             numbers = e.times(n, e.integer(self.lanes.count))
             ldb = e.times(width, e.integer(self.lanes.count))
             arguments = [m, k, A, rsa, rsa, csa, e.at(B, e.times(numbers, k)), ldb, e.at(C, numbers), ldc,
@@ -255,7 +280,14 @@ class Products:
                 source = e.b.select(several, PACKED, right)
                 stride = e.b.select(several, e.times(width, count), ldb)
                 target = e.at(C, numbers)
-                arguments = [m, k, left, e.integer(1), group, csa, source, stride, target, ldc, target, ldc]
-                self._call_panel(e, width, arguments)
+                # While this panel is multiplied the next comes nearer: a panel's short pieces of far rows are nothing
+                # that the machine foresees.
+                end = e.plus(n, width)
+                last = e.b.icmp_signed("==", end, n_end)
+                coming = e.at(B, e.plus(e.times(first, ldb), e.times(end, count)))
+                coming = e.b.select(last, e.at(B, e.times(e.plus(first, e.integer(BLOCK)), ldb)), coming)
+                arguments = [m, k, left, e.integer(1), group, csa, source, stride, target, ldc, target, ldc,
+                             coming, ldb]  # fmt: skip
+                self._call_panel(e, width, arguments, ahead=True)
         e.b.ret_void()
         return e.function

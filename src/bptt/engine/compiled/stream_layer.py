@@ -57,7 +57,7 @@ def _product(
     with e.when(e.b.not_(alone)):
         next_start = e.integer(0) if run.first else width
         arguments = [rows, vectors, length, operand, step, e.integer(1), packed, target, width]
-        e.b.call(products.gemm, [*arguments, start, next_start])
+        e.b.call(products.gemm, [*arguments, start, next_start, e.integer(0)])
 
 
 def _emit_stage(module: Any, lanes: Lanes, layout: StreamLayout, k: int) -> Any:

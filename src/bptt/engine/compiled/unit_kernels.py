@@ -129,9 +129,9 @@ class _Block(Frame):
         stride = self.times(self.integer(self.layout.plan.weights[run.weight][1]), H)
         return self.at(self.pointer(f"weight:{run.weight}"), self.times(self.integer(run.block), H)), stride
 
-    def packed(self, run: Run, gate: int) -> Value:
+    def packed(self, run: Run, gate: Value) -> Value:
         """Where the block's part of a gate's packed weights lies."""
-        before = self.plus(self.times(self.integer(gate), self.number("P")), self.unit)
+        before = self.plus(self.times(gate, self.number("P")), self.unit)
         return self.at(self.pointer(f"packed:{run.key}"), self.times(before, self.rows_of(run)))
 
     def pack(self, products: Products, run: Run) -> None:
@@ -140,7 +140,7 @@ class _Block(Frame):
         for gate in range(run.count):
             source = self.at(weight, self.plus(self.times(self.integer(gate), self.number("H")), self.unit))
             arguments = [self.rows_of(run), self.integer(1), self.units, self.vectors, source, stride,
-                         self.packed(run, gate)]  # fmt: skip
+                         self.packed(run, self.integer(gate))]  # fmt: skip
             self.b.call(products.pack, arguments)
 
     def product(self, products: Products, run: Run, t: Value) -> None:
@@ -154,13 +154,16 @@ class _Block(Frame):
             operand = (self.state if previous else self.value)(run.operand, t, zero).pointer
             stride = P
         width = self.width(run.stage)
-        for gate in range(run.count):
-            offset = self.plus(self.times(self.integer(run.column + gate), P), self.unit)
+        for turn in range(run.count):
+            # There and back, as in `Products.gemm`.
+            falling = self.integer(run.count - 1 - turn)
+            gate = self.b.select(self.odd(t), falling, self.integer(turn))
+            offset = self.plus(self.times(self.plus(self.integer(run.column), gate), P), self.unit)
             target = self.at(self.pointer(f"columns:{run.stage}"), offset)
             start = self.at(self.pointer(f"bias:{run.stage}"), offset) if run.first else target
             arguments = [
                 self.number("B"), self.vectors, self.rows_of(run), operand, stride, self.integer(1),
-                self.packed(run, gate), target, width, start, zero if run.first else width,
+                self.packed(run, gate), target, width, start, zero if run.first else width, t,
             ]  # fmt: skip
             self.b.call(products.gemm, arguments)
 
@@ -198,6 +201,6 @@ class _Block(Frame):
         start = self.at(self.pointer("zeros"), self.unit) if starts else target
         arguments = [
             self.number("B"), self.vectors, k, source, self.width(run.stage), self.integer(1), self.back(run),
-            target, P, start, zero if starts else P,
+            target, P, start, zero if starts else P, t,
         ]  # fmt: skip
         self.b.call(products.gemm, arguments)
