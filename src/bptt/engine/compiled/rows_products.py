@@ -179,15 +179,20 @@ class RowsProducts:
     # ---------------------------------------------------------------- lines times lines
 
     def _corner(self, height: int, width: int) -> Any:
-        """C[m, n] = the sum over `steps` and `n` vectors of A[m] B[n], still lane by lane; C is one vector a sum."""
-        e, (steps, n_end, A, step_a, lda, B, step_b, ldb, C) = self._function(
-            f"rows_corner_{height}x{width}", "steps n A step_a lda B step_b ldb C"
+        """C[m, n] = the sum over `steps` and `n` vectors of A[m] B[n], still lane by lane; C is one vector a sum.
+
+        Of NEXT, a line like those of B, all vectors are asked for meanwhile.
+        """
+        e, (steps, n_end, A, step_a, lda, B, step_b, ldb, C, NEXT) = self._function(
+            f"rows_corner_{height}x{width}", "steps n A step_a lda B step_b ldb C NEXT"
         )
         lanes, one = e.integer(self.lanes.count), e.integer(1)
         sums = [e.const(0)] * (height * width)
         with e.loop_carrying(e.integer(0), e.times(n_end, lanes), lanes, sums) as (n, sums, after):
             with e.loop_carrying(e.integer(0), steps, one, sums) as (t, inner, found):
-                a, b = e.at(A, e.plus(e.times(t, step_a), n)), e.at(B, e.plus(e.times(t, step_b), n))
+                a, here = e.at(A, e.plus(e.times(t, step_a), n)), e.plus(e.times(t, step_b), n)
+                b = e.at(B, here)
+                e.prefetch(e.at(NEXT, here))
                 right = [e.load(e.at(b, e.times(e.integer(j), ldb))) for j in range(width)]
                 for i in range(height):
                     left = e.load(e.at(a, e.times(e.integer(i), lda)))
@@ -236,7 +241,10 @@ class RowsProducts:
             with self._parts(e, m_end, self._high) as (i, height):
                 left = e.at(A, e.plus(e.times(t, step_a), e.times(n, lanes), e.times(i, lda)))
                 target = e.at(ROOM, e.times(i, width, lanes))
-                arguments = [here, vectors, left, step_a, lda, right, step_b, ldb, target]
+                # The corners of a part ask in turn for the lines of the next.
+                turn = e.b.srem(e.b.sdiv(i, e.integer(self._high)), e.integer(self.wide))
+                coming = e.at(right, e.times(e.plus(turn, width), ldb))
+                arguments = [here, vectors, left, step_a, lda, right, step_b, ldb, target, coming]
                 code = e.plus(e.times(height, e.integer(self.wide + 1)), width)
                 corners = {h * (self.wide + 1) + w: function for (h, w), function in self._corners.items()}
                 self._choose(e, code, corners, arguments)
