@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -115,8 +116,6 @@ def open_forecaster(path: Path) -> Forecaster:
 
 def data_as_dict(data: Any) -> Any:
     """Return the same data as if it had come as a dict: what is written for them is arrays."""
-    from dataclasses import replace
-
     return replace(data, kind="dict")
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from bptt.data.parsing import Array
 from bptt.errors import InvalidInput, InvalidType
 
+_FIRST, _LAST = np.datetime64("0001-01-03T00:00:00"), np.datetime64("9999-12-29T00:00:00")
 _QUARTER = 900  # seconds; clocks change at whole quarters of an hour
 
 
@@ -33,7 +34,7 @@ def check_zone(zone: object) -> ZoneInfo:
 def offsets_at(utc: Array, zone: str) -> Array:
     """Return the seconds that the clocks of a zone are ahead of UTC, int64 (N,), at instants datetime64[s] in UTC."""
     known = check_zone(zone)
-    seconds = utc.astype("datetime64[s]").astype(np.int64)
+    seconds = _within_years(utc).astype(np.int64)
     quarters, place = np.unique(seconds // _QUARTER, return_inverse=True)
     found = np.empty(quarters.size, np.int64)
     for k, moment in enumerate((quarters * _QUARTER).astype("datetime64[s]").tolist()):
@@ -54,7 +55,13 @@ def offsets_of_wall(local: Array, zone: str, second: Array) -> Array:
     """
     known = check_zone(zone)
     found = np.empty(local.size, np.int64)
-    for k, moment in enumerate(local.astype("datetime64[s]").tolist()):
+    for k, moment in enumerate(_within_years(local).tolist()):
         shift = moment.replace(tzinfo=known, fold=int(second[k])).utcoffset()
         found[k] = 0 if shift is None else round(shift.total_seconds())
+    return found
+
+
+def _within_years(times: Array) -> Array:
+    """Return times that Python's calendar knows: what lies beyond it is moved to its ends, where no clock is set."""
+    found: Array = np.clip(times.astype("datetime64[s]"), _FIRST, _LAST)
     return found
