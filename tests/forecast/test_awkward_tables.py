@@ -113,9 +113,7 @@ def test_tables_damaged_at_random(tmp_path, seed):
             refused.append(str(error))
             continue
         read += 1
-        known = {
-            value for value in map(float_or_none, (row[header.index("y")] for row in rows if len(row) == 4))
-        }
+        known = set(map(float_or_none, (row[header.index("y")] for row in rows if len(row) == 4)))
         for line in data.panel:
             assert set(line.y[~np.isnan(line.y)].tolist()) <= known
             assert len(line.local) == len(line.future) >= len(line.times) == len(line.y) == len(line.past)
