@@ -14,7 +14,7 @@ START = np.datetime64("2021-03-05T07:00:00", "s")
 # As small as a recipe can be and still pass through every part.
 TINY = Recipe(
     hidden=5, ensemble=2, length=23, warmup=5, batch=7, updates=31, shorter=(0.5,), window=9, past_window=4, period=6,
-    blocks=2, trial_members=2,
+    blocks=2, trial_members=2, anchor="last",
 )  # fmt: skip
 # For what is to be seen of networks, where the wave is too simple for them to be needed.
 NETWORK = replace(TINY, step_back=False)

@@ -65,3 +65,16 @@ def test_a_target_that_has_been_missing_for_long_is_still_forecast(rng: np.rando
     y[100:] = np.nan
     y[:7] = np.nan
     assert np.isfinite(fit(y).predict()["y_hat"]).all()
+
+
+def test_the_season_is_where_a_change_is_counted_from_if_that_does_better(rng: np.random.Generator) -> None:
+    pattern = 10 * rng.standard_normal(6)
+    walk = 0.02 * np.cumsum(rng.standard_normal(240))
+    noise = rng.standard_normal(240)
+    for y, anchor in (
+        (np.tile(pattern, 40) + walk + 0.1 * noise, "season"),
+        (50 * walk + 0.1 * noise, "last"),
+    ):
+        recipe = replace(TINY, anchor="auto", window=1)
+        made = Forecaster(horizon=3, recipe=recipe).fit(with_target(y), progress=False)
+        assert made.fitted.trained.encoding.anchor == anchor

@@ -112,6 +112,7 @@ def choose(
     window: Normal | None,
     *,
     step_back: bool = True,
+    unit: Array | None = None,
 ) -> Choice:
     """Choose by the mean squared error on the validation origins.
 
@@ -126,16 +127,19 @@ def choose(
         Sums of the window alone, for the ridge beside.
     step_back : bool
         Whether anything but a network may be chosen where there is one.
+    unit : ndarray float64 (K,), optional
+        What errors are divided by, scaled: `Encoding.target` by default.
     """
     y, weights = origins.truth()
     # The best of many on a handful of forecasts is the luckiest.
     few = len(y) < max(_FEW, _FEW_HORIZONS * encoding.horizon)
     found: dict[str, _Offer] = {}
+    ratio = np.ones(encoding.horizon) if unit is None else encoding.target / unit
 
     def offer(
         kind: str, y_hat: Array, candidate: Candidate | None = None, penalty: Penalty | None = None
     ) -> None:
-        squares = ((y_hat - y) ** 2).mean(axis=1)
+        squares = (((y_hat - y) * ratio) ** 2).mean(axis=1)
         error = float(squares @ weights / weights.sum()) if weights.sum() else float("nan")
         if np.isfinite(error) and (kind not in found or error < found[kind].error):
             found[kind] = _Offer(error, squares, candidate, penalty)

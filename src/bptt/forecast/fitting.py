@@ -129,6 +129,12 @@ class _Run:
     search: tuple[Recipe, ...]
     threads: int | None
     notify: Notify
+    anchor: str = field(init=False)
+    meter: Meter = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.meter = Meter(1, self.notify)
+        self.anchor = "last" if self.recipe.anchor == "auto" else self.recipe.anchor
 
     def fit(self) -> Fitted:
         panel, recipe = self.panel, self.recipe
@@ -141,22 +147,36 @@ class _Run:
         lesson_rows = sum(max(0, c - self.horizon) for c in cuts)
         if not before.lines or lesson_rows < SHORTEST:
             return self._step_back("there are too few rows to learn from")
-        encoding = self.encoding(before)
-        lesson = encode_panel(encoding, before)
-        origins = self._origins(encoding, panel, cuts, [len(line) for line in panel])
-        if not sum(map(len, origins.rows)) or not lesson.rows:
+        stage = self._choose(before, cuts, None)
+        if stage is None:
             return self._step_back("there are too few rows to learn from")
-        candidates = self._candidates(lesson)
-        meter = self._meter(lesson, candidates)
-        window = normal_equations(encoding, lesson, None, recipe.most_rows)
-        trials = self._trials(encoding, lesson, candidates, meter)
-        choice = choose(encoding, origins, trials, window, step_back=recipe.step_back)
-        held_out = [self._errors(encoding, origins, choice, trials, window)]
-        found = self._finish(choice, held_out, meter)
-        meter.finish()
+        if recipe.anchor == "auto" and stage.choice.errors.get("season", np.inf) < 1.0:
+            self.anchor = "season"
+            other = self._choose(before, cuts, stage.encoding.target)
+            if other is not None and _error(other.choice) < _error(stage.choice):
+                stage = other
+            else:
+                self.anchor = "last"
+        found = self._finish(stage.choice, [stage.held_out])
+        self.meter.finish()
         return found
 
     # ---------------------------------------------------------------- the parts
+
+    def _choose(self, before: Panel, cuts: list[int], unit: Array | None) -> _Stage | None:
+        """Return what the validation rows decide; None where there are none."""
+        recipe = self.recipe
+        encoding = self.encoding(before)
+        lesson = encode_panel(encoding, before)
+        origins = self._origins(encoding, self.panel, cuts, [len(line) for line in self.panel])
+        if not sum(map(len, origins.rows)) or not lesson.rows:
+            return None
+        candidates = self._candidates(lesson)
+        self._expect(lesson, candidates)
+        window = normal_equations(encoding, lesson, None, recipe.most_rows)
+        trials = self._trials(encoding, lesson, candidates, self.meter)
+        choice = choose(encoding, origins, trials, window, step_back=recipe.step_back, unit=unit)
+        return _Stage(encoding, choice, self._errors(encoding, origins, choice, trials, window))
 
     def encoding(self, panel: Panel) -> Encoding:
         """Return the encoding of these training rows."""
@@ -175,7 +195,7 @@ class _Run:
             horizon=self.horizon,
             calendar=self.calendar,
             transform=recipe.transform,
-            anchor=recipe.anchor if period > 1 else "last",
+            anchor=self.anchor if period > 1 else "last",
             period=period,
             window=window,
             past_window=past_window,
@@ -187,14 +207,15 @@ class _Run:
         found = [Candidate(self.recipe, share) for share in (1.0, *self.recipe.shorter)]
         return found + [Candidate(each, 1.0) for each in self.search]
 
-    def _meter(self, lesson: Lesson, candidates: list[Candidate]) -> Meter:
+    def _expect(self, lesson: Lesson, candidates: list[Candidate]) -> None:
+        """Tell the meter of the trials to come, and of what will follow at most."""
         if not candidates:
-            return Meter(1, self.notify)
+            return
         rows, recipe = lesson.rows, self.recipe
         most = max(planned_updates(c.recipe, rows, c.share) for c in candidates)
         total = sum(planned_updates(c.recipe, rows, c.share) * c.recipe.trial_members for c in candidates)
         total += most * ((recipe.blocks - 1) * recipe.trial_members + recipe.ensemble)
-        return Meter(total, self.notify)
+        self.meter.total = self.meter.done + total
 
     def _trials(
         self, encoding: Encoding, lesson: Lesson, candidates: list[Candidate], meter: Meter
@@ -258,8 +279,8 @@ class _Run:
             encoding = replace(encoding, anchor=choice.kind)
         return judge(encoding, origins, y_hat)
 
-    def _finish(self, choice: Choice, held_out: list[HeldOut], meter: Meter) -> Fitted:
-        panel, recipe = self.panel, self.recipe
+    def _finish(self, choice: Choice, held_out: list[HeldOut]) -> Fitted:
+        panel, recipe, meter = self.panel, self.recipe, self.meter
         encoding = self.encoding(panel)
         if choice.kind in ("last", "season"):
             if encoding.period == 1 and choice.kind == "season":
@@ -354,6 +375,19 @@ class _Run:
         choice = Choice("last", None, None, {}, 0, reason)
         held_out = [judge(encoding, origins, np.zeros_like(y))]
         return self._calibrated(Trained("last", encoding, (), None), choice, held_out, ())
+
+
+@dataclass(frozen=True, eq=False)
+class _Stage:
+    """What the validation rows decided, the encoding of the rows before, and the errors of the kind that was chosen."""
+
+    encoding: Encoding
+    choice: Choice
+    held_out: HeldOut
+
+
+def _error(choice: Choice) -> float:
+    return choice.errors[choice.kind]
 
 
 def assemble(

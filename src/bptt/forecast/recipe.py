@@ -10,7 +10,7 @@ from bptt.cells import CELLS
 from bptt.checks import check_choice, check_number, check_whole
 from bptt.errors import FileFormatError, InvalidInput, InvalidType
 
-ANCHORS = ("last", "season")
+ANCHORS = ("auto", "last", "season")
 TRANSFORMS = ("log1p",)
 
 
@@ -42,8 +42,9 @@ class Recipe:
         Newest values of the target that the linear path reads; None: by the step (a week of hours).
     past_window : int
         The same for the other columns.
-    anchor : {"last", "season"}
-        What the change is predicted from: the newest value, or the newest one of the same season.
+    anchor : {"auto", "last", "season"}
+        What the change is predicted from: the newest value, or the newest one of the same season. "auto" tries the
+        season too, where repeating it is better than repeating the last value.
     period : int or None
         Rows of a season; None: by the step (24 of an hour).
     transform : {None, "log1p"}
@@ -75,7 +76,7 @@ class Recipe:
     loss: str = "huber"
     window: int | None = None
     past_window: int = 24
-    anchor: str = "last"
+    anchor: str = "auto"
     period: int | None = None
     transform: str | None = None
     validation: float = 0.2

@@ -23,7 +23,7 @@ from bptt.forecast.fitting import Fitted
 from bptt.forecast.following import Followed
 from bptt.forecast.intervals import LEVELS, Intervals
 from bptt.forecast.layout import Finding, Layout
-from bptt.forecast.recipe import ANCHORS, Recipe
+from bptt.forecast.recipe import Recipe
 from bptt.forecast.ridge_path import Linear
 from bptt.forecast.trained import KINDS, Trained
 from bptt.initializers import Constant
@@ -95,7 +95,7 @@ class _Frame:
             raise InvalidInput(
                 f"encoding must have valid settings. Got {encoding['age']!r}, {encoding['ahead']!r:.60}"
             )
-        if config["kind"] not in KINDS or encoding["anchor"] not in ANCHORS:
+        if config["kind"] not in KINDS or encoding["anchor"] not in ("last", "season"):
             raise InvalidInput(
                 f"kind and anchor must be known. Got {config['kind']!r}, {encoding['anchor']!r}"
             )
