@@ -28,6 +28,7 @@ QUICK = {
     "docs/index.md",
     "docs/engine.md",
     "docs/streaming.md",
+    "docs/forecasting.md",
     "docs/labs/weather.md",
     "docs/labs/addition.md",
 }
