@@ -89,7 +89,7 @@ def test_the_wall_clock_reaches_over_a_change_of_the_clock():
     assert data.panel.lines[0].future.shape == (80, 0)
 
 
-def test_unseen_categories_and_series_are_findings(rng):
+def test_unseen_categories_and_series_are_findings(rng, caplog):
     history = {
         "unique_id": np.repeat(["a", "b"], 9),
         "ds": np.tile(START + np.arange(9) * HOUR, 2),
@@ -104,6 +104,7 @@ def test_unseen_categories_and_series_are_findings(rng):
     assert [f.kind for f in data.findings] == ["unseen", "unseen"]
     assert "wind: 'W' did not occur in training" in data.findings[0].text
     assert "series that training did not see: c" in data.findings[1].text
+    assert [record.getMessage() for record in caplog.records] == [f"table: {f.text}" for f in data.findings]
     assert data.panel.past == ("wind=N", "wind=S")
     assert data.panel.lines[0].past.sum(axis=1).tolist() == [1, 0, 1] * 3
 

@@ -33,6 +33,12 @@ def test_noise_and_weather_are_not_suspect(rng):
     assert find_frozen(["rain", "v"], [np.stack([rain, rng.normal(size=3000)], axis=1)], where) == []
 
 
+def test_numbers_near_the_ends_of_float64(rng):
+    values = np.append(rng.normal(size=300) * 1e300, [1.7e308, -1.7e308])
+    assert set(suspects(values)) <= {"outlier"}
+    assert suspects(values[:300] * 1e-320) is not None
+
+
 def test_an_impossible_wind(rng):
     wind = np.abs(rng.normal(10, 4, size=4000))
     wind[777] = 1048.36

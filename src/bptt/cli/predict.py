@@ -72,6 +72,8 @@ def predict(
     data = read_panel(table, layout=source.layout, future_values=future_values, horizon=asked.horizon)
     if not quiet:
         for finding in data.findings:
+            if finding.kind == "unseen":
+                continue  # logged, and so written already
             typer.echo(f"bptt: {'warning' if finding.warning else 'note'}: {finding}", err=True)
     share = asked.coverage if coverage is None else check_coverage(coverage)
     bounds = ((1 - share) / 2, (1 + share) / 2)

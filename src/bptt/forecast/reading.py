@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
@@ -23,6 +24,7 @@ from bptt.forecast.steps import parse_step
 from bptt.forecast.suspects import find_frozen, find_suspects
 from bptt.forecast.time_columns import TimeColumns, find_times, is_part_name
 
+_log = logging.getLogger("bptt.forecast")
 _SHOWN = 5
 # Where so many rows repeat a time, they are several series, not doubles.
 _SERIES = 0.3
@@ -75,6 +77,7 @@ def read_panel(
         Rows ahead that a forecast needs: the wall's clock reaches so far, and so must the columns known ahead.
     layout : Layout, optional
         What was found when a model was trained; then nothing is searched for, and the other choices stay unnamed.
+        Series and words that training did not see are logged as warnings, besides being findings.
 
     Returns
     -------
@@ -253,6 +256,9 @@ def _as_before(found: Columns, layout: Layout) -> _Made:
         told = ", ".join(new[:_SHOWN]) + (" ..." if len(new) > _SHOWN else "")
         text = f"series that training did not see: {told}; scaled by their own rows"
         findings.append(Finding("unseen", text, layout.group[0], len(new), warning=True))
+    for finding in findings:
+        if finding.kind == "unseen":  # in Python nobody looks at the findings of a prediction
+            _log.warning("%s: %s", found.name, finding)
     return layout, tracks, columns, findings
 
 
@@ -364,4 +370,5 @@ def _suspects(target: str, columns: Mapping[str, Column], tracks: Tracks) -> lis
             text = f"{name}: all zero or empty in {len(empty)} series ({told})"
             findings.append(Finding("constant", text, name, len(empty), warning=True))
     blocks = [np.stack(values, axis=1) for values in zip(*laid.values(), strict=True)]
-    return findings + find_frozen(list(laid), blocks, where)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return findings + find_frozen(list(laid), blocks, where)

@@ -44,6 +44,12 @@ def find_suspects(name: str, lines: Sequence[Array], where: Where) -> list[Findi
         zero = " (an all-zero series)" if known[0] == 0 else ""
         text = f"{name}: constant, {known[0]:g} in all {known.size:,} rows{zero}"
         return [Finding("constant", text, name, known.size, warning=True)]
+    # Of numbers near the ends of float64 differences are infinite, which no rule below takes amiss.
+    with np.errstate(over="ignore", invalid="ignore"):
+        return _look(name, known, lines, where)
+
+
+def _look(name: str, known: Array, lines: Sequence[Array], where: Where) -> list[Finding]:
     found = _stand_ins(name, known, lines, where)
     if not found:
         found += _far_outside(name, known, lines, where)
@@ -201,7 +207,7 @@ def _spikes(name: str, lines: Sequence[Array], where: Where) -> list[Finding]:
         flags[1:-1] = (
             (np.abs(step[:-1]) > _LEAP * usual)
             & (np.abs(step[1:]) > _LEAP * usual)
-            & (step[:-1] * step[1:] < 0)
+            & (np.sign(step[:-1]) != np.sign(step[1:]))
         )
         return flags
 
