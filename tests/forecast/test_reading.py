@@ -160,6 +160,14 @@ def test_series_by_a_column(rng):
     assert [line.id for line in read_panel(table, group=["unique_id", "sort"]).panel] == ["b/u", "a/v", "c/u"]
 
 
+@pytest.mark.parametrize("none", [None, "", "NA", float("nan")])
+def test_a_row_without_a_series_is_named(none):
+    names = np.array(["a", "b", none, "a"], object)
+    table = {"unique_id": names, "ds": hours(4), "y": np.arange(4.0)}
+    with pytest.raises(DataError, match=r"row 3, column 'unique_id' must name the row's series. Got none"):
+        read_panel(table)
+
+
 def test_arrays(rng):
     y = rng.normal(size=31)
     data = read_panel(y)

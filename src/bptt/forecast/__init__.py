@@ -12,6 +12,7 @@ from bptt.forecast.baselines import (
     seasonal_naive,
 )
 from bptt.forecast.forecaster import Forecaster
+from bptt.forecast.reading import read_panel
 from bptt.forecast.recipe import Recipe
 from bptt.forecast.results import Forecast
 
@@ -26,6 +27,7 @@ __all__ = [
     "fit_least_squares",
     "least_squares",
     "persistence",
+    "read_panel",
     "score",
     "seasonal_naive",
 ]

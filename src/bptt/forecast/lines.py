@@ -90,7 +90,8 @@ def group_labels(found: Columns, names: Sequence[str]) -> Array:
             texts = [f"{value:.17g}" for value in np.nan_to_num(entries)]
         else:
             texts = [str(entry).strip() for entry in entries]
-            bad = np.flatnonzero([parsing.is_missing(entry) for entry in entries])
+            none = {text for text in set(texts) if parsing.is_missing(text)}
+            bad = np.flatnonzero([text in none for text in texts]) if none else np.empty(0, np.int64)
         if bad.size:
             raise DataError(
                 f"{found.name}, {found.place(int(bad[0]))}, column {name!r} must name the row's series. Got none"
