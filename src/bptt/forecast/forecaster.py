@@ -26,14 +26,15 @@ from bptt.forecast.asking import (
 from bptt.forecast.backtest import Backtest, run_backtest
 from bptt.forecast.bar import show_progress
 from bptt.forecast.fitting import Fitted, fit_panel
-from bptt.forecast.following import Followed, follow
+from bptt.forecast.following import follow
 from bptt.forecast.given import read_known, read_new, series_of
 from bptt.forecast.layout import PanelData
 from bptt.forecast.panel import Panel
 from bptt.forecast.picture import plot_forecast
 from bptt.forecast.places import Places, in_units
 from bptt.forecast.recipe import Recipe
-from bptt.forecast.results import Forecast, as_table, interval_names, quantile_name, times_ahead
+from bptt.forecast.results import Forecast, as_table, interval_names, quantile_name
+from bptt.forecast.standing import check_known, forecast_of
 
 
 class Forecaster:
@@ -358,9 +359,7 @@ class Forecaster:
         frame : as for `fit`, optional
             A history; without one the training rows, where they are still at hand.
         """
-        panel = self._history if frame is None else read_known(frame, self._source)[0]
-        if panel is None:
-            raise DataError("frame must be given to a forecaster that was loaded. Got none: pass a history")
+        panel = self._history_or(frame)
         return check_alignment(self.fitted.trained, max(panel, key=len))
 
     # ---------------------------------------------------------------- pictures, files
@@ -377,9 +376,7 @@ class Forecaster:
         rows : int, optional
             Of the history; by default four times the horizon, and at least 48.
         """
-        panel = self._history if frame is None else read_known(frame, self._source)[0]
-        if panel is None:
-            raise DataError("frame must be given to a forecaster that was loaded. Got none: pass a history")
+        panel = self._history_or(frame)
         line = next((each for each in panel if series in (None, each.id)), None)
         if line is None:
             raise InvalidInput(f"series must be one of the history's. Got {series!r}")
@@ -408,38 +405,26 @@ class Forecaster:
     ) -> tuple[Forecast, PanelData | None]:
         fitted, source = self.fitted, self._source
         assert source is not None
-        if frame is None:
-            if future is not None:
-                raise InvalidInput("future must come with the history in frame. Got it alone")
-            followed = list(self._places_now().followed.values())
-            self._check_known(followed)
-            data = None if source.layout is None else source.standing_for(followed)
-        else:
-            panel, data = read_known(frame, self._source, future, self.asked.horizon)
-            followed = follow(fitted.trained, fitted.intervals, panel.lines)
-        wanted = np.array(levels)
-        found = [in_units(fitted, each, wanted) for each in followed]
-        K = self.asked.horizon
-        return Forecast(
-            ids=tuple(each.id for each in followed),
-            times=np.stack([times_ahead(each.time, source.step, K) for each in followed]),
-            y_hat=np.stack([y_hat for y_hat, _ in found]),
-            levels=wanted,
-            quantiles=np.stack([quantiles for _, quantiles in found], axis=1),
-        ), data
+        if frame is not None:
+            panel, data = read_known(frame, source, future, self.asked.horizon)
+            return forecast_of(fitted, follow(fitted.trained, fitted.intervals, panel.lines), levels), data
+        if future is not None:
+            raise InvalidInput("future must come with the history in frame. Got it alone")
+        followed = list(self._places_now().followed.values())
+        check_known(fitted, followed)
+        data = None if source.layout is None else source.standing_for(followed)
+        return forecast_of(fitted, followed, levels), data
 
     def _table(self, frame: object, future: object, levels: tuple[float, ...], names: tuple[str, ...]) -> Any:
         forecast, data = self._forecast(frame, future, levels)
         return as_table(forecast, names, data)
 
-    def _check_known(self, followed: Sequence[Followed]) -> None:
-        known, K = min(each.ahead for each in followed), self.asked.horizon
-        names = self.fitted.trained.encoding.future
-        if names and known < K:
-            raise DataError(
-                f"future columns {', '.join(names)} must be known for horizon = {K} rows after the last. "
-                f"Got {known}: pass frame and future"
-            )
+    def _history_or(self, frame: object) -> Panel:
+        """Return the panel of a table, or the training rows, where they are still at hand."""
+        panel = self._history if frame is None else read_known(frame, self._source)[0]
+        if panel is None:
+            raise DataError("frame must be given to a forecaster that was loaded. Got none: pass a history")
+        return panel
 
     def _places_now(self) -> Places:
         """Return where the series stand; the training rows are followed to their end when it is first asked for."""
