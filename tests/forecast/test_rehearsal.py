@@ -106,7 +106,7 @@ def test_facts_and_report(rehearsed, tmp_path):
     assert facts["horizon"] == "3 rows of 1 h"
     assert facts["trained on"] == "800 rows of 2 series"
     assert dict(describe_columns(data.layout))["series by"] == "unique_id"
-    assert describe_rows(data).startswith("2 series of 400 to 400 steps, 800 in all, 2013-03-01 00:00 to ")
+    assert describe_rows(data).startswith("2 series of 400 to 400 steps, 800 in all, 2013-03-01 to ")
     best = found.scores[found.best_baseline]
     losing = replace(found, scores={**found.scores, "model": {name: 2 * v for name, v in best.items()}})
     path = write_forecast_report(tmp_path / "r.html", model, data, losing, "bptt fit x.csv", unit="deg C")

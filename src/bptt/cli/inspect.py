@@ -39,6 +39,7 @@ def inspect(
         display.always(f"{model}: a {type(found).__name__}\n{summary}")
         write_json(json.dumps({"kind": type(found).__name__.lower(), "summary": summary}, indent=2), json_to)
         return
+    alignment = None if table is None else found.check_alignment(table)
     facts = describe_model(found.fitted)
     source = found._source
     columns = [] if source is None or source.layout is None else describe_columns(source.layout)
@@ -54,8 +55,7 @@ def inspect(
         "columns": dict(columns),
         "findings": [finding.text for finding in found.findings],
     }
-    if table is not None:
-        alignment = found.check_alignment(table)
+    if alignment is not None:
         display.always(f"  alignment: {alignment}")
         numbers["alignment"] = {"sound": alignment.sound, "said": str(alignment)}
     write_json(json.dumps(numbers, indent=2), json_to)

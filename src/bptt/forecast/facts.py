@@ -137,4 +137,4 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _moment(when: np.datetime64) -> str:
-    return str(when.astype("datetime64[m]")).replace("T", " ")
+    return str(when.astype("datetime64[m]")).replace("T", " ").removesuffix(" 00:00")
