@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         engine,
         forecast,
         initializers,
+        interop,
         learning,
         losses,
         optim,
@@ -46,6 +47,7 @@ __all__ = [
     "engine",
     "forecast",
     "initializers",
+    "interop",
     "learning",
     "load",
     "losses",
@@ -72,8 +74,8 @@ _HOMES = {
     "train": "bptt.training",
 }
 _MODULES = (
-    "cells", "data", "diagnostics", "engine", "forecast", "initializers", "learning", "losses", "optim", "plots",
-    "training", "verify",
+    "cells", "data", "diagnostics", "engine", "forecast", "initializers", "interop", "learning", "losses", "optim",
+    "plots", "training", "verify",
 )  # fmt: skip
 
 

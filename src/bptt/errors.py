@@ -23,6 +23,10 @@ class FileMissing(BpttError, FileNotFoundError):
     """A named file or folder does not exist."""
 
 
+class LibraryMissing(BpttError, ImportError):
+    """A library of an extra is not installed."""
+
+
 class DataError(InvalidInput):
     """A table or series cannot be used as it stands."""
 

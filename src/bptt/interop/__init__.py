@@ -1,0 +1,9 @@
+"""Weights and whole networks to and from other programs: PyTorch, Keras, ONNX, plain NumPy.
+
+Nothing here is needed to train or to predict, and no other library is loaded before a function needs it.
+"""
+
+from bptt.interop.pytorch import from_pytorch, to_pytorch, to_pytorch_module
+from bptt.interop.pytorch_arrays import gradients_to_pytorch
+
+__all__ = ["from_pytorch", "gradients_to_pytorch", "to_pytorch", "to_pytorch_module"]

@@ -1,0 +1,94 @@
+"""A pass of a stack as one operation that PyTorch's autograd can sweep back through."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch.autograd.function import once_differentiable
+
+from bptt.checks import Array
+from bptt.engine import get_threads, use_threads
+from bptt.engine.blas import one_blas_thread
+from bptt.interop.pytorch_arrays import gradients_to_pytorch, parameters_from_pytorch, pytorch_names
+from bptt.network import Recurrent
+
+
+# Without PyTorch's types its classes are Any, and a class of ours under them is nothing that mypy can check.
+class StackPass(torch.autograd.Function):  # type: ignore[misc]
+    """``h, *final = StackPass.apply(stack, lengths, dropout_key, tape, x, *states, *weights)``, time first.
+
+    x is (T, B, D), each state (L * directions, B, H), the weights in the order of `pytorch_names`. Arrays are views of
+    the tensors wherever the engine reads them as they lie; weights are copied, as they are transposed.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        stack: Recurrent,
+        lengths: Array | None,
+        dropout_key: tuple[int, int] | None,
+        tape: bool,
+        x: Any,
+        *tensors: Any,
+    ) -> tuple[Any, ...]:
+        """Run the stack."""
+        names, states = pytorch_names(stack), stack.states
+        given = tensors[: len(tensors) - len(names)]
+        arrays = [tensor.detach().numpy() for tensor in tensors]
+        weights = dict(zip(names, arrays[len(given) :], strict=True))
+        state0 = dict(zip(states, arrays, strict=False)) if given else None
+        with one_blas_thread(), use_threads(min(get_threads(), torch.get_num_threads())):
+            h, final, record = stack.run(
+                x.detach().numpy(),
+                state0,
+                lengths,
+                parameters=parameters_from_pytorch(stack, weights),
+                dropout_key=dropout_key,
+                tape=tape,
+            )
+        assert h is not None
+        ctx.stack, ctx.record, ctx.given = stack, record, len(given)
+        # The record may show x itself: asked for again before the sweep, PyTorch tells whether x was written to.
+        ctx.save_for_backward(x)
+        ctx.set_materialize_grads(False)
+        return torch.from_numpy(h), *(torch.from_numpy(final[name]) for name in states)
+
+    @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, *upstream: Any) -> tuple[Any, ...]:
+        """Sweep back from dL/dh and dL/d(final state)."""
+        stack, record = ctx.stack, ctx.record
+        _ = ctx.saved_tensors
+        wants_x, *wants = ctx.needs_input_grad[4:]
+        want = {
+            name
+            for name, wanted in (
+                ("x", wants_x),
+                ("state0", any(wants[: ctx.given])),
+                ("parameters", any(wants[ctx.given :])),
+            )
+            if wanted
+        }
+        dh, *dfinal = (None if d is None else d.numpy() for d in upstream)
+        dstate = {name: d for name, d in zip(stack.states, dfinal, strict=True) if d is not None}
+        with one_blas_thread(), use_threads(min(get_threads(), torch.get_num_threads())):
+            found = stack.sweep(record, dh, dstate or None, want=want)
+        dx = None if found.x is None else _tensor(found.x)
+        dstates = [_tensor(found.state[name]) if found.state else None for name in stack.states][: ctx.given]
+        names = pytorch_names(stack)
+        if "parameters" in want:
+            gradients = gradients_to_pytorch(stack, found.parameters)
+            dweights = [
+                _tensor(gradients[name]) if w else None
+                for name, w in zip(names, wants[ctx.given :], strict=True)
+            ]
+        else:
+            dweights = [None] * len(names)
+        return None, None, None, None, dx, *dstates, *dweights
+
+
+def _tensor(array: Array) -> Any:
+    # A view with a negative stride (a sequence turned around) is one that PyTorch does not have.
+    return torch.from_numpy(array if min(array.strides) >= 0 else np.ascontiguousarray(array))
