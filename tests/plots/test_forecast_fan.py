@@ -21,7 +21,10 @@ def test_history_forecast_and_intervals_are_drawn(numbers):
     drawn = {line.get_label(): line.get_ydata() for line in ax.get_lines()}
     np.testing.assert_array_equal(drawn["history"], history)
     np.testing.assert_array_equal(drawn["forecast"], y_hat)
-    assert [each.get_label() for each in ax.collections] == ["95 % interval", "50 % interval"]
+    named = {each.get_label(): each.get_facecolor()[3] for each in ax.patches}
+    assert list(named) == ["95 % interval", "50 % interval"]
+    # As dark in the legend as where one lies on the other.
+    assert list(named.values()) == pytest.approx([0.22, 1 - 0.78**2])
     heights = ax.collections[0].get_paths()[0].vertices[:, 1]
     assert (heights.min(), heights.max()) == pytest.approx(((y_hat - 3).min(), (y_hat + 4).max()))
     assert ax.get_ylabel() == "load, MW"

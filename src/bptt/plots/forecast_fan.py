@@ -14,6 +14,9 @@ from bptt.plots.style import axes_or_new, finish, look_named, new_figure
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+# How much of the background one band hides.
+BAND = 0.22
+
 
 def forecast_fan(
     times: Array,
@@ -62,12 +65,13 @@ def forecast_fan(
     look = look_named(theme, size)
     ax = axes_or_new(new_figure(look).subplots() if ax is None else ax, look)
     colour = look.colour(0)
-    for coverage, (low, high) in sorted((intervals or {}).items(), reverse=True):
+    for k, (coverage, (low, high)) in enumerate(sorted((intervals or {}).items(), reverse=True), 1):
         check_array("low", low, [("K", len(y_hat))])
         check_array("high", high, [("K", len(y_hat))])
-        ax.fill_between(
-            ahead, low, high, color=colour, alpha=0.22, linewidth=0, label=f"{100 * coverage:g} % interval"
-        )
+        ax.fill_between(ahead, low, high, color=colour, alpha=BAND, linewidth=0)
+        # A narrow band lies on the wider ones: the legend shows the colour that is seen.
+        seen = 1 - (1 - BAND) ** k
+        ax.fill([], [], color=colour, alpha=seen, linewidth=0, label=f"{100 * coverage:g} % interval")
     ax.plot(times, history, color=look.theme.ink, linewidth=1.6, label="history")
     ax.plot(
         ahead, y_hat, color=colour, linewidth=1.6, marker="o" if len(y_hat) == 1 else "", label="forecast"
