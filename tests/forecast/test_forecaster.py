@@ -230,7 +230,11 @@ def test_the_fan_has_a_history_a_forecast_and_two_intervals(model: Forecaster) -
     lines = {line.get_label(): line for line in ax.get_lines()}
     np.testing.assert_allclose(lines["forecast"].get_ydata(), y_hat(model.predict()), rtol=1e-12, atol=0)
     assert len(lines["history"].get_ydata()) == 31
-    assert [each.get_label() for each in ax.collections] == ["90 % interval", "50 % interval"]
+    shown = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert {"90 % interval", "50 % interval"} <= set(shown)
+    # A band and a line of each; the widest lies at the back.
+    bands = [each.get_paths()[0].vertices[:, 1] for each in ax.collections]
+    assert np.ptp(bands[0]) > np.ptp(bands[-1])
 
 
 def test_what_a_forecaster_refuses(model: Forecaster, fresh: Forecaster) -> None:
@@ -325,3 +329,30 @@ def test_a_damaged_file_is_refused_in_one_line(model: Forecaster, tmp_path: Path
             assert told in str(caught.value), (change, str(caught.value))
     with pytest.raises(FileFormatError, match=r"no array nets.1.layers.0.W_hh"):
         bptt.load(broken({}, left_out="nets.1.layers.0.W_hh"))
+
+
+@pytest.mark.parametrize("rows", [1, 2, 8])
+def test_a_history_shorter_than_the_window_is_enough(model: Forecaster, fresh: Forecaster, rows: int) -> None:
+    history = part(whole(9), 0, rows)
+    found = model.predict_interval(history)
+    assert (found["lo_90"] < found["y_hat"]).all()
+    assert (found["y_hat"] < found["hi_90"]).all()
+    # One row after the other, from a line that is not known yet, it is the same.
+    line = replace(history.lines[0], id="short")
+    for t in range(rows):
+        fresh.update(replace(history, lines=(cut(line, t, t + 1),)))
+    again = fresh.predict()
+    if rows == 1:
+        np.testing.assert_allclose(
+            y_hat(again)[K:], y_hat(model.predict(replace(history, lines=(line,)))), rtol=0, atol=ATOL
+        )
+    assert list(again["unique_id"][K:]) == ["short"] * K
+
+
+def test_a_line_of_zeros_among_others_stays_at_zero() -> None:
+    panel = make_panel(np.random.default_rng(2), 97, 61)
+    still = replace(panel.lines[1], id="still", y=np.zeros(61))
+    made = Forecaster(horizon=2, recipe=TINY).fit(replace(panel, lines=(*panel.lines, still)), progress=False)
+    found = made.predict()
+    assert np.isfinite(y_hat(found)).all()
+    assert np.abs(y_hat(found)[4:]).max() < np.abs(y_hat(found)[:4]).max()
