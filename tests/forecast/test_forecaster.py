@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import replace
 from pathlib import Path
 
@@ -66,6 +67,16 @@ def test_step_update_and_predict_agree_after_the_same_history(
     updated.update(part(panel, ROWS - 20, ROWS + 4)).update(part(panel, ROWS + 4, ROWS + MORE))
     np.testing.assert_allclose(y_hat(updated.predict()), stepped[-1], rtol=0, atol=ATOL)
     assert len({tuple(row) for row in stepped}) == MORE
+
+
+def test_a_copy_goes_its_own_way(fresh: Forecaster) -> None:
+    row = {"y": 3.1, "past 0": 2.9, "past 1": 3.3}
+    fresh.step(row)
+    other = pickle.loads(pickle.dumps(fresh))
+    np.testing.assert_array_equal(other.predict()["y_hat"], fresh.predict()["y_hat"])
+    first = fresh.step(row)
+    assert (other.predict()["y_hat"] != first).all()
+    np.testing.assert_allclose(other.step(row), first, rtol=0, atol=ATOL)
 
 
 def test_a_gap_in_new_rows_counts_as_missing_values(model: Forecaster, fresh: Forecaster) -> None:

@@ -33,6 +33,10 @@ class Places:
         found = follow(fitted.trained, fitted.intervals, lines)
         return cls(fitted, {each.id: each for each in found})
 
+    def __getstate__(self) -> dict[str, object]:
+        # Streams hold addresses and cannot be copied: a copy opens its own when it is stepped.
+        return {**vars(self), "_followed": dict(self.followed), "_walkers": {}}
+
     @property
     def followed(self) -> dict[str, Followed]:
         """Every series as far as it is known."""
