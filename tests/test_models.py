@@ -255,7 +255,10 @@ ABSENT = "another configuration, or damaged"
         (put("version", value=0), "version of the format must be 1. Got 0"),
         (put("version", value=True), "version of the format must be 1. Got True"),
         (drop("version"), "version of the format must be 1. Got None"),
-        (put("kind", value="os.system"), "kind must be one of recurrent, network, forecaster. Got 'os.system'"),
+        (
+            put("kind", value="os.system"),
+            "kind must be one of recurrent, network, forecaster. Got 'os.system'",
+        ),
         (put("kind", value=["network"]), "kind must be of type str. Got ['network']"),
         (drop("kind"), "description must have the field kind. Got config, extra, format, version"),
         (put("config", value=[]), "config must be of type dict. Got []"),
@@ -566,7 +569,8 @@ def set_parameter(value: Any, name: str = "layers.0.W_hh") -> Network:
             Network(stack(), K, loss=Mine()),
             {},
             InvalidInput,
-            "loss kind must be one of squared, half_squared, absolute, huber, pinball, cross_entropy, soft_cross_entropy. Got 'mine'",
+            "loss kind must be one of squared, half_squared, absolute, huber, pinball, cross_entropy, "
+            "soft_cross_entropy. Got 'mine'",
         ),
     ],
 )
