@@ -376,8 +376,8 @@ FLAT = np.zeros((5, 1))
         (
             lambda: get_loss("rmse"),
             InvalidInput,
-            "loss must be one of squared, half_squared, absolute, huber, pinball, cross_entropy, soft_cross_entropy, mse, mae, "
-            "softmax_cross_entropy. Got 'rmse'",
+            "loss must be one of squared, half_squared, absolute, huber, pinball, cross_entropy, "
+            "soft_cross_entropy, mse, mae, softmax_cross_entropy. Got 'rmse'",
         ),
         (lambda: get_loss(3), InvalidType, "loss must be a name or a Loss such as Huber(1.0). Got 3"),
         (lambda: Squared(time="last"), InvalidInput, "time must be one of mean, sum. Got 'last'"),
