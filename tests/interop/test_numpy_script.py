@@ -72,11 +72,11 @@ CASES: dict[str, Case] = {
 }  # fmt: skip
 
 
-def make(case: Case, dtype: str, rng: np.random.Generator) -> Network:
+def make(case: Case, dtype: str, rng: np.random.Generator, engine: str = "auto") -> Network:
     """Return a network of random weights."""
     cell, options, settings = case
     inputs = D + (K if settings.get("feedback") else 0)
-    net = Network(Recurrent(cell, inputs, H, dtype=dtype, **options), K, **settings)
+    net = Network(Recurrent(cell, inputs, H, dtype=dtype, engine=engine, **options), K, **settings)
     for name, p in net.parameters.items():
         p[...] = rng.standard_normal(p.shape) * (0.8 / np.sqrt(H) if ".W_h" in name else 0.4)
     return net

@@ -13,8 +13,8 @@ from string import Template
 import numpy as np
 
 from bptt.atomic import write_atomic
-from bptt.checks import Array
 from bptt.errors import InvalidType
+from bptt.interop.effective import effective_parameters
 from bptt.interop.equations import functions_text, step_text
 from bptt.interop.numpy_template import TEMPLATE
 from bptt.network import Network, Recurrent
@@ -91,20 +91,6 @@ def script_text(net: Network, file: str) -> str:
         weights="\n".join(textwrap.wrap(base64.b64encode(raw).decode(), 110)),
         prefixes=repr([prefix.removesuffix(".") for prefix in stack.prefixes]),
     )
-
-
-def effective_parameters(net: Network) -> dict[str, Array]:
-    """Return a network's parameters as its equations use them: constraints on recurrent weights applied."""
-    constraint = net.recurrent.constraint
-    if constraint is None:
-        return dict(net.parameters)
-    names = {name for name, (rows, _) in net.recurrent.cell.plan.weights.items() if rows == "h"}
-    return {
-        name: constraint.effective(a)
-        if name in net.recurrent.parameters and name.rpartition(".")[2] in names
-        else a
-        for name, a in net.parameters.items()
-    }
 
 
 def _about(net: Network) -> str:
