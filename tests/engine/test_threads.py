@@ -211,6 +211,7 @@ def test_little_work_is_done_alone(rng: np.random.Generator, monkeypatch: pytest
     monkeypatch.undo()  # the rule as it is
     route.find_route.cache_clear()
     monkeypatch.setattr(threads, "available_cpus", lambda: 16)
+    assert threads.get_threads() == 16
     shared = []
     monkeypatch.setattr(passes, "run_together", shared.append)
     for name, sizes in (("elman", (24, 32, 6, 10)), ("lstm", (24, 32, 6, 10)), ("elman", (200, 1, 1, 50))):
