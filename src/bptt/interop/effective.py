@@ -1,6 +1,8 @@
-"""The weights that the equations use: the trained ones with constraints applied."""
+"""The weights that the equations use, of a whole network and of one layer."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from bptt.checks import Array
 from bptt.network import Network, Recurrent
@@ -17,4 +19,13 @@ def effective_parameters(net: Network | Recurrent) -> dict[str, Array]:
         if name in stack.parameters and name.rpartition(".")[2] in recurrent
         else a
         for name, a in net.parameters.items()
+    }
+
+
+def bare(parameters: Mapping[str, Array], prefix: str) -> dict[str, Array]:
+    """Return one layer's parameters by their bare names."""
+    return {
+        name[len(prefix) :]: a
+        for name, a in parameters.items()
+        if name.startswith(prefix) and "." not in name[len(prefix) :]
     }

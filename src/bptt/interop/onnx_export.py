@@ -11,10 +11,10 @@ import numpy as np
 from bptt.atomic import write_atomic
 from bptt.checks import Array
 from bptt.errors import InvalidType, LibraryMissing
-from bptt.interop.effective import effective_parameters
+from bptt.interop.effective import bare, effective_parameters
 from bptt.interop.onnx_equations import apply, step
 from bptt.interop.onnx_graph import Graph, Value
-from bptt.interop.onnx_layers import add_stack, bare, last_row, newest_rows
+from bptt.interop.onnx_layers import add_stack, last_row, newest_rows
 from bptt.network import Network, Recurrent
 
 # Of 2022: runtimes of the last years read them.

@@ -9,6 +9,7 @@ import numpy as np
 
 from bptt.cells import CELLS
 from bptt.checks import Array
+from bptt.interop.effective import bare
 from bptt.interop.onnx_equations import step
 from bptt.interop.onnx_graph import END, Graph
 from bptt.network import Recurrent
@@ -66,15 +67,6 @@ def add_stack(
         for name, parts in finals.items()
     }
     return x, total, last
-
-
-def bare(parameters: Mapping[str, Array], prefix: str) -> dict[str, Array]:
-    """Return one layer's parameters by their bare names."""
-    return {
-        name[len(prefix) :]: a
-        for name, a in parameters.items()
-        if name.startswith(prefix) and "." not in name[len(prefix) :]
-    }
 
 
 def _has_operator(stack: Recurrent) -> bool:
