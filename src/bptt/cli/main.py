@@ -92,6 +92,9 @@ def _stopped(heard: list[int], *, said: bool) -> int:
     """Say by what the command was stopped, unless it has said so itself; return the exit status."""
     if not said:
         _refuse("terminated" if heard else "interrupted", INTERRUPTED)
+    # An interruption inside code that was compiled from text, a dataclass being made in a late import, leaves a mark
+    # on `python -m`: it would end by the signal, whatever the status. The next such code wipes it off.
+    exec("")  # noqa: S102 # an empty text
     return _TERMINATED if heard else INTERRUPTED
 
 
