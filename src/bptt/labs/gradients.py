@@ -9,8 +9,10 @@ fails, measures how gradients flow before and after, and adds Bengio's latch and
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
+from threading import Event
 
 import numpy as np
 
@@ -18,6 +20,8 @@ from bptt.checks import Array, check_whole
 from bptt.diagnostics import gradient_by_path_length
 from bptt.diagnostics.gradient_flow import gradient_flow
 from bptt.diagnostics.spectra import spectral_norm, spectral_radius
+from bptt.forecast.members import Tick
+from bptt.forecast.side_by_side import Meter, run_jobs
 from bptt.labs.gradients_cliff import Cliff, run_cliff
 from bptt.labs.gradients_data import LAGS, Task, get_task
 from bptt.labs.gradients_feedback import Fed, run_feedback
@@ -69,6 +73,10 @@ class Ladder:
     def reach(self, seeds: int) -> int:
         """Return the longest lag that more than half of the seeds solved; 0 if none."""
         return max((lag for lag in self.runs if 2 * self.solved(lag) > seeds), default=0)
+
+
+# A ladder, and the longest lag that the first seed solved with the network that did.
+Climbed = tuple[Ladder, tuple[int, Network] | None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,13 +175,11 @@ def run(
     for task, used in ((get_task("echo"), all_seeds), (get_task("adding"), all_seeds[:1])):
         chosen = {name: remedy for name, remedy in REMEDIES.items() if task.name in remedy.tasks}
         ladders[task.name] = {}
-        for done, (name, remedy) in enumerate(chosen.items()):
-            tell(f"{task.title}: {remedy.title}", done, len(chosen))
-            ladders[task.name][name], best = climb(remedy, task, used, steps=steps, lags=lags)
+        for name, (ladder, best) in _climb_all(chosen, task, used, steps, lags, tell).items():
+            ladders[task.name][name] = ladder
             if task.name == "echo" and best is not None:
                 lag, nets[name] = best
                 trained[name] = lag, _flow(nets[name], task, lag, all_seeds[0])
-        tell(task.title, len(chosen), len(chosen))
     tell("forcing", 0, 2)
     forced = run_forcing(seed=all_seeds[0], steps=max(1, steps // 2))
     tell("forcing", 1, 2)
@@ -198,12 +204,42 @@ def run(
     return result
 
 
+def _climb_all(
+    remedies: Mapping[str, Remedy],
+    task: Task,
+    seeds: tuple[int, ...],
+    steps: int,
+    lags: tuple[int, ...],
+    tell: Notify,
+) -> dict[str, Climbed]:
+    """Let every remedy climb, as many at a time as there are processors; in the order given."""
+    finished: list[str] = []
+    meter = Meter(len(remedies), lambda done, total: tell(f"{task.title}: {finished[-1]}", done, total))
+    tell(task.title, 0, len(remedies))
+
+    def job(remedy: Remedy, tick: Tick) -> Climbed:
+        found = climb(remedy, task, seeds, steps=steps, lags=lags, stop=meter.stop)
+        finished.append(remedy.title)
+        tick(1, 1)
+        return found
+
+    jobs = [partial(job, remedy, meter.tick()) for remedy in remedies.values()]
+    return dict(zip(remedies, run_jobs(jobs, meter, None), strict=True))
+
+
 def climb(
-    remedy: Remedy, task: Task, seeds: tuple[int, ...], *, steps: int, lags: tuple[int, ...] = LAGS
-) -> tuple[Ladder, tuple[int, Network] | None]:
+    remedy: Remedy,
+    task: Task,
+    seeds: tuple[int, ...],
+    *,
+    steps: int,
+    lags: tuple[int, ...] = LAGS,
+    stop: Event | None = None,
+) -> Climbed:
     """Train one remedy at growing lags, each from a fresh start, by the seeds that solved the one before.
 
-    It ends where no more than half of the seeds solved a lag: nothing further counts as reached.
+    It ends where no more than half of the seeds solved a lag: nothing further counts as reached. Once `stop` is set,
+    from another thread, it ends with an exception.
 
     Returns
     -------
@@ -220,7 +256,7 @@ def climb(
             break
         solved = []
         for k in going:
-            net, found = train_one(remedy, task, lag, k, steps=steps)
+            net, found = train_one(remedy, task, lag, k, steps=steps, stop=stop)
             runs.setdefault(lag, []).append(found)
             if found.solved:
                 solved.append(k)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 from bptt.checks import Array
 from bptt.diagnostics import Diagnosis, diagnose
 from bptt.errors import DivergedError
+from bptt.forecast.side_by_side import Stopped
 from bptt.initializers import Constant, Identity, Initializer, Uniform
 from bptt.labs.gradients_data import DIGITS, Task
 from bptt.labs.gradients_penalty import penalised_gradients
@@ -147,12 +149,23 @@ def programme(net: Network) -> None:
     W_xh[DIGITS, :DIGITS] = -1
 
 
-def train_one(remedy: Remedy, task: Task, lag: int, seed: int, *, steps: int = STEPS) -> tuple[Network, Run]:
-    """Train a network at one lag; return it, and how it did on fresh examples."""
+def train_one(
+    remedy: Remedy,
+    task: Task,
+    lag: int,
+    seed: int,
+    *,
+    steps: int = STEPS,
+    stop: threading.Event | None = None,
+) -> tuple[Network, Run]:
+    """Train a network at one lag; return it, and how it did on fresh examples.
+
+    Once `stop` is set, from another thread, it ends with an exception.
+    """
     net = make_network(remedy, task, seed)
     x, y = task.draw(np.random.default_rng([seed, lag, 0]), EXAMPLES, lag)
     held_out = task.draw(np.random.default_rng([seed, lag, 2]), HELD_OUT, lag)
-    watch = _Watch(task.stop_at, HOPELESS * task.guessing)
+    watch = _Watch(task.stop_at, HOPELESS * task.guessing, stop)
     diverged = False
     try:
         if remedy.truncate is None and not remedy.omega:
@@ -188,7 +201,8 @@ class _Watch:
 
     looks_at_net = False  # so that many steps may be made in one compiled call
 
-    def __init__(self, stop_at: float, hopeless: float) -> None:
+    def __init__(self, stop_at: float, hopeless: float, stop: threading.Event | None = None) -> None:
+        self.stop = stop
         self.steps = 0
         self.history: History | None = None
         self.stop_at, self.hopeless = stop_at, hopeless
@@ -207,6 +221,8 @@ class _Watch:
         on the machine's speed.
         """
         self.steps = steps
+        if self.stop is not None and self.stop.is_set():
+            raise Stopped
         if held_out is None:
             return
         if held_out < self.stop_at or (steps == PATIENCE and held_out > self.hopeless):
