@@ -2,6 +2,7 @@
 
 import sys
 from importlib.metadata import version as installed_version
+from importlib.util import find_spec
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent / "extensions"))
@@ -26,4 +27,6 @@ autodoc_default_options = {"members": True, "imported-members": True}
 autodoc_member_order = "groupwise"
 autodoc_typehints = "none"  # the Parameters sections state them, with shapes and units
 autodoc_preserve_defaults = True
+# `bptt.torch` is documented where there is no PyTorch, too.
+autodoc_mock_imports = [] if find_spec("torch") else ["torch"]
 numpydoc_show_class_members = False

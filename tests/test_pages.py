@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import shlex
@@ -31,7 +32,12 @@ QUICK = {
     "docs/forecasting.md",
     "docs/labs/weather.md",
     "docs/labs/addition.md",
+    "docs/interop.md",
+    "docs/onnx.md",
+    "docs/pytorch.md",
 }
+# What a page's Python needs beyond bptt and the tools of development.
+NEEDS = {"docs/onnx.md": ("onnx", "onnxruntime"), "docs/pytorch.md": ("torch",)}
 # What is shown but not run: programs with the mistakes that the page is about.
 QUOTING = {"docs/errata.md"}
 SHELL = {"sh", "bash", "console"}
@@ -79,6 +85,9 @@ WITH_PYTHON = [
 
 @pytest.mark.parametrize("page", WITH_PYTHON)
 def test_the_python_of_a_page_runs(page: str, tmp_path: Path) -> None:
+    for library in NEEDS.get(page, ()):
+        if importlib.util.find_spec(library) is None:
+            pytest.skip(f"the page needs {library}, which is not installed")
     PREPARE.get(page, lambda _: None)(tmp_path)
     done = run(blocks(page, "python"), tmp_path)
     assert done.returncode == 0, f"{page}:\n{done.stderr}"
