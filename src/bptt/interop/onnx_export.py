@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from bptt.atomic import write_atomic
 from bptt.checks import Array
-from bptt.errors import InvalidType, LibraryMissing
+from bptt.errors import InvalidType
 from bptt.interop.effective import bare, effective_parameters
 from bptt.interop.onnx_equations import apply, step
-from bptt.interop.onnx_graph import Graph, Value
+from bptt.interop.onnx_file import write_model
+from bptt.interop.onnx_graph import Graph
 from bptt.interop.onnx_layers import add_stack, last_row, newest_rows
 from bptt.network import Network, Recurrent
-
-# Of 2022: runtimes of the last years read them.
-OPSET, IR_VERSION = 17, 8
 
 
 def to_onnx(net: Network | Recurrent, path: str | os.PathLike[str], *, state: bool = True) -> Path:
@@ -55,43 +51,7 @@ def to_onnx(net: Network | Recurrent, path: str | os.PathLike[str], *, state: bo
     """
     if not isinstance(net, (Network, Recurrent)):
         raise InvalidType(f"net must be a Network or a Recurrent. Got {type(net).__name__}")
-    if not isinstance(path, (str, os.PathLike)):
-        raise InvalidType(f"path must be text or a path. Got {path!r}")
-    try:
-        import onnx
-        from onnx import helper, numpy_helper
-    except ModuleNotFoundError:
-        raise LibraryMissing("to_onnx needs the library onnx. Got none: pip install 'bptt[onnx]'") from None
-
-    def values(found: list[Value]) -> list[Any]:
-        kind = onnx.TensorProto.FLOAT
-        return [helper.make_tensor_value_info(value.name, kind, list(value.shape)) for value in found]
-
-    def make(graph: Graph, name: str) -> Any:
-        nodes = [
-            helper.make_node(
-                node.op,
-                list(node.inputs),
-                list(node.outputs),
-                **{
-                    key: make(value, f"{name}_body") if isinstance(value, Graph) else value
-                    for key, value in node.attributes.items()
-                },
-            )
-            for node in graph.nodes
-        ]
-        constants = [numpy_helper.from_array(array, key) for key, array in graph.constants.items()]
-        return helper.make_graph(nodes, name, values(graph.inputs), values(graph.outputs), constants)
-
-    model = helper.make_model(
-        make(network_graph(net, state=state), "bptt"),
-        producer_name="bptt",
-        opset_imports=[helper.make_opsetid("", OPSET)],
-        ir_version=IR_VERSION,
-    )
-    onnx.checker.check_model(model)
-    write_atomic(path, model.SerializeToString())
-    return Path(os.fsdecode(path))
+    return write_model(network_graph(net, state=state), path)
 
 
 def network_graph(net: Network | Recurrent, *, state: bool) -> Graph:

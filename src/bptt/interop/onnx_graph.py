@@ -29,6 +29,7 @@ class Value:
 
     name: str
     shape: tuple[int | str, ...]
+    dtype: str = "float32"
 
 
 @dataclass
@@ -66,6 +67,10 @@ class Graph:
         """Return the name of a constant in float32."""
         return self._constant(np.asarray(value, np.float32))
 
+    def double(self, value: Any) -> str:
+        """Return the name of a constant in float64."""
+        return self._constant(np.asarray(value, np.float64))
+
     def whole(self, *values: int) -> str:
         """Return the name of a vector of whole numbers."""
         return self._constant(np.array(values, np.int64))
@@ -78,14 +83,14 @@ class Graph:
         """Return part of an array along one axis."""
         return self.add("Slice", array, self.whole(begin), self.whole(end), self.whole(axis))
 
-    def give(self, name: str, array: str, shape: tuple[int | str, ...]) -> None:
+    def give(self, name: str, array: str, shape: tuple[int | str, ...], dtype: str = "float32") -> None:
         """Let an array be an output, called `name`."""
         self.nodes.append(Node("Identity", (array,), (name,), {}))
-        self.outputs.append(Value(name, shape))
+        self.outputs.append(Value(name, shape, dtype))
 
-    def want(self, name: str, shape: tuple[int | str, ...]) -> str:
+    def want(self, name: str, shape: tuple[int | str, ...], dtype: str = "float32") -> str:
         """Ask for an input."""
-        self.inputs.append(Value(name, shape))
+        self.inputs.append(Value(name, shape, dtype))
         return name
 
     def _constant(self, array: Array) -> str:
