@@ -234,6 +234,28 @@ def test_views_and_what_is_written_over() -> None:
     torch.testing.assert_close(list(module.parameters()), before, rtol=0, atol=0)
 
 
+@pytest.mark.parametrize("kind", PAIRS)
+def test_swept_twice_with_shared_states_and_weights_made_of_others(kind: str) -> None:
+    theirs, mine = pair(kind, 3, 4, 2)
+    x, h = (
+        torch.randn(6, 5, 3, dtype=F64, requires_grad=True),
+        torch.randn(2, 1, 4, dtype=F64, requires_grad=True),
+    )
+    one = h.expand(2, 5, 4)  # one state for all rows: its gradient is the sum of theirs
+
+    def run(module: Any) -> list[Any]:
+        out, state = module(x, (one, one) if kind == "LSTM" else one)
+        return [out, *leaves(state)]
+
+    same(theirs, mine, run, [x, h])
+    loss = run(mine)[0].square().sum()
+    first = torch.autograd.grad(loss, [x, *mine.parameters()], retain_graph=True)
+    torch.testing.assert_close(torch.autograd.grad(loss, [x, *mine.parameters()]), first, rtol=0, atol=0)
+    for module in (theirs, mine):
+        torch.nn.utils.parametrizations.weight_norm(module, "weight_hh_l0")
+    same(theirs, mine, run, [x, h])
+
+
 def test_refused(rng: np.random.Generator) -> None:
     module = ours.LSTM(3, 4, batch_first=True)
     x = torch.randn(2, 5, 3)

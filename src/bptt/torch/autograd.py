@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -9,7 +11,7 @@ import torch
 from torch.autograd.function import once_differentiable
 
 from bptt.checks import Array
-from bptt.engine import get_threads, use_threads
+from bptt.engine import get_engine, get_threads, use_threads
 from bptt.engine.blas import one_blas_thread
 from bptt.interop.pytorch_arrays import gradients_to_pytorch, parameters_from_pytorch, pytorch_names
 from bptt.network import Recurrent
@@ -39,7 +41,7 @@ class StackPass(torch.autograd.Function):  # type: ignore[misc]
         arrays = [tensor.detach().numpy() for tensor in tensors]
         weights = dict(zip(names, arrays[len(given) :], strict=True))
         state0 = dict(zip(states, arrays, strict=False)) if given else None
-        with one_blas_thread(), use_threads(min(get_threads(), torch.get_num_threads())):
+        with _held(stack):
             h, final, record = stack.run(
                 x.detach().numpy(),
                 state0,
@@ -73,7 +75,7 @@ class StackPass(torch.autograd.Function):  # type: ignore[misc]
         }
         dh, *dfinal = (None if d is None else d.numpy() for d in upstream)
         dstate = {name: d for name, d in zip(stack.states, dfinal, strict=True) if d is not None}
-        with one_blas_thread(), use_threads(min(get_threads(), torch.get_num_threads())):
+        with _held(stack):
             found = stack.sweep(record, dh, dstate or None, want=want)
         dx = None if found.x is None else _tensor(found.x)
         dstates = [_tensor(found.state[name]) if found.state else None for name in stack.states][: ctx.given]
@@ -87,6 +89,17 @@ class StackPass(torch.autograd.Function):  # type: ignore[misc]
         else:
             dweights = [None] * len(names)
         return None, None, None, None, dx, *dstates, *dweights
+
+
+@contextmanager
+def _held(stack: Recurrent) -> Iterator[None]:
+    """Use as many threads as PyTorch does, and one of BLAS where there is any BLAS to hold, which takes a while."""
+    compiled = get_engine(stack.engine).NAME == "compiled"
+    with (
+        nullcontext() if compiled else one_blas_thread(),
+        use_threads(min(get_threads(), torch.get_num_threads())),
+    ):
+        yield
 
 
 def _tensor(array: Array) -> Any:
