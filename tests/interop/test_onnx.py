@@ -14,6 +14,8 @@ from bptt.activations import exp, log, relu, sigmoid, softplus, spike, sqrt, ste
 from bptt.cells import Cell
 from bptt.errors import FileMissing, InvalidInput, InvalidType, LibraryMissing
 from bptt.interop import to_onnx
+from bptt.interop.onnx_export import network_graph
+from bptt.interop.onnx_graph import Graph
 from bptt.network import Network, Recurrent
 from tests.interop.test_numpy_script import CASES, D, H, K, make
 from tests.pytorch_names import tensor_error
@@ -88,6 +90,26 @@ def compare(net: Network | Recurrent, path: Path, given: bool, rng: np.random.Ge
         assert list(found) == list(wanted)
         for name, value in wanted.items():
             assert tensor_error(found[name], value) < AGREES, (name, B, T)
+
+
+def used_names(graph: Graph) -> set[str]:
+    found = {name for node in graph.nodes for name in node.inputs}
+    for node in graph.nodes:
+        for value in node.attributes.values():
+            found |= used_names(value) if isinstance(value, Graph) else set()
+    return found
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_graphs_hold_nothing_that_is_not_used(name: str, rng: np.random.Generator) -> None:
+    net = make(CASES[name], "float64", rng, engine="numpy")
+    for state in (True, False):
+        graph = network_graph(net, state=state)
+        wanted = used_names(graph) | {"y_start"}
+        assert {value.name for value in graph.inputs} <= wanted
+        assert set(graph.constants) <= wanted
+        made = [name for node in graph.nodes for name in node.outputs]
+        assert len(set(made)) == len(made)
 
 
 @pytest.fixture

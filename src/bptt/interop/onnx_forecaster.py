@@ -77,12 +77,11 @@ def forecaster_graph(trained: Trained) -> Graph:
     first = g.add("Tile", g.take(filled, 0, 1, 0), g.whole(encoding.reach, 1, 1))
     whole = g.add("Concat", first, filled, axis=0)  # (reach + T, B, 1 + P)
     x = _add_inputs(g, encoding, y, whole, filled, ages)
-    y_hat = g.double(np.zeros(encoding.horizon))
-    if trained.linear is not None:
-        y_hat = g.double(trained.linear.intercept)
-        if trained.linear.weights.any():
-            features = _add_window(g, encoding, x, whole)
-            y_hat = g.add("Add", y_hat, g.add("MatMul", features, g.double(trained.linear.weights)))
+    linear = trained.linear
+    y_hat = g.double(np.zeros(encoding.horizon) if linear is None else linear.intercept)
+    if linear is not None and linear.weights.any():
+        features = _add_window(g, encoding, x, whole)
+        y_hat = g.add("Add", y_hat, g.add("MatMul", features, g.double(linear.weights)))
     for net in trained.nets:
         stack = net.recurrent
         shape = g.add(
