@@ -35,7 +35,7 @@ def rewritten(
     description = json.loads(header["__metadata__"][ENTRY])
     END[0] = len(raw) - 8 - length
     change(description, header)
-    header["__metadata__"][ENTRY] = json.dumps(description)
+    header["__metadata__"][ENTRY] = json.dumps(description).replace(f'"{HUGE}"', HUGE)
     text = json.dumps(header).encode()
     path.write_bytes(struct.pack("<Q", len(text)) + text + raw[8 + length :])
     return path
@@ -44,6 +44,16 @@ def rewritten(
 def renamed(old: str, new: str) -> Callable[[dict[str, Any], dict[str, Any]], object]:
     return lambda description, header: header.update({new: header.pop(old)})
 
+
+def nested(levels: int) -> Any:
+    found: Any = 1
+    for _ in range(levels):
+        found = {"class": "x", "a": found}
+    return found
+
+
+# Stands in the file without its quotes.
+HUGE = "1e999"
 
 # Where the arrays of the file at hand end.
 END = [0]
@@ -75,11 +85,30 @@ BROKEN: list[tuple[Callable[[dict[str, Any], dict[str, Any]], object], str]] = [
     (renamed("slots.m.readout.b_y", "slots.n"), "slots must be those of its run, m.readout.b_y float64 of shape (2,)"),
     (renamed("recorded.steps", "carried.z"), "carried must be those of its run, y_hat float64 of shape"),
     (renamed("before.readout.b_y", "more"), "must hold only arrays of a run. Got 'more'"),
-    (renamed("recorded.steps", "recorded.more"), "recorded.steps must have shape (looks,)"),
+    (renamed("recorded.steps", "recorded.more"), "recorded.steps must have shape (looks,), at most one a step"),
     (
         lambda d, h: h.update({"recorded.more": {**h["weights.readout.b_y"], "shape": [0], "data_offsets": 2 * END}}),
-        "recorded.more must have 3 rows. Got shape (0,)",
+        "recorded must be those of its run, more none. Got float64 of shape (0,)",
     ),
+    (
+        renamed("recorded.weight_norms.readout.b_y", "recorded.snapshots.readout.b_y"),
+        "recorded must be those of its run, weight_norms.readout.b_y float64 of shape (3,). Got none",
+    ),
+    # Numbers that JSON can say and no file of ours holds; texts that are long, nested or of several lines.
+    (lambda d, h: d["extra"].update(seconds=HUGE), "numbers in the header must be finite. Got 1e999"),
+    (lambda d, h: d["extra"]["best"].update(lowest=HUGE), "numbers in the header must be finite. Got 1e999"),
+    (lambda d, h: d["extra"].update(told=10**4000), "told must be a whole number of at least 0. Got 1000"),
+    (lambda d, h: d["extra"]["best"].update(seen=10**4000), "seen must be a whole number of at least 0. Got 1000"),
+    (lambda d, h: d["config"].update(batch_size=nested(400)), "batch_size must be x(a=x(a=x(a={"),
+    (lambda d, h: d["config"].update(batch_size=[[[[[[8]]]]]]), "batch_size must be [[[[[...]]]]] as in"),
+    (lambda d, h: d["config"].update({"a\nb" * 999: 1}), r"a\nba\nb"),
+    (lambda d, h: d["config"].update(clip={"class": "Clip\nNorm"}), r"clip must be 'Clip\nNorm' as in"),
+    (lambda d, h: h["weights.readout.b_y"].update(shape=["a"] * 9999), "must be whole numbers. Got ['a', 'a',"),
+    (lambda d, h: h["weights.readout.b_y"].update(shape=[2] + [1] * 9999), "must be whole numbers. Got [2, 1,"),
+    (lambda d, h: h["weights.readout.b_y"].update(shape=[2**47, 2**47]), "must be whole numbers. Got [1407"),
+    (lambda d, h: h["weights.readout.b_y"].update(dtype="F\n" * 999), r"must be of dtype F32 or F64. Got 'F\nF\n"),
+    (renamed("before.readout.b_y", "before.\n"), "names of arrays must be printable, of at most 400 characters. Got"),
+    (renamed("before.readout.b_y", "before." + "y" * 400), "names of arrays must be printable, of at most 400"),
     (
         lambda d, h: [h.update({f"{g}.readout.b": h.pop(f"{g}.readout.b_y")}) for g in ("weights", "before", "best")],
         "weights must be those of its run, readout.b_y float64 of shape (2,). Got none",
@@ -96,6 +125,7 @@ def test_a_damaged_file(change: Any, message: str, checkpoint: Path, tmp_path: P
         train(net, DATA, **SETTINGS, resume=path)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 350 + len(str(path))
     assert_same_bits(net.parameters, before)
 
 
@@ -115,6 +145,26 @@ def test_weights_that_are_not_finite(checkpoint: Path, tmp_path: Path) -> None:
         FileFormatError, match=r"every number of (weights|best)\.layers\.0\.W_xh must be finite"
     ):
         read_checkpoint(path)
+
+
+@pytest.mark.parametrize(
+    ("key", "place", "value"),
+    [("recorded.steps", 1, v) for v in (np.nan, np.inf, -np.inf, 1e300, 2.5, 0.0, -3.0)]
+    + [("recorded.steps", 2, 9.0), ("history.validation", 0, 1.5), ("history.validation", 2, 2.0)]
+    + [("history.validation", 4, 1e300), ("history.validation", 0, -2.0)],
+)
+def test_steps_that_nothing_was_seen_at(
+    key: str, place: int, value: float, checkpoint: Path, tmp_path: Path
+) -> None:
+    raw, path = bytearray(checkpoint.read_bytes()), tmp_path / "run.ckpt"
+    length = struct.unpack("<Q", raw[:8])[0]
+    first = 8 + length + json.loads(raw[8 : 8 + length])[key]["data_offsets"][0] + 8 * place
+    raw[first : first + 8] = np.array([value], "<f8").tobytes()
+    path.write_bytes(raw)
+    title = rf"(steps of {key} must be whole numbers of 0\.\.6, increasing|every number of {key} must be finite)\. Got "
+    with pytest.raises(FileFormatError, match=title):
+        read_checkpoint(path)
+    refused(path)
 
 
 def test_another_version_is_a_warning(

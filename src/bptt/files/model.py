@@ -32,6 +32,10 @@ ENTRY = "bptt"
 # A network of a thousand arrays has a header of 100 kB; what takes room is a mask of recurrent connections.
 LARGEST_HEADER = 16 * 2**20
 
+# Of an array: a name stands in messages, which are one line.
+_LONGEST_NAME = 400
+_MOST_AXES = 32
+
 DTYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("float32"), "F64": np.dtype("float64")}
 
 
@@ -109,6 +113,11 @@ def read_header(path: str | os.PathLike[str], what: str = MODEL) -> Header:
     if not isinstance(metadata, dict) or not isinstance(metadata.get(ENTRY), str):
         raise FileFormatError(f"{name} must be a {what}. Got a safetensors file of something else")
     description = _json(name, metadata[ENTRY].encode())
+    odd = next((key for key in entries if len(key) > _LONGEST_NAME or not key.isprintable()), None)
+    if odd is not None:
+        raise FileFormatError(
+            f"{name}: names of arrays must be printable, of at most {_LONGEST_NAME} characters. Got {odd!r:.60}"
+        )
     arrays = {key: _array(name, key, entry) for key, entry in entries.items()}
     _check_places(name, entries, arrays, size - len(raw))
     return Header(description, arrays, raw)
@@ -201,15 +210,27 @@ def _json(name: str, raw: bytes) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for key, value in pairs:
             if key in found:
-                raise FileFormatError(f"{name}: each name in the header must stand once. Got {key!r} twice")
+                raise FileFormatError(
+                    f"{name}: each name in the header must stand once. Got {key!r:.60} twice"
+                )
             found[key] = value
         return found
 
     def no_constant(constant: str) -> Any:
         raise FileFormatError(f"{name}: numbers in the header must be finite. Got {constant}")
 
+    def finite(number: str) -> float:
+        value = float(number)
+        if not math.isfinite(
+            value
+        ):  # 1e999, which no writer of ours leaves, and which could not be written again
+            no_constant(f"{number:.40}")
+        return value
+
     try:
-        value = json.loads(raw.decode(), object_pairs_hook=once, parse_constant=no_constant)
+        value = json.loads(
+            raw.decode(), object_pairs_hook=once, parse_constant=no_constant, parse_float=finite
+        )
     except FileFormatError:
         raise
     except (ValueError, RecursionError):
@@ -225,15 +246,16 @@ def _array(name: str, key: str, entry: Any) -> tuple[np.dtype[Any], tuple[int, .
     fields = entry if isinstance(entry, dict) else {}
     dtype = DTYPES.get(str(fields.get("dtype")))
     if dtype is None:
-        raise FileFormatError(f"{name}: {key} must be of dtype F32 or F64. Got {fields.get('dtype')!r}")
+        raise FileFormatError(f"{name}: {key} must be of dtype F32 or F64. Got {fields.get('dtype')!r:.40}")
     for title, axes in (("shape", None), ("data_offsets", 2)):
         numbers = fields.get(title)
         if (
             not isinstance(numbers, list)
-            or len(numbers) != (axes or len(numbers))
+            or not (axes or 0) <= len(numbers) <= (axes or _MOST_AXES)
             or not all(type(n) is int and 0 <= n < 2**48 for n in numbers)
+            or (axes is None and math.prod(numbers) >= 2**48)
         ):
-            raise FileFormatError(f"{name}: {title} of {key} must be whole numbers. Got {numbers!r}")
+            raise FileFormatError(f"{name}: {title} of {key} must be whole numbers. Got {numbers!r:.60}")
     return dtype, tuple(fields["shape"])
 
 

@@ -182,6 +182,8 @@ class Sealed:
         """Read the arrays."""
         extra = self.header.description["extra"]
         arrays = read_arrays(self.path, self.header, may_be_infinite=(_SLOTS, _CARRIED, _RECORDED))
+        _check_steps(self.path, _VALIDATION, arrays[_VALIDATION][:, 0], self.step)
+        _check_steps(self.path, f"{_RECORDED}steps", arrays.get(f"{_RECORDED}steps", np.zeros(0)), self.step)
 
         def group(prefix: str) -> dict[str, Array]:
             return {key.removeprefix(prefix): a for key, a in arrays.items() if key.startswith(prefix)}
@@ -272,9 +274,19 @@ def _of(header: Header, prefix: str) -> dict[str, Any]:
 
 def _whole(name: str, fields: Mapping[str, Any], key: str) -> int:
     value = fields.get(key)
-    if type(value) is not int or value < 0:
+    if type(value) is not int or not 0 <= value < 2**53:
         raise FileFormatError(f"{name}: {key} must be a whole number of at least 0. Got {value!r:.40}")
     return value
+
+
+def _check_steps(name: str, title: str, steps: Array, made: int) -> None:
+    """Refuse steps that nothing can have been seen at: whole ones, each once, up to those that were made."""
+    right = steps.ndim == 1 and np.isfinite(steps).all() and (steps == np.floor(steps)).all()
+    if not right or (len(steps) and (steps[0] < 0 or steps[-1] > made or (np.diff(steps) <= 0).any())):
+        shown = np.array2string(steps.ravel()[-3:], max_line_width=200)
+        raise FileFormatError(
+            f"{name}: steps of {title} must be whole numbers of 0..{made}, increasing. Got ... {shown}"
+        )
 
 
 def _best(name: str, fields: Any, evaluations: int) -> dict[str, Any]:

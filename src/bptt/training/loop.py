@@ -226,6 +226,7 @@ def _unseal(sealed: Sealed, run: Run) -> Checkpoint:
         "weights": run.net.parameters,
         "slots": slot_arrays(run.optimizer.init(run.net.parameters)),
         "carried": CarriedState(run.net, run.source).like(run.batch_size),
+        "recorded": {} if run.recorder is None else run.recorder.arrays(),
     }
     check_arrays(sealed, wanted)
     kept = sealed.read()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import reprlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -15,6 +16,11 @@ from bptt.training.run_identity import differences, versions
 
 # Of a value in a message.
 _LONGEST = 60
+# What a file says may be nested as deep, and be as long, as whoever wrote it liked.
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel = 4
+_SHORT.maxdict = _SHORT.maxlist = 20
+_SHORT.maxstring = _SHORT.maxlong = _SHORT.maxother = _LONGEST
 
 _log = logging.getLogger("bptt.training")
 
@@ -31,7 +37,8 @@ def check_same_run(kept: Sealed, run: Mapping[str, object], total: int) -> None:
     name, found = kept.path, list(differences(kept.run, run))
     if found:
         what, old, new = found[0]
-        more = f"; also {', '.join(each for each, _, _ in found[1:4])}" if found[1:] else ""
+        what = _title(what)
+        more = f"; also {', '.join(_title(each) for each, _, _ in found[1:4])}" if found[1:] else ""
         more += f" and {len(found) - 4} more" if found[4:] else ""
         if _is_digest(old) and _is_digest(new):
             raise FileFormatError(
@@ -45,10 +52,10 @@ def check_same_run(kept: Sealed, run: Mapping[str, object], total: int) -> None:
             f"steps must be at least the {kept.step} that {name} has made. Got {total}: ask for as many as before"
         )
     if kept.versions != versions():
-        changed = next(differences(kept.versions, versions()))
+        part, old, new = next(differences(kept.versions, versions()))
         _log.warning(
             "%s was written with %s %s, this is %s: the last bits may differ from those of one whole run",
-            name, *changed,
+            name, _title(part), _title(str(old)), new,
         )  # fmt: skip
 
 
@@ -58,7 +65,8 @@ def check_arrays(kept: Sealed, wanted: Mapping[str, Mapping[str, Array]]) -> Non
     Parameters
     ----------
     wanted : mapping of group to mapping of name to ndarray
-        Of "weights", "slots" and "carried": arrays of the right shapes and dtypes. There may be none in "carried".
+        Of "weights", "slots", "carried" and "recorded": arrays of the right shapes and dtypes. There may be none in
+        "carried"; those of "recorded" have any number of rows.
 
     Raises
     ------
@@ -68,13 +76,16 @@ def check_arrays(kept: Sealed, wanted: Mapping[str, Mapping[str, Array]]) -> Non
         found = kept.entries(group)
         if group == "carried" and not found:
             continue
+        rows = _looks(kept) if group == "recorded" and arrays else None
         for key in (*arrays, *found):
-            right = (arrays[key].dtype, arrays[key].shape) if key in arrays else None
+            right = None
+            if key in arrays:
+                shape = arrays[key].shape
+                right = arrays[key].dtype, (rows, *shape[1:]) if rows is not None else shape
             if found.get(key) != right:
                 raise FileFormatError(
                     f"{kept.path}: {group} must be those of its run, {key} {_seen(right)}. Got {_seen(found.get(key))}"
                 )
-    _check_recorded(kept, {name: shape for name, (_, shape) in kept.entries("weights").items()})
 
 
 def check_looks(path: str, kept: Checkpoint, total: int, every: int, looks_every: int) -> None:
@@ -102,18 +113,14 @@ def check_looks(path: str, kept: Checkpoint, total: int, every: int, looks_every
             )
 
 
-def _check_recorded(kept: Sealed, weights: Mapping[str, tuple[int, ...]]) -> None:
-    found = kept.entries("recorded")
-    _, looks = found.get("steps", (None, (0,)))
-    asked = kept.run.get("record") is not None
-    if asked != ("steps" in found) or len(looks) != 1 or looks[0] > kept.step + 2:
+def _looks(kept: Sealed) -> int:
+    """Return how often the kept run looked at what it records."""
+    _, shape = kept.entries("recorded").get("steps", (None, ()))
+    if len(shape) != 1 or shape[0] > kept.step + 1:
         raise FileFormatError(
-            f"{kept.path}: recorded.steps must have shape (looks,) where something is recorded. Got {looks}"
+            f"{kept.path}: recorded.steps must have shape (looks,), at most one a step. Got {shape}"
         )
-    for key, (_, shape) in found.items():
-        kind, _, name = key.partition(".")
-        if shape != (looks + weights.get(name, ()) if kind == "snapshots" else looks):
-            raise FileFormatError(f"{kept.path}: recorded.{key} must have {looks[0]} rows. Got shape {shape}")
+    return shape[0]
 
 
 def _seen(entry: tuple[np.dtype[Any], tuple[int, ...]] | None) -> str:
@@ -124,9 +131,18 @@ def _is_digest(value: object) -> bool:
     return isinstance(value, str) and len(value.removeprefix("sha256 ")) == 64
 
 
-def _short(value: object) -> str:
-    text = repr(value)
-    if isinstance(value, Mapping) and "class" in value:
-        fields = ", ".join(f"{name}={_short(each)}" for name, each in value.items() if name != "class")
+def _short(value: object, levels: int = 3) -> str:
+    if isinstance(value, Mapping) and isinstance(value.get("class"), str) and levels:
+        fields = ", ".join(
+            f"{name}={_short(each, levels - 1)}" for name, each in value.items() if name != "class"
+        )
         text = f"{value['class']}({fields})"
+    else:
+        text = _SHORT.repr(value)
+    return _title(text)
+
+
+def _title(text: str) -> str:
+    """Return one line, cut where it is long."""
+    text = text if text.isprintable() else ascii(text)
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
