@@ -57,6 +57,23 @@ def test_an_interruption_or_an_error_writes_one(make: Make, error: BaseException
         assert_same_bits(net.parameters, whole[0].parameters)
 
 
+@pytest.mark.parametrize("stop", [4, 5, 6, 7, 8, 16])
+def test_what_is_recorded_where_a_callback_raised_before_all_was_told(stop: int, tmp_path: Path) -> None:
+    """Eight steps in one call, the sixth one's telling breaks: the look after the eighth is taken once, afterwards."""
+
+    def make() -> tuple[Network, dict[str, Any]]:
+        net, settings = make_fused(FUSED[3])()
+        for name in ("validation", "evaluate_every", "early_stopping"):
+            del settings[name]
+        return net, settings | {"record": ["weight_norms", "snapshots"], "every": 8}
+
+    path = tmp_path / "run.ckpt"
+    whole = run(make)
+    with pytest.raises(ValueError, match="mine"):
+        run(make, checkpoint=path, callbacks=[StopAt(stop, ValueError("mine"))])
+    assert_resumes(make, path, whole)
+
+
 def test_again_and_again(tmp_path: Path) -> None:
     """The same call, until it is done: interrupted after every second step."""
     make, path, calls = make_fused(FUSED[4]), tmp_path / "run.ckpt", 0

@@ -97,7 +97,7 @@ class Recorder:
         return found
 
     def fill(self, arrays: Mapping[str, Array], net: Network, made: int) -> None:
-        """Go on from what `arrays` returned, in a run that has made `made` steps."""
+        """Go on from what `arrays` returned, in a run whose callbacks were told of `made` steps."""
         self.steps = [int(step) for step in arrays["steps"]]
         self.series = {kind: {} for kind in NUMBERS}
         self.snapshots = [{} for _ in self.steps] if "snapshots" in self.kinds else []
@@ -108,7 +108,8 @@ class Recorder:
             elif kind == "snapshots":
                 for copies, weights in zip(self.snapshots, numbers, strict=True):
                     copies[name] = _frozen(weights.copy())
-        # A look that was interrupted is taken now: no step has been made since.
+        # A look that was interrupted is taken now: no step has been made since. For steps that were made and not told
+        # of, because a callback raised before, this callback is still to be called.
         if self.steps[-1:] != [made] and (made % self.looks_every == 0 or made == self.total):
             self.look(net, made)
 

@@ -290,7 +290,7 @@ class Run:
             overwrite(self.safe.before, kept.before)
             self.safe.saved_for = kept.step - 1
         if self.recorder is not None:
-            self.recorder.fill(kept.recorded, self.net, kept.step)
+            self.recorder.fill(kept.recorded, self.net, kept.told)
 
     def _overflowed(self, loss: float, norm: float, batch: Batch, indices: Indices) -> NoReturn:
         self._diverged(
