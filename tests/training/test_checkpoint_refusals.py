@@ -16,7 +16,7 @@ from bptt.data import Sequences, Stretches, Windows
 from bptt.data.arrays import Arrays
 from bptt.errors import BpttError, FileFormatError, FileMissing, InvalidInput, InvalidType
 from bptt.network import Network, Recurrent
-from bptt.optim import L1, L2, SGD, Adam, ClipNorm, Cosine
+from bptt.optim import L1, L2, SGD, Adam, ClipNorm, Cosine, Schedule
 from bptt.training import read_checkpoint, train
 from bptt.training.data_digests import describe_source
 from tests.training.kept_run import DATA, SETTINGS, refused, write_one
@@ -121,6 +121,28 @@ def test_equations_are_compared(tmp_path: Path, checkpoint: Path) -> None:
     path.write_bytes(raw.replace(digest.encode(), b"0" * 64))
     with pytest.raises(FileFormatError, match=r"^network\.equations must be as in .* Got other values$"):
         train(Network(Recurrent("elman", 3, 5), 2), DATA, steps=2, resume=path, progress=False)
+
+
+def test_settings_of_a_class_of_ones_own_are_compared(tmp_path: Path) -> None:
+    """Fields that no dataclass declares: the object says nothing of them by itself."""
+
+    class Steps(Schedule):
+        def __init__(self, rates: list[float]) -> None:
+            object.__setattr__(self, "rate", max(rates))
+            object.__setattr__(self, "rates", rates)
+            object.__setattr__(self, "_asked", np.random.default_rng().random())
+
+        def _at(self, step: int) -> float:
+            return self.rates[step % len(self.rates)]
+
+    path = tmp_path / "run.ckpt"
+    settings = {"steps": 3, "checkpoint": path, "resume": True, "progress": False}
+    train(make_net(), DATA, **settings, optimizer=Adam(Steps([0.1, 0.01])))
+    train(make_net(), DATA, **settings, optimizer=Adam(Steps([0.1, 0.01])))
+    with pytest.raises(
+        FileFormatError, match=r"^optimizer\.learning_rate\.rates must be \[0\.1, 0\.01\] as in "
+    ):
+        train(make_net(), DATA, **settings, optimizer=Adam(Steps([0.1, 0.02])))
 
 
 def test_more_steps_that_would_have_been_looked_at_otherwise(tmp_path: Path) -> None:

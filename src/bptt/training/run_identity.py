@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from bptt.cells import Cell
+from bptt.configs import Configured
 from bptt.engine import get_engine
 from bptt.network import Network
 from bptt.optim import Optimizer, Penalty
@@ -55,6 +56,12 @@ def plain(value: Any) -> Any:
     found: dict[str, Any] = {"class": getattr(value, "__qualname__", type(value).__qualname__)}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         found |= {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, Configured) and not isinstance(value, type):
+        # Of a subclass that is no dataclass itself; what it keeps to itself begins with an underscore.
+        own = getattr(value, "__dict__", {})
+        found |= {
+            name: plain(each) for name, each in own.items() if not name.startswith("_") and each is not value
+        }
     if isinstance(value, (Optimizer, Penalty)):
         found["formula"] = value.formula.digest
     return found
