@@ -221,9 +221,8 @@ def _json(name: str, raw: bytes) -> dict[str, Any]:
 
     def finite(number: str) -> float:
         value = float(number)
-        if not math.isfinite(
-            value
-        ):  # 1e999, which no writer of ours leaves, and which could not be written again
+        # 1e999: no writer of ours leaves it, and it could not be written again.
+        if not math.isfinite(value):
             no_constant(f"{number:.40}")
         return value
 
