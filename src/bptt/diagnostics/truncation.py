@@ -108,7 +108,8 @@ def tbptt_gradient(
     loss : float
         Of the whole sequence.
     gradients : dict of parameter name to ndarray
-        float64. With k1 = 1 that of `sliding_gradient` with ``truncate=k2 - 1``, with k1 = k2 that of
+        float64. With k1 = 1 that of `sliding_gradient` with ``truncate=k2 - 1`` (of a learned initial state with
+        ``truncate=k2``: the state before a step is one Jacobian further away than its weights), with k1 = k2 that of
         `chunked_gradient`, with k1 = T the full one.
 
     Raises

@@ -107,8 +107,8 @@ def truncation_bias(
     Returns
     -------
     TruncationBias
-        "sliding" is TBPTT(1, k2), `sliding_gradient` with ``truncate=k2 - 1``; "chunked" TBPTT(k2, k2),
-        `chunked_gradient`. At k2 = T both are the full gradient.
+        "sliding" is TBPTT(1, k2), `sliding_gradient` with ``truncate=k2 - 1`` (of a learned initial state with
+        ``truncate=k2``); "chunked" TBPTT(k2, k2), `chunked_gradient`. At k2 = T both are the full gradient.
 
     Raises
     ------
@@ -134,7 +134,7 @@ def truncation_bias(
     )
     for place, k2 in enumerate(chosen):
         found = {
-            "sliding": {name: part[0] for name, part in run.sweep(k2 - 1, apart=False).items()},
+            "sliding": _sliding(run, k2),
             "chunked": block_gradient(run, k2, k2),
         }
         if third is not None and k2 >= third:
@@ -145,6 +145,16 @@ def truncation_bias(
                 for store, number in zip(measures, compared, strict=True):
                     store[scheme][name][place] = number
     return TruncationBias(float(run.loss), full, np.array(chosen, np.int64), *measures)
+
+
+def _sliding(run: Run, k2: int) -> dict[str, Array]:
+    """Return the gradient of TBPTT(1, k2), from one sweep."""
+    found = {name: part[0] for name, part in run.sweep(k2 - 1, apart=False).items()}
+    if run.net.learned_initial_state:
+        # A weight of step s is k2 - 1 Jacobians away where the state before it, which may be the learned one, is k2.
+        longer = run.sweep(k2, apart=False)
+        found.update({name: part[0] for name, part in longer.items() if name.startswith("initial.")})
+    return found
 
 
 def _compare(
