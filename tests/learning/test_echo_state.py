@@ -204,6 +204,12 @@ def test_mackey_glass_is_its_equation() -> None:
         InvalidInput, match=r"^tau must be a whole number of substeps of dt / substeps = 0\.1. Got 17.05"
     ):
         mackey_glass(10, tau=17.05)
+    with pytest.raises(
+        InvalidInput, match=r"^tau must be a whole number of substeps of dt / substeps = 9\.98013e-322"
+    ):
+        mackey_glass(10, dt=1e-320)
+    with pytest.raises(InvalidInput, match=r"^seed must be at least 0\. Got -1"):
+        mackey_glass(10, seed=-1)
 
 
 def test_narma_is_its_equation() -> None:
@@ -251,6 +257,24 @@ def test_wrong_settings_are_named(rng: np.random.Generator) -> None:
         InvalidInput, match=r"^ridge must be large enough for 20 features of 90 steps. Got 0, and sing"
     ):
         fit_readout(net, np.zeros((T, D)), y, ridge=0.0)
+    with pytest.raises(
+        InvalidInput, match=r"^ridge must be large enough for 20 features of 20 steps. Got 0, and"
+    ):
+        fit_readout(net, x[:20], y[:20], ridge=0.0)
+    for scaling in ("input_scaling", "bias_scaling", "spectral_radius"):
+        with pytest.raises(InvalidInput, match=rf"^{scaling} must be at most 1e\+30. Got 1e\+300"):
+            echo_state_network(D, K, H, dtype="float32", **{scaling: 1e300})
+    before = net.parameters["readout.b_y"].copy()
+    with pytest.raises(
+        InvalidInput, match=r"^x and y must be of a size whose readout float64 can hold.*scale them"
+    ):
+        fit_readout(net, x * 1e200, y)
+    small = echo_state_network(D, K, H, dtype="float32")
+    with pytest.raises(
+        InvalidInput, match=r"^x and y must be .* float32 can hold, up to 3.4e\+38. Got .*: scale them"
+    ):
+        fit_readout(small, x, y * 1e60)
+    np.testing.assert_array_equal(net.parameters["readout.b_y"], before)
     with pytest.raises(InvalidInput, match="Got readout 'last'"):
         fit_readout(Network(Recurrent("elman", D, H), K), x, y)
     with pytest.raises(InvalidInput, match="Got 'tanh', bias=True, squared"):

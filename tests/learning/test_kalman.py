@@ -195,7 +195,9 @@ def test_wrong_settings_are_named(rng: np.random.Generator) -> None:
         EKF(Network(Recurrent("elman", D, H), K, loss="mae"))
     with pytest.raises(InvalidInput, match=r"^only must name parameters of the network: .* Got 'W'"):
         EKF(net, only=["W"])
-    with pytest.raises(InvalidInput, match="Got 'none'"):
+    with pytest.raises(InvalidInput, match=r"Got \['W'\]$"):
+        EKF(net, only=[["W"]])  # type: ignore[list-item]  # the point of it
+    with pytest.raises(InvalidInput, match=r"Got none$"):
         EKF(net, only=[])
     with pytest.raises(InvalidType, match=r"^only must be a sequence of parameter names. Got 'readout.W_hy'"):
         EKF(net, only="readout.W_hy")
@@ -217,3 +219,16 @@ def test_wrong_settings_are_named(rng: np.random.Generator) -> None:
         DivergedError, match=r"^the error's expected variance must be positive.* at update 0: lower"
     ):
         spoilt.step(np.zeros(D), np.zeros(K))
+
+
+def test_an_update_that_the_weights_dtype_cannot_hold_changes_nothing() -> None:
+    net = Network(Recurrent("elman", 1, H, dtype="float32"), 1, readout="every")
+    net.parameters["readout.W_hy"][...] = 1e-30
+    learner = EKF(net, only=["layers.0.b_h"], initial_variance=1e80, observation_noise=1e-3)
+    before, covariance = net.parameters["layers.0.b_h"].copy(), learner.covariance.copy()
+    with pytest.raises(
+        DivergedError, match=r"^the update of layers\.0\.b_h must be finite.* at update 0: lower"
+    ):
+        learner.step([0.1], [1e12])
+    np.testing.assert_array_equal(net.parameters["layers.0.b_h"], before)
+    np.testing.assert_array_equal(learner.covariance, covariance)

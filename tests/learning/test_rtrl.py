@@ -291,6 +291,8 @@ def test_wrong_rows_and_settings_are_named(rng: np.random.Generator) -> None:
         learner.step(np.zeros(D), np.zeros(9))
     with pytest.raises(InvalidInput, match="y_t must hold finite numbers"):
         learner.step(np.zeros(D), np.full(K, np.inf))
+    with pytest.raises(InvalidType, match=r"^y_t must be a rectangular array of numbers\. Got nested"):
+        learner.step(np.zeros(D), [[1.0], [1.0, 2.0]])  # type: ignore[arg-type, list-item]
     with pytest.raises(InvalidInput, match="weights must be left out where there is no y_t"):
         several.step(np.zeros((3, D)), weights=[1, 1, 1])
     with pytest.raises(InvalidInput, match=r"weights must have shape \(B,\) = \(3,\)"):

@@ -18,6 +18,8 @@ from bptt.network import Network, Recurrent
 
 # Steps of states held at once while a readout is solved.
 CHUNK = 2048
+# Of weights as they are drawn: far beyond any use, and within float32.
+_LARGEST = 1e30
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,10 @@ def echo_state_network(
         "W_xh": check_number("input_scaling", input_scaling, least=0.0),
         "b_h": check_number("bias_scaling", bias_scaling, least=0.0),
     }
+    named = {"spectral_radius": radius, "input_scaling": sizes["W_xh"], "bias_scaling": sizes["b_h"]}
+    for name, value in named.items():
+        if value > _LARGEST:
+            raise InvalidInput(f"{name} must be at most {_LARGEST:g}. Got {value:g}")
     stack = Recurrent(
         LeakyElman, input_size, hidden_size, dtype=dtype, seed=seed, engine=engine, leak=rate,
         initializers={"W_hh": "zeros"},
@@ -174,7 +180,8 @@ def fit_readout(
                 f"{name} must be finite. Got nan or inf: cut the series there, or fill the gap"
             )
     size = len(net.parameters["readout.W_hy"]) + net.linear_lags * D
-    with one_blas_thread():
+    # What leaves the range of numbers is found below, before anything is written.
+    with one_blas_thread(), np.errstate(over="ignore", invalid="ignore"):
         try:
             weights, intercept = solve_ridge(
                 _features(net, inputs, targets, skipped), np.full(size, strength), K
@@ -184,6 +191,7 @@ def fit_readout(
                 f"ridge must be large enough for {size} features of {rows * (steps - skipped)} steps. "
                 f"Got {strength:g}, and singular equations: raise it"
             ) from None
+        _check_range(net, weights, intercept)
         H = net.recurrent.output_size
         net.parameters["readout.W_hy"][...] = weights[:H]
         net.parameters["readout.b_y"][...] = intercept
@@ -195,6 +203,16 @@ def fit_readout(
             count += len(z)
     scale = net.change_scale if net.change_of is not None else 1.0
     return ReadoutFit(scale * np.sqrt(squares / count), count, float(np.abs(weights).max()))
+
+
+def _check_range(net: Network, *solved: Array) -> None:
+    most = float(np.finfo(net.dtype).max)
+    largest = max(float(np.abs(each).max(initial=0.0)) for each in solved)
+    if not largest <= most:  # nan is not, either
+        raise InvalidInput(
+            f"x and y must be of a size whose readout {net.dtype} can hold, up to {most:.2g}. Got {largest:.2g}: "
+            "scale them"
+        )
 
 
 def _recurrent_weights(rng: np.random.Generator, H: int, radius: float, density: float) -> Array:

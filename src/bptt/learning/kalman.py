@@ -123,14 +123,20 @@ class EKF(Online):
             ) from None
         half = np.linalg.solve(L, np.concatenate([crossed, error[:, None]], axis=1))
         V, change = half[:, :-1], half[:, -1] @ half[:, :-1]
-        self._check_finite("the update", float(np.sum(change)))
+        # In the weights' own dtype: what float64 can hold, float32 may not.
+        moved = {
+            name: parameters[name] + part.astype(parameters[name].dtype)
+            for name, part in self._split(change).items()
+        }
+        for name, values in moved.items():
+            self._check_finite(f"the update of {name}", float(np.abs(values).max(initial=0.0)))
         # As V^T V with A = L L^T and V = L^{-1} C P: symmetric to the last bit, so that P stays so.
         self.covariance -= V.T @ V
         self.covariance[np.diag_indices_from(self.covariance)] += _at(
             self.process_noise, self.updates, least=0.0
         )
-        for name, part in self._split(change).items():
-            parameters[name] += part.astype(parameters[name].dtype)
+        for name, values in moved.items():
+            parameters[name][...] = values
 
     def _split(self, flat: Array) -> dict[str, Array]:
         parts, first = {}, 0
@@ -146,12 +152,12 @@ def _chosen(net: Network, only: Iterable[str] | None) -> tuple[str, ...]:
         return tuple(net.parameters)
     if isinstance(only, str) or not isinstance(only, Iterable):
         raise InvalidType(f"only must be a sequence of parameter names. Got {only!r}")
-    asked = list(only)
-    unknown = [name for name in asked if name not in net.parameters]
+    asked: list[Any] = list(only)
+    unknown = [name for name in asked if not isinstance(name, str) or name not in net.parameters]
     if unknown or not asked:
         raise InvalidInput(
             f"only must name parameters of the network: {', '.join(net.parameters)}. "
-            f"Got {unknown[0] if unknown else 'none'!r}"
+            f"Got {repr(unknown[0]) if unknown else 'none'}"
         )
     return tuple(name for name in net.parameters if name in asked)
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from bptt.checks import Array, check_array, check_whole
 from bptt.engine.blas import one_blas_thread
-from bptt.errors import DivergedError, InvalidInput
+from bptt.errors import DivergedError, InvalidInput, InvalidType
 from bptt.learning.forward_pass import ForwardPass, check_net
 from bptt.network import Network
 
@@ -148,7 +148,13 @@ class Online:
 
     def _target(self, y_t: npt.ArrayLike) -> Array:
         loss, shape = self.net.loss, (self.streams, self.net.output_size)
-        y = np.asarray(y_t)
+        try:
+            y = np.asarray(y_t)
+        except ValueError:
+            raise InvalidType(
+                f"y_t must be a rectangular array of numbers. Got nested sequences of unequal length: give {shape[1]} "
+                "numbers a stream"
+            ) from None
         wanted = loss.target_shape(shape)
         if self.streams == 1 and y.shape == wanted[1:]:
             y = y[None]

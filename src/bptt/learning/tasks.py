@@ -7,6 +7,9 @@ import numpy as np
 from bptt.checks import Array, check_number, check_whole
 from bptt.errors import InvalidInput
 
+# Substeps of a delay: each is a number that is held.
+_LONGEST_LAG = 10**8
+
 
 def mackey_glass(
     steps: int, *, tau: float = 17.0, dt: float = 1.0, substeps: int = 10, seed: int = 0, discard: int = 500
@@ -40,13 +43,15 @@ def mackey_glass(
     count = check_whole("steps", steps) + check_whole("discard", discard, least=0)
     parts = check_whole("substeps", substeps)
     h = check_number("dt", dt, above=0.0) / parts
-    lag = round(check_number("tau", tau, above=0.0) / h)
+    ratio = check_number("tau", tau, above=0.0) / h if h else np.inf
+    lag = round(ratio) if ratio < _LONGEST_LAG else 0
     if lag < 1 or abs(lag * h - tau) > 1e-9 * tau:
         raise InvalidInput(
             f"tau must be a whole number of substeps of dt / substeps = {h:g}. Got {tau:g}: change substeps"
         )
     x = np.empty(lag + 1 + count * parts)
-    x[: lag + 1] = 1.2 + np.random.default_rng(seed).uniform(-0.1, 0.1, lag + 1)
+    rng = np.random.default_rng(check_whole("seed", seed, least=0))
+    x[: lag + 1] = 1.2 + rng.uniform(-0.1, 0.1, lag + 1)
     for i in range(lag, len(x) - 1):
         old, new = x[i - lag], x[i - lag + 1]
         force = [0.2 * delayed / (1 + delayed**10) for delayed in (old, 0.5 * (old + new), new)]
