@@ -6,10 +6,12 @@ import copy
 from collections.abc import Mapping
 
 import numpy as np
+import numpy.typing as npt
 
 from bptt.checks import Array
 from bptt.errors import InvalidType
 from bptt.network import Network
+from bptt.network.border import check_parameters
 
 FLOAT64 = np.dtype("float64")
 
@@ -21,6 +23,20 @@ def check_network(net: object) -> Network:
     return net
 
 
+def check_real(name: str, value: npt.ArrayLike) -> Array:
+    """Return an array of any shape and real dtype, or raise: the complex step is not for diagnostics."""
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        raise InvalidType(
+            f"{name} must be a rectangular array of numbers. Got nested sequences of unequal length: "
+            "pad them and pass lengths="
+        ) from None
+    if array.dtype.kind == "c":
+        raise InvalidType(f"{name} must be real. Got {array.dtype}")
+    return array
+
+
 def in_float64(
     net: Network, parameters: Mapping[str, Array] | None = None
 ) -> tuple[Network, dict[str, Array]]:
@@ -29,5 +45,5 @@ def in_float64(
     stack.engine, stack.dtype = "numpy", FLOAT64
     found = copy.copy(net)
     found.recurrent = stack
-    used = net.parameters if parameters is None else parameters
+    used = check_parameters(net.parameters, parameters)
     return found, {name: np.asarray(p, np.float64) for name, p in used.items()}

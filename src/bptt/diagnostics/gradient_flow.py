@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bptt.checks import Array, check_choice, check_number
-from bptt.diagnostics.exact import check_network
+from bptt.diagnostics.exact import check_network, check_real
 from bptt.diagnostics.exact import in_float64 as in_float64  # others look for it here
 from bptt.diagnostics.norms import last_axis_norm, log_ratio
 from bptt.diagnostics.steps_back import steps_back
@@ -172,9 +172,9 @@ def gradient_flow(
             "net must be without feedback, so that all of the loss comes over the states. Got feedback=True"
         )
     exact, used = in_float64(net, parameters)
-    record = exact.forward(x, state, lengths, parameters=used)
+    record = exact.forward(check_real("x", x), state, lengths, parameters=used)
     counted = step_weights(weights, lengths, record.y_hat.shape)
-    loss, dy_hat = net.loss.value_and_gradient(record.y_hat, np.asarray(y), counted)
+    loss, dy_hat = net.loss.value_and_gradient(record.y_hat, check_real("y", y), counted)
     with one_blas_thread():
         return GradientFlow(float(loss), *_sweep(exact, record.tape, dy_hat))
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bptt.checks import Array, check_array, check_number, check_whole
-from bptt.diagnostics.exact import FLOAT64, check_network
+from bptt.diagnostics.exact import FLOAT64, check_network, check_real
 from bptt.diagnostics.step_map import StepMap
 from bptt.errors import InvalidInput
 from bptt.network import Network
@@ -62,7 +62,10 @@ class LyapunovExponents:
 
     def plot(self, *, shown: int = 4, ax: Axes | None = None, **look: Any) -> Axes:
         """Draw the running means of the first `shown` exponents; `look` as for `bptt.plots.curves`."""
-        lines = {f"exponent {k + 1}": self.history[:, k] for k in range(min(shown, self.history.shape[1]))}
+        lines = {
+            f"exponent {k + 1}": self.history[:, k]
+            for k in range(min(check_whole("shown", shown), self.history.shape[1]))
+        }
         given = {"x_label": "steps", "y_label": "exponent, 1 / step", "first": 1, "level": 0.0, **look}
         return curves(lines, ax=ax, **given)
 
@@ -113,7 +116,9 @@ def lyapunov_exponents(
     Benettin, G., Galgani, L., Giorgilli, A. and Strelcyn, J.-M. (1980). Lyapunov characteristic exponents for smooth
     dynamical systems and for Hamiltonian systems. Meccanica 15, 9-30.
     """
-    sequence = check_array("x", x, [("T", None), ("D", check_network(net).input_size)], dtype=FLOAT64)
+    sequence = check_array(
+        "x", check_real("x", x), [("T", None), ("D", check_network(net).input_size)], dtype=FLOAT64
+    )
     steps_free, left_out = check_whole("free", free, least=0), check_whole("settle", settle, least=0)
     step = StepMap(net, parameters)
     m = step.size if count is None else check_whole("count", count)

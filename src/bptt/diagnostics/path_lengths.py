@@ -13,7 +13,7 @@ from bptt.checks import Array, check_choice, check_whole
 from bptt.diagnostics.age_sums import Sums, SumsByAge, TotalSums
 from bptt.diagnostics.age_sweep import sweep_by_age
 from bptt.diagnostics.aged import Aged, Steps, at_the_end, columns, newborn, plus, turned
-from bptt.diagnostics.exact import check_network, in_float64
+from bptt.diagnostics.exact import check_network, check_real, in_float64
 from bptt.engine.blas import one_blas_thread
 from bptt.errors import InvalidInput
 from bptt.network import Network
@@ -173,9 +173,9 @@ class Run:
                 "hidden-to-hidden Jacobian. Got feedback=True"
             )
         self.net, used = in_float64(net, parameters)
-        record = self.net.forward(x, state, lengths, parameters=used)
+        record = self.net.forward(check_real("x", x), state, lengths, parameters=used)
         counted = step_weights(weights, lengths, record.y_hat.shape)
-        self.loss, self.dy_hat = net.loss.value_and_gradient(record.y_hat, np.asarray(y), counted)
+        self.loss, self.dy_hat = net.loss.value_and_gradient(record.y_hat, check_real("y", y), counted)
         self.tape: WindowTape = record.tape
 
     def sweep(self, longest: int | None, *, apart: bool) -> dict[str, Array]:

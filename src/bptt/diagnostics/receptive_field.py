@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from bptt.checks import Array, check_array, check_number, check_whole
-from bptt.diagnostics.exact import FLOAT64, check_network, in_float64
-from bptt.errors import InvalidInput
+from bptt.diagnostics.exact import FLOAT64, check_network, check_real, in_float64
+from bptt.errors import InvalidInput, InvalidType
 from bptt.network import Network
 from bptt.plots import curves
 from bptt.plots import receptive_field as draw
@@ -128,7 +128,10 @@ def receptive_field(
     proves nothing and is not claimed.
     """
     inputs = check_array(
-        "x", x, [("B", None), ("T", None), ("D", check_network(net).input_size)], dtype=FLOAT64
+        "x",
+        check_real("x", x),
+        [("B", None), ("T", None), ("D", check_network(net).input_size)],
+        dtype=FLOAT64,
     )
     if 0 in inputs.shape[:2] or not np.isfinite(inputs).all():
         raise InvalidInput("x must hold finite numbers, at least one row. Got nan, inf or none")
@@ -149,6 +152,8 @@ def _places(net: Network, outputs: Sequence[int] | None, T: int) -> list[int]:
         if outputs is not None:
             raise InvalidInput("outputs must be left out with readout 'last', which has one. Got some")
         return [T - 1]
+    if outputs is not None and np.ndim(outputs) != 1:
+        raise InvalidType(f"outputs must be a sequence of steps. Got {outputs!r}")
     found = list(range(T)) if outputs is None else [check_whole("outputs", k, least=0) for k in outputs]
     if not found or max(found) >= T:
         raise InvalidInput(f"outputs must be steps below T = {T}, at least one. Got {found}")

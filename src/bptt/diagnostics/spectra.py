@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bptt.checks import Array, check_array, check_choice, check_number, check_whole
-from bptt.diagnostics.exact import FLOAT64, check_network, in_float64
+from bptt.diagnostics.exact import FLOAT64, check_network, check_real, in_float64
 from bptt.diagnostics.gradient_flow import first_below
 from bptt.diagnostics.step_map import StepMap
 from bptt.engine import reference
@@ -227,7 +227,7 @@ def step_jacobians(
     A sweep back over one step, from one unit vector a row, gives a Jacobian row by row. All steps are done at once.
     """
     stack = check_network(net).recurrent
-    sequence = check_array("x", x, [("T", None), ("D", net.input_size)], dtype=FLOAT64)
+    sequence = check_array("x", check_real("x", x), [("T", None), ("D", net.input_size)], dtype=FLOAT64)
     if layer is None:
         step = StepMap(net, parameters)
         states = _states(step, sequence, state)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bptt.checks import Array, check_array, check_whole
-from bptt.diagnostics.exact import FLOAT64, check_network
+from bptt.diagnostics.exact import FLOAT64, check_network, check_real
 from bptt.diagnostics.step_map import StepMap
 from bptt.errors import InvalidInput
 from bptt.network import Network
@@ -42,7 +42,12 @@ class StateSpace:
 
     def project(self, states: npt.ArrayLike) -> Array:
         """Return coordinates (..., rows) of states (..., n) along the components."""
-        return (np.asarray(states, np.float64) - self.mean) @ self.components.T
+        given, n = check_real("states", states), len(self.mean)
+        if given.dtype.kind not in "fiub" or given.shape[-1:] != (n,):
+            raise InvalidInput(
+                f"states must be numbers of shape (..., n) = (..., {n}). Got {given.dtype} of shape {given.shape}"
+            )
+        return (given.astype(np.float64) - self.mean) @ self.components.T
 
     @property
     def participation(self) -> float:
@@ -127,7 +132,10 @@ def trajectories(
 ) -> tuple[StateSpace, StepMap]:
     """Return the state space and the map that its last steps follow: the closed one where they are free."""
     inputs = check_array(
-        "x", x, [("B", None), ("T", None), ("D", check_network(net).input_size)], dtype=FLOAT64
+        "x",
+        check_real("x", x),
+        [("B", None), ("T", None), ("D", check_network(net).input_size)],
+        dtype=FLOAT64,
     )
     steps_free = check_whole("free", free, least=0)
     step = StepMap(net, parameters)

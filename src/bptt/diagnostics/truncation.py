@@ -8,8 +8,8 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 
-from bptt.checks import Array, check_whole
-from bptt.diagnostics.exact import check_network
+from bptt.checks import Array, check_array, check_whole
+from bptt.diagnostics.exact import check_network, check_real
 from bptt.diagnostics.path_lengths import Run
 from bptt.engine.blas import one_blas_thread
 from bptt.engine.tape import Tape
@@ -62,14 +62,16 @@ def chunked_gradient(
         if not fits:
             raise InvalidInput(f"net must {rule} to be cut into chunks. Got {got}")
     steps = check_whole("chunk", chunk)
-    inputs = np.asarray(x)
-    cuts = range(0, inputs.shape[1] if inputs.ndim == 3 else 1, steps)
+    inputs = check_array("x", check_real("x", x), [("B", None), ("T", None), ("D", net.input_size)])
+    if not inputs.shape[1]:
+        raise InvalidInput(f"x must hold at least one step, T >= 1. Got shape {inputs.shape}")
+    cuts = range(0, inputs.shape[1], steps)
     passes: list[Pass] = []
     for first in cuts:
         before = passes[-1].state if passes else None
         passes.append(net.forward(inputs[:, first : first + steps], before))
     y_hat = np.concatenate([each.y_hat for each in passes], axis=1)
-    loss, dy_hat = net.loss.value_and_gradient(y_hat, np.asarray(y), weights)
+    loss, dy_hat = net.loss.value_and_gradient(y_hat, check_real("y", y), weights)
     total: dict[str, Array] = {}
     for first, each in zip(cuts, passes, strict=True):
         found = net.backward(each, dy_hat[:, first : first + steps], want_x=False).parameters
