@@ -174,6 +174,31 @@ def test_the_state_spaces_components_are_those_of_the_covariance(rng: np.random.
     assert StateSpace(states, flat[0], np.eye(2 * H), np.full(4, 0.25)).participation == pytest.approx(4)
 
 
+def test_the_largest_entry_of_each_component_is_positive(rng: np.random.Generator) -> None:
+    for seed in range(6):
+        net = Network(Recurrent("gru", D, H, seed=seed), K)
+        found = state_space(net, rng.standard_normal((4, 9, D)))
+        largest = np.abs(found.components).argmax(axis=1)
+        assert (found.components[np.arange(H), largest] > 0).all()
+
+
+def test_a_search_that_was_cut_short_has_found_nothing(rng: np.random.Generator) -> None:
+    """However slow the map is there: a slow point is a minimum."""
+    net, x = one_unit(1.8, 0.1), rng.standard_normal((3, 9, 1))
+    short = fixed_points(net, x, starts=12, iterations=1, slow=10.0)
+    assert (len(short.points), short.lost) == (0, 12)
+
+
+def test_far_from_0_standing_still_is_relative() -> None:
+    """h = h / 3 + b has its point at 1.5 b, where a step rounds by 1e-6."""
+    net = Network(Recurrent("elman", 1, 1, activation="identity"), 1)
+    for name, value in (("W_hh", 1 / 3), ("b_h", 1e10 / 7)):
+        net.parameters[f"layers.0.{name}"][...] = value
+    found = fixed_points(net, np.zeros((2, 5, 1)))
+    assert found.kinds == ("attractor",)
+    assert found.points[0, 0] == pytest.approx(1.5e10 / 7, rel=1e-12)
+
+
 def test_points_are_drawn_by_kind(rng: np.random.Generator) -> None:
     net = Network(Recurrent("elman", D, 2, bias=False), K)
     net.parameters["layers.0.W_hh"][...] = np.diag([1.5, 0.5])

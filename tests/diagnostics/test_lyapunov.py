@@ -152,3 +152,16 @@ def test_what_has_no_exponents_is_refused(rng: np.random.Generator) -> None:
         lyapunov_exponents(both, x)
     with pytest.raises(InvalidInput, match=r"^net must stay finite along the trajectory"):
         lyapunov_exponents(linear(1e200 * np.eye(3)), x, state={"h": np.ones((1, 1, 3))})
+
+
+def test_blocks_of_steps_are_one_trajectory(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With feedback only the first step of all is fed zeros, not the first one of each block."""
+    net = Network(Recurrent("gru", D + K, H), K, readout="every", feedback=True)
+    for p in net.parameters.values():
+        p[...] = 0.8 * rng.standard_normal(p.shape)
+    x = rng.standard_normal((11, D))
+    whole = lyapunov_exponents(net, x)
+    monkeypatch.setattr("bptt.diagnostics.lyapunov._BLOCK", 3 * H * H)
+    np.testing.assert_allclose(lyapunov_exponents(net, x).history, whole.history, rtol=1e-12, atol=1e-14)

@@ -50,6 +50,29 @@ def assert_same(found: dict[str, Array], wanted: dict[str, Array]) -> None:
         np.testing.assert_allclose(found[name], gradient, err_msg=name, **SAME)
 
 
+def test_the_last_step_of_ragged_rows_reads_its_own_newest_inputs(rng: np.random.Generator) -> None:
+    net = make("gru", rng, {}, linear_lags=3, learned_initial_state=True)
+    x, y = rng.standard_normal((B, T, D)), rng.standard_normal((B, K))
+    wanted = net.loss_and_gradients(x, y, lengths=LENGTHS)
+    found = rtrl_gradients(net, x, y, lengths=LENGTHS)
+    assert found.loss == pytest.approx(wanted.loss, rel=1e-13)
+    assert_same(found.gradients.parameters, wanted.gradients.parameters)
+
+
+def test_a_clipped_update_is_that_of_the_clipped_gradient(rng: np.random.Generator) -> None:
+    net, x, y = make("elman", rng, {}), rng.standard_normal(D), 9 * rng.standard_normal(K)
+    gradients = net.loss_and_gradients(x[None, None], y[None]).gradients.parameters
+    norm = np.sqrt(sum(float((g**2).sum()) for g in gradients.values()))
+    assert norm > 1
+    for clip, factor in ((0.25, 0.25 / norm), (ClipNorm(2 * norm), 1.0)):
+        wanted = {name: p - 0.1 * factor * gradients[name] for name, p in net.parameters.items()}
+        other = make("elman", rng, {})
+        for name, p in net.parameters.items():
+            other.parameters[name][...] = p
+        RTRL(other, SGD(0.1), clip=clip).step(x, y)
+        assert_same(other.parameters, wanted)
+
+
 @pytest.mark.parametrize("cell", CELLS, ids=name_of)
 @pytest.mark.parametrize("layers", [1, 3])
 def test_gradients_are_those_of_bptt_on_ragged_rows(

@@ -11,8 +11,9 @@ import pytest
 
 from bptt.network import Network, Recurrent
 from bptt.optim import SGD, Adam, slot_arrays
-from bptt.training import CSVLog, Event, TrainingDivergedError, read_checkpoint, train
+from bptt.training import CSVLog, Event, TrainingDivergedError, read_checkpoint, saving, train
 from bptt.training import weights as weights_module
+from bptt.training.saving import Saver
 from bptt.training.weights import SafeWeights
 from tests.training.checkpoint_cases import FUSED, D, H, K, carried, feedback, make_fused, make_source
 from tests.training.checkpoints import Make, assert_resumes, keep_every_file, run
@@ -72,6 +73,54 @@ def test_what_is_recorded_where_a_callback_raised_before_all_was_told(stop: int,
     with pytest.raises(ValueError, match="mine"):
         run(make, checkpoint=path, callbacks=[StopAt(stop, ValueError("mine"))])
     assert_resumes(make, path, whole)
+
+
+def test_weights_that_are_lost_are_not_kept(tmp_path: Path) -> None:
+    """What a callback spoils is found by the next step; the file is of before."""
+    path = tmp_path / "run.ckpt"
+
+    def spoil(event: Event) -> None:
+        if event.step == 4:
+            event.net.parameters["readout.b_y"][0] = np.nan
+
+    with pytest.raises(TrainingDivergedError):
+        run(make_fused(FUSED[4]), checkpoint=path, checkpoint_every=1, callbacks=[spoil])
+    assert read_checkpoint(path).step == 4
+    assert_resumes(make_fused(FUSED[4]), path, run(make_fused(FUSED[4])))
+
+
+def test_a_run_that_is_done_is_not_written_again(tmp_path: Path) -> None:
+    path = tmp_path / "run.ckpt"
+    run(make_fused(FUSED[4]), checkpoint=path)
+    before = path.stat()
+    run(make_fused(FUSED[4]), checkpoint=path, resume=True)
+    assert (path.stat().st_ino, path.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+def test_after_a_write_that_failed_the_clock_begins_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or a full disk would be tried, and waited for, after every block of steps."""
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    path, now = folder / "run.ckpt", [0.0]
+    monkeypatch.setattr(saving, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    run(
+        make_fused(FUSED[4]),
+        steps=3,
+        validation=None,
+        evaluate_every=None,
+        early_stopping=None,
+        checkpoint=path,
+    )
+    kept = read_checkpoint(path)
+    saver = Saver(str(path), None)
+    path.unlink()
+    folder.rmdir()
+    now[0] = 60.0
+    assert saver.is_due(3)
+    saver.save(kept)
+    assert [saver.is_due(3) for now[0] in (60.0, 119.0, 120.0)] == [False, False, True]
 
 
 def test_again_and_again(tmp_path: Path) -> None:
