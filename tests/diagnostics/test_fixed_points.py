@@ -189,14 +189,16 @@ def test_a_search_that_was_cut_short_has_found_nothing(rng: np.random.Generator)
     assert (len(short.points), short.lost) == (0, 12)
 
 
-def test_far_from_0_standing_still_is_relative() -> None:
-    """h = h / 3 + b has its point at 1.5 b, where a step rounds by 1e-6."""
-    net = Network(Recurrent("elman", 1, 1, activation="identity"), 1)
-    for name, value in (("W_hh", 1 / 3), ("b_h", 1e10 / 7)):
-        net.parameters[f"layers.0.{name}"][...] = value
-    found = fixed_points(net, np.zeros((2, 5, 1)))
+def test_far_from_0_standing_still_is_relative(rng: np.random.Generator) -> None:
+    """h = h W + b far out, where a step rounds by 1e-6."""
+    W, b = 0.2 * rng.standard_normal((H, H)), 1e10 * rng.standard_normal(H)
+    net = Network(Recurrent("elman", 1, H, activation="identity"), 1)
+    net.parameters["layers.0.W_hh"][...] = W
+    net.parameters["layers.0.b_h"][...] = b
+    found = fixed_points(net, np.zeros((2, 5, 1)), merge=1.0)
     assert found.kinds == ("attractor",)
-    assert found.points[0, 0] == pytest.approx(1.5e10 / 7, rel=1e-12)
+    np.testing.assert_allclose(found.points[0], np.linalg.solve((np.eye(H) - W).T, b), rtol=1e-11)
+    assert (np.sqrt(2 * found.q) > 1e-9).all()
 
 
 def test_points_are_drawn_by_kind(rng: np.random.Generator) -> None:

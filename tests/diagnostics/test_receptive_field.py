@@ -102,11 +102,13 @@ def test_with_feedback_the_past_is_seen_through_predictions(rng: np.random.Gener
 
 def test_some_outputs_are_those_of_all(rng: np.random.Generator) -> None:
     net, x = make(rng, "gru"), rng.standard_normal((B, T, D))
+    net.parameters["readout.W_hy"][...] = 0  # nothing is used, but a path is there: only nan tells which
     whole, some = receptive_field(net, x), receptive_field(net, x, outputs=[4, 1])
     assert list(some.outputs) == [4, 1]
     np.testing.assert_allclose(some.uses, whole.uses[[4, 1]], rtol=RTOL)
     np.testing.assert_array_equal(some.sees, whole.sees[[4, 1]])
     np.testing.assert_array_equal(some.cannot_see, whole.cannot_see[[4, 1]])
+    assert list(some.cannot_see.all(axis=2).sum(axis=1)) == [T - 5, T - 2]
 
 
 def test_dead_units_use_nothing_and_are_no_proof(rng: np.random.Generator) -> None:
