@@ -84,6 +84,10 @@ BROKEN: list[tuple[Callable[[dict[str, Any], dict[str, Any]], object], str]] = [
     (renamed("history.validation", "x"), "history.validation must have shape (evaluations, 2). Got ()"),
     (renamed("slots.m.readout.b_y", "slots.n"), "slots must be those of its run, m.readout.b_y float64 of shape (2,)"),
     (renamed("recorded.steps", "carried.z"), "carried must be those of its run, y_hat float64 of shape"),
+    (
+        lambda d, h: [h.update({f"slots.{k}": h.pop(k)}) for k in list(h) if k.startswith("best.")],
+        "arrays best.* must have names, dtypes and shapes of weights.*. Got others",
+    ),
     (renamed("before.readout.b_y", "more"), "must hold only arrays of a run. Got 'more'"),
     (renamed("recorded.steps", "recorded.more"), "recorded.steps must have shape (looks,), at most one a step"),
     (

@@ -167,6 +167,13 @@ def series(**options: Any) -> dict[str, Any]:
     return {"values": values, "targets": (0, 2), "segments": (0, 31), "dtype": "float32"} | options
 
 
+def replaced(source: Arrays) -> Arrays:
+    """Return it with a method of the user's own: what it holds no longer says what it gives."""
+    batch = source.batch
+    source.batch = lambda indices: batch(indices)  # type: ignore[method-assign]  # another object
+    return source
+
+
 def test_sources_are_told_apart() -> None:
     other = series()["values"].copy()
     other[-1, 2] += 1e-9  # lost in float32, but a score would see it
@@ -195,10 +202,13 @@ def test_sources_are_told_apart() -> None:
         lambda: Windows(**series(length=5)).split_last(0.3)[1],
         lambda: Arrays(x, y),
         lambda: Arrays(x.astype("f"), y),
+        lambda: Arrays(x.reshape(6, 3, 4), y),  # the same bytes
+        lambda: replaced(Arrays(x, y)),
         lambda: Arrays(x, y, lengths=[3, 4, 4, 4, 4, 4]),
         lambda: Arrays(x, y, weights=[1, 2, 1, 1, 1, 1]),
         lambda: Recording(x, y),
         lambda: Recording(x + 1, y),
+        *(lambda k=k: Recording(x + (np.arange(6) == k)[:, None, None], y) for k in (0, 3, 5)),
     ]  # fmt: skip
     described = [json.dumps(describe_source(make())) for make in makes]
     assert len(set(described)) == len(makes)

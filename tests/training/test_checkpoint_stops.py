@@ -97,6 +97,19 @@ def test_a_run_that_is_done_is_not_written_again(tmp_path: Path) -> None:
     assert (path.stat().st_ino, path.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
+def test_a_run_that_goes_on_in_another_file_is_there_from_the_beginning(tmp_path: Path) -> None:
+    """Also where nothing is left to do; its time is that of the whole run."""
+    first, second = tmp_path / "first.ckpt", tmp_path / "second.ckpt"
+    run(make_fused(FUSED[4]), checkpoint=first)
+    before = first.read_bytes()
+    _, history = run(make_fused(FUSED[4]), resume=first, checkpoint=second)
+    kept, moved = read_checkpoint(first), read_checkpoint(second)
+    assert (moved.step, moved.ended) == (kept.step, True)
+    assert_same_bits(moved.weights, kept.weights)
+    assert history.seconds >= moved.seconds >= kept.seconds > 0
+    assert first.read_bytes() == before
+
+
 def test_after_a_write_that_failed_the_clock_begins_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
