@@ -17,6 +17,7 @@ PACKAGE = Path(bptt.__file__).parent
 LEVELS = (
     "errors",
     "checks",
+    "brief",
     "atomic",
     "cache",
     "configs",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from bptt.brief import brief
 from bptt.checks import Array, check_array, check_number, check_whole
 from bptt.diagnostics.exact import FLOAT64
 from bptt.diagnostics.speed_search import Search, search
@@ -57,6 +58,8 @@ class FixedPoints:
     starts: int
     lost: int
     space: StateSpace
+
+    __repr__ = brief
 
     @property
     def unstable(self) -> npt.NDArray[np.int64]:

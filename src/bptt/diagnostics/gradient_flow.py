@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from bptt.brief import brief
 from bptt.checks import Array, check_choice, check_number
 from bptt.diagnostics.exact import check_network, check_real
 from bptt.diagnostics.exact import in_float64 as in_float64  # others look for it here
@@ -53,6 +54,8 @@ class GradientFlow:
     norms: dict[str, Array]
     gates: dict[str, Array] = field(default_factory=dict)
     gains: dict[str, Array] = field(default_factory=dict)
+
+    __repr__ = brief
 
     def of_layer(self, prefix: str = "layers.0.") -> Array:
         """Return the norm (T + 1, B) of all the states of one layer together."""

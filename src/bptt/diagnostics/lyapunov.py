@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from bptt.brief import brief
 from bptt.checks import Array, check_array, check_number, check_whole
 from bptt.diagnostics.exact import FLOAT64, check_network, check_real
 from bptt.diagnostics.step_map import StepMap
@@ -37,6 +38,8 @@ class LyapunovExponents:
 
     exponents: Array
     history: Array
+
+    __repr__ = brief
 
     def horizon(self, *, level: float = 0.01) -> float:
         """Return after how many steps the largest exponent leaves `level` of a difference; inf where it keeps it.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from bptt.brief import brief
 from bptt.checks import Array, check_choice, check_whole
 from bptt.diagnostics.age_sums import Sums, SumsByAge, TotalSums
 from bptt.diagnostics.age_sweep import sweep_by_age
@@ -41,6 +42,8 @@ class PathLengths:
 
     loss: float
     parts: dict[str, Array]
+
+    __repr__ = brief
 
     @property
     def lengths(self) -> npt.NDArray[np.int64]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from bptt.brief import brief
 from bptt.checks import Array, check_array, check_number, check_whole
 from bptt.diagnostics.exact import FLOAT64, check_network, check_real, in_float64
 from bptt.errors import InvalidInput, InvalidType
@@ -47,6 +48,8 @@ class ReceptiveField:
     uses: Array
     sees: npt.NDArray[np.bool_]
     cannot_see: npt.NDArray[np.bool_]
+
+    __repr__ = brief
 
     @property
     def looks_ahead(self) -> bool:

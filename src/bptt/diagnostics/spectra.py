@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from bptt.brief import brief
 from bptt.checks import Array, check_array, check_choice, check_number, check_whole
 from bptt.diagnostics.exact import FLOAT64, check_network, check_real, in_float64
 from bptt.diagnostics.gradient_flow import first_below
@@ -45,6 +46,8 @@ class JacobianSpectra:
     singular_values: Array
     radii: Array
     products: Array
+
+    __repr__ = brief
 
     def horizon(self, *, level: float = 0.01) -> int | None:
         """Return the memory horizon in steps: from how many steps back on no gradient keeps `level` of its size.
@@ -89,6 +92,8 @@ class WeightSpectra:
 
     eigenvalues: dict[str, Array]
     singular_values: dict[str, Array]
+
+    __repr__ = brief
 
     @property
     def radii(self) -> dict[str, float]:

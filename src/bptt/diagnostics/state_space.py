@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from bptt.brief import brief
 from bptt.checks import Array, check_array, check_whole
 from bptt.diagnostics.exact import FLOAT64, check_network, check_real
 from bptt.diagnostics.step_map import StepMap
@@ -39,6 +40,8 @@ class StateSpace:
     mean: Array
     components: Array
     shares: Array
+
+    __repr__ = brief
 
     def project(self, states: npt.ArrayLike) -> Array:
         """Return coordinates (..., rows) of states (..., n) along the components."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from bptt.brief import brief
 from bptt.checks import Array, check_choice, check_whole
 from bptt.diagnostics.exact import check_network
 from bptt.diagnostics.path_lengths import Run
@@ -52,6 +53,8 @@ class TruncationBias:
     cosines: dict[str, dict[str, Array]]
     norms: dict[str, dict[str, Array]]
     biases: dict[str, dict[str, Array]]
+
+    __repr__ = brief
 
     def angles(self, scheme: str = "sliding", name: str = "all") -> Array:
         """Return the angles to the full gradient in degrees, (N,)."""

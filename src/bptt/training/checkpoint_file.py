@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from bptt.brief import brief
 from bptt.checks import Array
 from bptt.errors import FileFormatError
 from bptt.files.model import DTYPES, Header, read_arrays, read_header, write_model
@@ -75,6 +76,8 @@ class Checkpoint:
     seconds: float
     run: dict[str, Any]
     versions: dict[str, str]
+
+    __repr__ = brief
 
 
 def write_checkpoint(path: str | os.PathLike[str], kept: Checkpoint) -> Path:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from bptt.brief import brief
 from bptt.checks import Array
 
 # The names that `train(record=)` takes; those of the numbers, and that of the weights.
@@ -39,6 +40,8 @@ class Recorded:
     weight_norms: dict[str, Array]
     spectral_radius: dict[str, Array]
     snapshots: tuple[dict[str, Array], ...]
+
+    __repr__ = brief
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything but the snapshots as plain JSON values."""
