@@ -51,6 +51,19 @@ def test_few_rows_are_answered_with_the_last_one(rng: np.random.Generator, rows:
     assert made.verdict.endswith("the last value is repeated")
 
 
+@pytest.mark.parametrize(("rows", "horizon"), [(9, 13), (60, 101), (230, 251)])
+def test_a_horizon_beyond_the_history_has_intervals_that_grow(
+    rng: np.random.Generator, rows: int, horizon: int
+) -> None:
+    """Nothing was ever seen so far ahead; a width of 0 would claim that the forecast is certain."""
+    y = np.cumsum(rng.standard_normal(rows))
+    found = fit(y, horizon).predict_interval(coverage=0.8)
+    width = found["hi_80"] - found["lo_80"]
+    assert 1.0 < width[0] < 7.0  # of a normal step 2.56, estimated from as few as 8
+    assert (np.diff(width[rows // 2 :]) > 0).all()
+    assert width[-1] == pytest.approx(width[rows // 2 - 1] * np.sqrt(horizon / (rows // 2)), rel=1e-9)
+
+
 @pytest.mark.parametrize("value", [0.0, -3.5, 1e7])
 def test_a_target_that_never_changes_stays(value: float) -> None:
     made = fit(np.full(90, value))

@@ -72,6 +72,15 @@ def test_missing_truth_and_no_errors_at_all(rng: np.random.Generator) -> None:
     assert not none.offsets(x[:2], LEVELS).any()
 
 
+def test_steps_beyond_those_judged_are_as_wide_as_a_walks(rng: np.random.Generator) -> None:
+    x = features(rng, 400)
+    e = np.full((400, 7), np.nan)
+    e[:, :3] = rng.standard_normal((400, 3))
+    low, high = fit_intervals(x, e, FLOOR, SLOTS).offsets(x[:1], np.array([0.1, 0.9]))[:, 0]
+    assert (high[:3] - low[:3] > 2).all()
+    np.testing.assert_allclose((high - low)[3:], (high - low)[2] * np.sqrt(np.arange(4, 8) / 3), rtol=1e-9)
+
+
 def test_levels_beyond_those_kept_are_the_outermost() -> None:
     made = Intervals(np.zeros((1, 1)), np.arange(199.0)[:, None], FLOOR, 7)
     found = made.offsets(np.ones((1, 1)), np.array([0.0001, 0.0025, 0.005, 0.0075, 0.9999]))

@@ -22,7 +22,7 @@ from bptt.forecast.heads import (
     normal_equations,
     origin_features,
 )
-from bptt.forecast.held_out import HeldOut, held_out_blocks, judge, validation_start
+from bptt.forecast.held_out import HeldOut, changes, held_out_blocks, judge, validation_start
 from bptt.forecast.intervals import Intervals, fit_intervals, moment, unrest_floor
 from bptt.forecast.measuring import fit_encoding, with_lines
 from bptt.forecast.members import (
@@ -373,7 +373,10 @@ class _Run:
         )
         y, _ = origins.truth()
         choice = Choice("last", None, None, {}, 0, reason)
-        held_out = [judge(encoding, origins, np.zeros_like(y))]
+        full = any(map(len, origins.rows))  # some row is known to have been followed by a whole horizon
+        held_out = [
+            judge(encoding, origins, np.zeros_like(y)) if full else changes(encoding, origins.lesson.lines)
+        ]
         return self._calibrated(Trained("last", encoding, (), None), choice, held_out, ())
 
 

@@ -35,6 +35,24 @@ def judge(encoding: Encoding, origins: Origins, y_hat: Array) -> HeldOut:
     return HeldOut(origins.lesson.lines, origins.rows, errors)
 
 
+def changes(encoding: Encoding, lines: list[Encoded]) -> HeldOut:
+    """Return what the last value repeated misses, for lines that are shorter than the horizon.
+
+    Each step is judged where half of a line's rows can tell, and is NaN beyond.
+    """
+    every, errors = [], []
+    k = np.arange(1, encoding.horizon + 1)
+    for line in lines:
+        rows = np.arange(len(line) - 1)
+        ahead = rows[:, None] + k
+        told = (ahead < len(line)) & (k <= len(line) // 2)
+        at = np.minimum(ahead, len(line) - 1)
+        truth = np.where(told & line.seen[at], line.z[line.before + at], np.nan)
+        every.append(rows)
+        errors.append(truth - to_unit(encoding, line, rows, np.zeros(ahead.shape)))
+    return HeldOut(lines, every, errors)
+
+
 def validation_start(rows: int, share: float, horizon: int) -> int:
     """Return the first validation row of a line; its length where it is too short to have any."""
     count = max(round(share * rows), min(2 * horizon, rows // 2))

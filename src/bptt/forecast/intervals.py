@@ -23,7 +23,7 @@ _SHRINK = 20.0
 # Where the size is measured a second time, by hour and by month: errors are not of one shape at all hours, and it is
 # the wide ones that an interval is made for. A class with so many rows goes half the way.
 _TAIL, _TAIL_SHRINK = 0.9, 50.0
-# With fewer held-out forecasts the size depends on the step alone, and the steps share their quantiles.
+# With fewer held-out forecasts, or steps that none of them reaches, the size depends on the step alone, and the steps share their quantiles.
 _POOL = 200
 # Errors kept at most: rows times horizons.
 _MOST = 4_000_000
@@ -97,12 +97,17 @@ def fit_intervals(features: Array, errors: Array, floor: Array, slots: tuple[int
     count = len(errors)
     if not count:
         return Intervals(np.zeros((features.shape[1], K)), np.zeros((len(LEVELS), K)), floor, 0)
-    typical = np.sqrt(np.nanmean(errors**2, axis=0))
+    known = np.isfinite(errors).any(axis=0)
+    typical = np.full(K, np.nan)
+    typical[known] = np.sqrt(np.nanmean(errors[:, known] ** 2, axis=0))
+    # Steps further ahead than any that was judged: as the errors of a walk, which grow with the root of time.
+    last = int(np.flatnonzero(known)[-1])
+    typical[last + 1 :] = typical[last] * np.sqrt(np.arange(last + 2, K + 1) / (last + 1))
     typical = np.where(np.isfinite(typical) & (typical > 0), typical, 1e-12)
     # A forecast that happens to be right must not count for much: its log would be far below all others.
     logs = np.log(np.abs(np.nan_to_num(errors, nan=0.0)) + 0.05 * typical)
     logs = np.where(np.isfinite(errors), logs, np.log(typical))
-    if count >= _POOL:
+    if count >= _POOL and known.all():
         weights = _log_size(features, logs)
         _widen(weights, features, errors, slots)
         scaled = errors / np.exp(features @ weights)
