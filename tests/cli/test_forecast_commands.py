@@ -53,7 +53,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_fit_says_what_it_found_and_how_good_it_is(folder: Path) -> None:
     said = (folder / "said.txt").read_text()
     for words in (
-        "data: sales.csv, 298 rows; 2 series of 150 to 150 steps",
+        "data: sales.csv, 298 rows; 2 series of 150 steps",
         "time: month; by the clock on the wall",
         "step: 1 month",
         "series by: shop",
@@ -112,6 +112,20 @@ def test_inspect_says_what_a_model_is(folder: Path) -> None:
     assert told["columns"]["known ahead"] == "plan"
     assert told["alignment"]["sound"]
     assert "validation" in done.stderr
+
+
+def test_few_rows_are_said_to_make_poor_intervals_and_notes_are_kept(tmp_path: Path) -> None:
+    rows = [f"{np.datetime64('2019-01') + k},{200 + 3 * k + 40 * (k % 12 == 11)}" for k in range(60)]
+    rows[30] = "2021-07,"
+    (tmp_path / "sales.csv").write_text("\n".join(["month,sales", *rows]) + "\n")
+    done = bptt("fit", "sales.csv", *QUICK, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "too few forecasts, enough for 85 %, not for 90 %: they may be too narrow" in done.stdout
+    told = bptt("inspect", "sales.safetensors", cwd=tmp_path).stdout
+    assert "calibrated on 12 forecasts of rows held out, enough for 85 %, not for 90 %" in told
+    assert "  note: sales: 1 of 60 values missing" in told
+    done = bptt("fit", "sales.csv", "--coverage", 0.8, *QUICK, cwd=tmp_path)
+    assert "too few forecasts" not in done.stdout
 
 
 def test_backtest_with_settings_from_a_file(folder: Path) -> None:

@@ -259,6 +259,10 @@ def test_what_a_forecaster_refuses(model: Forecaster, fresh: Forecaster) -> None
         Forecaster(quantiles=[0.5, 0.2])
     with pytest.raises(InvalidInput, match=r"^coverage must be below 1. Got 1$"):
         Forecaster(coverage=1)
+    with pytest.raises(InvalidInput, match=r"^coverage must be below 1. Got 90: write 0.9 for 90 %$"):
+        Forecaster(coverage=90)
+    with pytest.raises(InvalidInput, match=r"^quantiles must be below 1. Got 2.5: write 0.025 for 2.5 %$"):
+        Forecaster(quantiles=[2.5, 50])
     with pytest.raises(InvalidInput, match=r"^calendar must be one of day, week, year. Got 'hour'$"):
         Forecaster(calendar=["hour"])
     with pytest.raises(InvalidType, match=r"^calendar must be 'auto', None or names of cycles. Got 3$"):
@@ -340,6 +344,24 @@ def test_a_damaged_file_is_refused_in_one_line(model: Forecaster, tmp_path: Path
             assert told in str(caught.value), (change, str(caught.value))
     with pytest.raises(FileFormatError, match=r"no array nets.1.layers.0.W_hh"):
         bptt.load(broken({}, left_out="nets.1.layers.0.W_hh"))
+
+
+def test_a_row_without_a_time_says_what_it_lacks(rng: np.random.Generator) -> None:
+    """Its time is not what is missing: without one a row follows the last."""
+    hours = np.datetime64("2021-03-01T00", "s") + np.arange(90) * HOUR
+    table = {"time": hours, "load": rng.standard_normal(90), "temp": rng.standard_normal(90)}
+    table["sky"] = np.array(["clear", "rain", "snow"], object)[rng.integers(0, 3, 90)]
+    made = Forecaster(target="load", recipe=TINY).fit(table, progress=False)
+    row = {"load": 1.0, "temp": 2.0, "sky": "rain"}
+    with pytest.raises(DataError, match=r"^row must hold every column .* Got none called 'temp', and the"):
+        made.step({"load": 1.0, "sky": "rain"})
+    with pytest.raises(
+        DataError, match=r"^row must hold its time in 'time' where a value is no number .*'rain'"
+    ):
+        made.step(row)
+    again = Forecaster(target="load", recipe=TINY).fit(table, progress=False)
+    again.update({name: [value] for name, value in {"time": hours[-1] + HOUR, **row}.items()})
+    np.testing.assert_array_equal(made.step({"time": hours[-1] + HOUR, **row}), again.predict()["y_hat"])
 
 
 @pytest.mark.parametrize("rows", [1, 2, 8])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 
 import numpy as np
@@ -258,3 +259,38 @@ def test_a_layout_goes_through_json(wide):
             Layout.from_config({**config, name: wrong})
     with pytest.raises(FileFormatError, match="layout must have the fields"):
         Layout.from_config({**config, "code": "x"})
+
+
+@pytest.mark.parametrize("form", ["%m/%d/%y", "%d.%m.%y", "%d-%m-%y", "%d-%b-%y", "%d/%m/%y 06:30"])
+@pytest.mark.parametrize("name", ["month", "first of"])
+def test_dates_in_a_form_that_is_not_read_are_no_remark(form, name):
+    """Without its clock the table would lose season and calendar, and say so in half a line."""
+    days = [datetime.date(2019 + k // 12, 1 + k % 12, 1) for k in range(30)]
+    table = {name: [day.strftime(form) for day in days], "y": np.arange(30.0) ** 2}
+    with pytest.raises(DataError, match=rf"column '{name}' must hold times in a form that is known"):
+        read_panel(table)
+    assert read_panel(table, time="").layout.clock == "count"
+
+
+@pytest.mark.parametrize("words", ["1.2.13", "10-4-", "3/4", "2013-A-17 ", "12 may be 4"])
+def test_words_with_digits_are_no_dates(words):
+    table = {"what": [f"{words}{k}" for k in range(60)], "y": np.arange(60.0) ** 2}
+    assert read_panel(table).layout.clock == "count"
+
+
+def test_one_row_is_no_rows():
+    table = {"t": np.append(hours(40), hours(40)[-1:]), "y": np.append(np.arange(40.0) ** 2, 39.0**2)}
+    (told,) = [f.text for f in read_panel(table).findings if f.kind == "duplicate"]
+    assert told == "1 row repeats another one of the same time in every column: left out"
+    y = np.arange(40.0)
+    y[17] = -999
+    (told,) = [f.text for f in read_panel({"t": hours(40), "y": y}).findings if f.kind == "stand-in"]
+    assert "-999 stands in 1 row, far" in told
+
+
+def test_a_target_of_text_says_how_to_turn_it():
+    table = {"t": hours(9), "y": np.array([f"{k}.5" for k in range(9)], object)}
+    with pytest.raises(
+        DataError, match=r"row 1, column 'y' must hold a number. Got '0.5': it is text in this"
+    ):
+        read_panel(table, target="y")

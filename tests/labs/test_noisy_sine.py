@@ -179,7 +179,7 @@ def test_verdicts_say_what_the_numbers_say(study: Study) -> None:
     assert "freezes the recurrent part for good in 1 of 2 runs" in line(changed, "As printed, with")
     printed = replace(printed, frozen=[False, False])
     changed = replace(study, configurations={**study.configurations, "printed": printed})
-    assert "the recurrent part survives" in line(changed, "As printed, with")
+    assert ", and the recurrent part survives it." in line(changed, "As printed, with")
     assert "divided by T = 200 once" in line(study, "MSSE here")
 
 

@@ -10,7 +10,7 @@ import typer
 from bptt.cli import forecast_options as options
 from bptt.cli.apps import INTERRUPTED, app
 from bptt.cli.fit import percent, plain_scores, show_data
-from bptt.cli.options import Json, Quiet
+from bptt.cli.options import Json
 from bptt.cli.run_lab import check_json, write_json
 
 
@@ -44,7 +44,9 @@ def backtest(
     config: options.Config = None,
     no_trees: options.NoTrees = False,
     json_to: Json = None,
-    quiet: Quiet = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="No progress, no remarks: only the result.")
+    ] = False,
 ) -> None:
     """Forecast parts of a table from what came before them, beside the methods that a model must beat.
 

@@ -92,6 +92,6 @@ class Display:
                     bars[title] = bar.add_task(title, total=total)
                 bar.update(bars[title], completed=done)
                 if done == total and bar.disable and lines:
-                    self.always(f"  {title}: {total:,} steps done")
+                    self.always(f"  {title}: {total:,} step{'' if total == 1 else 's'} done")
 
             yield notify

@@ -73,6 +73,7 @@ def fit(
     given = {name: value for name, value in locals().items() if name in options._NAMES}
     settings = options.make_settings(config, given)
     from bptt.cli.display import Display
+    from bptt.forecast.facts import too_few_for
     from bptt.forecast.forecaster import Forecaster
     from bptt.forecast.reading import read_panel
 
@@ -92,6 +93,11 @@ def fit(
                 data, progress=lambda done, total: notify("training on all rows", *percent(done, total))
             )
         display.line(f"trained on all rows in {clock.perf_counter() - started:.1f} s: {model.verdict}")
+        few = too_few_for(model.fitted, model.asked.coverage)
+        if few:
+            display.line(
+                f"  warning: intervals were calibrated on too few forecasts, {few}: they may be too narrow"
+            )
         if rehearsal is not None:
             _show_test(display, rehearsal, unit)
         model.save(place)

@@ -47,8 +47,8 @@ def inspect(
     for name, value in (*facts, *columns):
         display.always(f"  {name}: {value}")
     for finding in found.findings:
-        if finding.warning:
-            display.always(f"  warning: {finding}")
+        if finding.kind != "left out":  # said among the columns
+            display.always(f"  {'warning' if finding.warning else 'note'}: {finding}")
     numbers = {
         "kind": "forecaster",
         "facts": dict(facts),

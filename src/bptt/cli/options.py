@@ -18,5 +18,5 @@ Notation = Annotated[
     ),
 ]
 Quiet = Annotated[
-    bool, typer.Option("--quiet", "-q", help="No progress, no table: print the report's path only.")
+    bool, typer.Option("--quiet", "-q", help="No progress, no table: only the paths of what was written.")
 ]

@@ -123,7 +123,9 @@ def _stays_text(entry: str) -> bool:
 def not_a_number(entry: object, where: str, choose: str = "columns=, --columns") -> DataError:
     """Return the error for an entry of a number column that is not a number; `choose` names how to leave it out."""
     text = entry.strip() if isinstance(entry, str) else ""
-    if _THOUSANDS.fullmatch(text):
+    if text and not _stays_text(text):
+        remedy = "it is text in this frame: turn the column into numbers first, as by astype(float)"
+    elif _THOUSANDS.fullmatch(text):
         remedy = "write it without thousands marks, or with a decimal point if that is meant"
     elif _DECIMAL_COMMA.fullmatch(text):
         remedy = "write a decimal point, or read the file with pandas.read_csv(..., decimal=',') and pass the frame"

@@ -68,7 +68,7 @@ def check_quantiles(quantiles: object) -> tuple[float, ...]:
         return ()
     if isinstance(quantiles, str) or not isinstance(quantiles, (Sequence, np.ndarray)):
         raise InvalidType(f"quantiles must be a sequence of probabilities. Got {quantiles!r}")
-    found = tuple(check_number("quantiles", level, above=0.0, below=1.0) for level in quantiles)
+    found = tuple(_probability("quantiles", level) for level in quantiles)
     if list(found) != sorted(set(found)):
         raise InvalidInput(f"quantiles must increase. Got {list(found)}")
     return found
@@ -76,7 +76,13 @@ def check_quantiles(quantiles: object) -> tuple[float, ...]:
 
 def check_coverage(coverage: object) -> float:
     """Return a probability between 0 and 1."""
-    return check_number("coverage", coverage, above=0.0, below=1.0)
+    return _probability("coverage", coverage)
+
+
+def _probability(name: str, value: object) -> float:
+    if isinstance(value, (int, float)) and 1 < value < 100:
+        raise InvalidInput(f"{name} must be below 1. Got {value:g}: write {value / 100:g} for {value:g} %")
+    return check_number(name, value, above=0.0, below=1.0)
 
 
 def check_seed(seed: object) -> int:

@@ -53,7 +53,8 @@ def describe_rows(data: PanelData) -> str:
     if len(lines) == 1:
         return f"{rows:,} steps{span}"
     shortest = min(map(len, lines))
-    return f"{len(lines):,} series of {shortest:,} to {len(longest):,} steps, {rows:,} in all{span}"
+    each = f"{shortest:,}" if shortest == len(longest) else f"{shortest:,} to {len(longest):,}"
+    return f"{len(lines):,} series of {each} steps, {rows:,} in all{span}"
 
 
 def describe_model(fitted: Fitted) -> list[tuple[str, str]]:
@@ -92,8 +93,25 @@ def describe_model(fitted: Fitted) -> list[tuple[str, str]]:
         told = f"{reach} rows back: there lies {100 * _SHARE:.0f} % of what its inputs change"
         found.append(("network sees", f"{told} (of {len(seen)} measured)"))
     found.append(("validation", fitted.choice.verdict()))
-    found.append(("intervals", f"calibrated on {fitted.intervals.rows:,} forecasts of rows held out"))
+    few = too_few_for(fitted, 0.9)
+    told = f"calibrated on {fitted.intervals.rows:,} forecasts of rows held out"
+    found.append(("intervals", f"{told}, {few}" if few else told))
     return found
+
+
+def too_few_for(fitted: Fitted, coverage: float) -> str:
+    """Return in words that an interval was calibrated on too few forecasts for this coverage; "" where it was not.
+
+    Of n forecasts the smallest and the largest error leave out a share of 2 / (n + 1) (split conformal prediction).
+    """
+    rows = fitted.intervals.rows
+    most = 1 - 2 / (rows + 1)
+    # (n + 1)(1 - c) = 2 must not fail by rounding.
+    return (
+        ""
+        if most >= coverage - 1e-9
+        else f"enough for {100 * max(most, 0.0):.0f} %, not for {100 * coverage:g} %"
+    )
 
 
 def lag_influence(fitted: Fitted, rows: int = _ROWS) -> Array | None:

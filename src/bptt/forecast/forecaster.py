@@ -27,7 +27,7 @@ from bptt.forecast.backtest import Backtest, run_backtest
 from bptt.forecast.bar import show_progress
 from bptt.forecast.fitting import Fitted, fit_panel
 from bptt.forecast.following import follow
-from bptt.forecast.given import read_known, read_new, series_of
+from bptt.forecast.given import check_untimed, read_known, read_new, series_of
 from bptt.forecast.layout import PanelData
 from bptt.forecast.panel import Panel
 from bptt.forecast.picture import plot_forecast
@@ -307,6 +307,8 @@ class Forecaster:
         timed = source.layout is not None and any(part in row for part in source.layout.time)
         y_hat = None if timed else places.step(name, row, source.target)
         if y_hat is None:
+            if not timed:
+                check_untimed(row, source)
             self.update({column: [value] for column, value in row.items()})
             y_hat, _ = in_units(self.fitted, places.followed[name], np.zeros(0))
         return y_hat

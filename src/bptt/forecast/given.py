@@ -74,6 +74,24 @@ def read_known(
     return panel, data
 
 
+def check_untimed(row: Mapping[str, object], source: Source) -> None:
+    """Raise DataError for a row without a time that could not be taken as the next one, with the reason."""
+    layout = source.layout
+    if layout is None or not layout.time:
+        return
+    time = ", ".join(map(repr, layout.time))
+    for name in (layout.target, *layout.past):
+        if name not in row:
+            raise DataError(
+                f"row must hold every column that the model was trained with. Got none called {name!r}, and the "
+                f"columns {', '.join(map(str, row)) or 'none'}: give it, as nan where it is missing"
+            )
+    raise DataError(
+        f"row must hold its time in {time} where a value is no number or a series is new. Got "
+        f"{', '.join(f'{name} = {value!r}' for name, value in row.items())}: add it"
+    )
+
+
 def series_of(row: Mapping[str, object], source: Source, places: Places) -> str:
     """Return the name of the series that a row belongs to."""
     layout = source.layout

@@ -23,7 +23,8 @@ _SHRINK = 20.0
 # Where the size is measured a second time, by hour and by month: errors are not of one shape at all hours, and it is
 # the wide ones that an interval is made for. A class with so many rows goes half the way.
 _TAIL, _TAIL_SHRINK = 0.9, 50.0
-# With fewer held-out forecasts, or steps that none of them reaches, the size depends on the step alone, and the steps share their quantiles.
+# With fewer held-out forecasts, or steps that none of them reaches, the size depends on the step alone, and the steps
+# share their quantiles.
 _POOL = 200
 # Errors kept at most: rows times horizons.
 _MOST = 4_000_000

@@ -269,14 +269,15 @@ def _order_findings(ordered: Sequence[Ordered]) -> list[Finding]:
         found.append(
             Finding(
                 "unsorted",
-                f"{unsorted:,} rows stood after a later one: sorted by time",
+                f"{unsorted:,} row{'' if unsorted == 1 else 's'} stood after a later one: sorted by time",
                 count=unsorted,
                 warning=True,
             )
         )
     doubles = sum(each.doubles for each in ordered)
     if doubles:
-        text = f"{doubles:,} rows repeat another one of the same time in every column: left out"
+        some = "row repeats" if doubles == 1 else "rows repeat"
+        text = f"{doubles:,} {some} another one of the same time in every column: left out"
         found.append(Finding("duplicate", text, count=doubles, warning=True))
     repeated = sorted({moment for each in ordered for moment in each.repeated})
     skipped = sorted({moment for each in ordered for moment in each.skipped})

@@ -161,7 +161,8 @@ def _stand_ins(name: str, known: Array, lines: Sequence[Array], where: Where) ->
         beyond = value - high if value > high else low - value
         if beyond > max(high - low, 1.0):
             _, told = _places(lines, lambda v, value=value: v == value, where)  # type: ignore[misc]  # bound now
-            text = f"{name}: {value:g} stands in {count:,} rows, far from all other values: perhaps missing ({told})"
+            rows = f"{count:,} row{'' if count == 1 else 's'}"
+            text = f"{name}: {value:g} stands in {rows}, far from all other values: perhaps missing ({told})"
             found.append(Finding("stand-in", text, name, count, warning=True))
     return found
 

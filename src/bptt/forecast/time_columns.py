@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -33,6 +34,10 @@ _PARTS = {
 _RANGES = {"year": (1, 9999), "month": (1, 12), "day": (1, 31), "hour": (0, 23), "minute": (0, 59)}
 _CLOCKS = ("time", "hour", "hr", "clock")
 _LOOKED_AT = 3
+# A day, a month and a year in some order.
+_DATE_LIKE = re.compile(
+    r"(\d{1,4}/\d{1,2}/\d{1,4}|\d{2,4}[-.]\d{2}[-.]\d{2,4}|\d{1,2}[- .][A-Za-z]{3,9}[- .]\d{2,4})(\s|$)"
+)
 # A count beyond this is no count of rows.
 _FURTHEST = 1e15
 _DAY = np.timedelta64(86400, "s")
@@ -99,7 +104,22 @@ def find_times(found: Columns, wanted: Sequence[str] | None) -> TimeColumns | No
                 "rewrite it, or name the column of times (time=, --time); an empty name means none"
             )
     name = next((name for name in found.header if name and _may_be_time(found, name, named=False)), "")
+    if not name:
+        _refuse_other_dates(found)
     return _read_one(found, name, asked=False) if name else None
+
+
+def _refuse_other_dates(found: Columns) -> None:
+    """Raise DataError where a column holds dates in a form that is not read: without it the clock would be lost."""
+    for name in filter(None, found.header):
+        entries = _entries(found, name)
+        some = [] if isinstance(entries, np.ndarray) else _first_entries(found, name)
+        if some and all(_DATE_LIKE.match(str(entry).strip()) for entry in some):
+            raise DataError(
+                f"{found.name}, column {name!r} must hold times in a form that is known, as 2013-01-31 or 31.01.2013. "
+                f"Got {some[0]!r}: rewrite it with four digits for the year, or name the column of times (time=, "
+                "--time); an empty name means none"
+            )
 
 
 def _entries(found: Columns, name: str) -> Any:

@@ -48,7 +48,7 @@ def _printed(study: Study) -> str:
     after = (
         f"one step of it freezes the recurrent part for good in {froze} of {len(row.frozen)} runs"
         if froze
-        else "which the recurrent part survives"
+        else "the recurrent part survives it"
     )
     return (
         f"As printed, with those lines outside the branch: MSSE {_span(row.ends)} after {epochs:,} epochs "
