@@ -109,6 +109,7 @@ def test_a_mistake_is_named_and_the_status_is_one(tmp_path: Path) -> None:
     ("name", "text", "words"),
     [
         ("absent.py", None, "does not exist"),
+        (".", None, "which is no file"),
         ("notes.txt", "text", "*.ipynb"),
         ("broken.py", "def gradient_h(a:\n", "broken.py, line 1"),
         ("broken.ipynb", "{}", "notebook of format 4"),

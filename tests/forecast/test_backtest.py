@@ -40,6 +40,13 @@ def test_the_naive_methods_are_what_they_are_called(found: Backtest) -> None:
     assert found.scores["last"]["mase"][0] == pytest.approx(errors.mean(), rel=1e-9)
 
 
+def test_no_season_is_repeated_before_there_was_one() -> None:
+    """A day of hours in 33 rows: before the first fold of two there are 19, so no season can be compared with."""
+    panel = make_panel(np.random.default_rng(3), 33)
+    found = Forecaster(horizon=K, recipe=TINY).backtest(panel, folds=2, progress=False, trees=False)
+    assert set(found.scores) == {"model", "last", "ridge"}
+
+
 def test_the_table_and_the_verdict(found: Backtest) -> None:
     text = str(found)
     for name in ("model", "repeat the last value", "repeat the last season", "ridge on the window"):

@@ -106,7 +106,7 @@ def test_facts_and_report(rehearsed, tmp_path):
     assert facts["horizon"] == "3 rows of 1 h"
     assert facts["trained on"] == "800 rows of 2 series"
     assert dict(describe_columns(data.layout))["series by"] == "unique_id"
-    assert describe_rows(data).startswith("2 series of 400 to 400 steps, 800 in all, 2013-03-01 to ")
+    assert describe_rows(data).startswith("2 series of 400 steps, 800 in all, 2013-03-01 to ")
     best = found.scores[found.best_baseline]
     losing = replace(found, scores={**found.scores, "model": {name: 2 * v for name, v in best.items()}})
     path = write_forecast_report(tmp_path / "r.html", model, data, losing, "bptt fit x.csv", unit="deg C")
@@ -143,3 +143,22 @@ def test_rows_that_are_only_counted_have_a_report_too(rng, tmp_path):
     assert (
         "by the month" not in write_forecast_report(tmp_path / "r.html", model, data, found, "x").read_text()
     )
+
+
+def test_a_season_is_repeated_where_there_is_one_and_else_the_last_value(rng):
+    """Of counted rows no season is known, and the first row ever is none."""
+    short = read_panel(table(rng, rows=26))
+    found = rehearse(short.panel, horizon=2, recipe=RECIPE, trees=False, threads=1)
+    assert set(found.scores) == {"model", "last", "ridge"}
+    counted = read_panel({"y": rng.normal(size=97).cumsum()})
+    assert "season" not in rehearse(counted.panel, horizon=1, recipe=RECIPE, trees=False, threads=1).scores
+    long, brief = read_panel(table(rng, rows=200)).panel, read_panel(table(rng, rows=22)).panel
+    both = replace(long, lines=(long.lines[0], replace(brief.lines[0], id="brief")))
+    found = rehearse(both, horizon=2, recipe=RECIPE, trees=False, threads=1)
+    last, season = found.methods["last"], found.methods["season"]
+    of_brief = found.series == 1
+    assert of_brief.any()
+    np.testing.assert_allclose(season.y_hat[of_brief], last.y_hat[of_brief], rtol=0, atol=ATOL)
+    y = long.lines[0].y
+    rows = found.rows[~of_brief]
+    np.testing.assert_allclose(season.y_hat[~of_brief][:, 1], y[rows + 2 - 24], rtol=0, atol=ATOL)

@@ -115,3 +115,9 @@ def test_no_texts_overlap(size):
 def test_bad_input(curves, kind, message):
     with pytest.raises(kind, match=message):
         panels(curves)
+
+
+def test_ticks_are_whole_numbers():
+    figure = panels({("", ""): {("a", ""): np.linspace(1.0, 0.5, 21)}})
+    ticks = figure.axes[0].get_xticks()
+    np.testing.assert_array_equal(ticks, np.round(ticks))

@@ -10,7 +10,7 @@ import numpy as np
 
 from bptt.checks import Array
 from bptt.errors import DataError
-from bptt.forecast.calendar import season
+from bptt.forecast.calendar import repeatable_season, season
 from bptt.forecast.encoding import Encoding, backward, to_unit
 from bptt.forecast.fitting import Fitted, fit_panel
 from bptt.forecast.heads import (
@@ -132,6 +132,7 @@ def run_backtest(
     judged: dict[str, list[Judged]] = {}
     by_fold, kinds, spans = [], [], []
     fitted: Fitted | None = None
+    repeated = repeatable_season(panel.step, next(_folds(panel, horizon, folds))[1])  # the earliest fold
     for number, firsts, stops in _folds(panel, horizon, folds):
         training = replace(
             panel,
@@ -150,7 +151,9 @@ def run_backtest(
         seen = replace(
             panel, lines=tuple(cut(line, 0, stop) for line, stop in zip(panel, stops, strict=True))
         )
-        found = _judge(fitted, training, seen, firsts, horizon, coverage, seed, trees=trees and has_trees())
+        found = _judge(
+            fitted, training, seen, firsts, horizon, coverage, repeated, seed, trees=trees and has_trees()
+        )
         for name, each in found.items():
             judged.setdefault(name, []).append(each)
         by_fold.append({name: measure(each, coverage)["rmse"] for name, each in found.items()})
@@ -187,6 +190,7 @@ def _judge(
     firsts: list[int],
     horizon: int,
     coverage: float,
+    repeated: int,
     seed: int,
     *,
     trees: bool,
@@ -223,7 +227,7 @@ def _judge(
     past = Origins(before, [np.arange(min(COLD, len(y) // 4), len(y)) for y in before.y])
     if not sum(map(len, past.rows)):
         return found
-    for name, both in _baselines(encoding, before, past, origins, period, seed, trees=trees):
+    for name, both in _baselines(encoding, before, past, origins, repeated, seed, trees=trees):
         found[name] = _with_constant_intervals(encoding, past, origins, both, y, scale, levels)
     return found
 
@@ -261,7 +265,9 @@ def _naive(encoding: Encoding, origins: Origins, anchor: str, period: int) -> Ar
     back = other.anchors()
     parts = []
     for line, rows in zip(origins.lesson.lines, origins.rows, strict=True):
-        place = np.maximum(line.before + rows[:, None] - back, 0)
+        at = rows[:, None] - back
+        # A row before which there is no whole season repeats its own value.
+        place = line.before + np.where(at < 0, rows[:, None], at)
         own = line.z[line.before + rows[:, None] - encoding.anchors()]
         parts.append((line.z[place] - own) / encoding.target)
     return np.concatenate(parts)

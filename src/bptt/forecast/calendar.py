@@ -108,6 +108,12 @@ def season(step: np.timedelta64) -> int:
     return 1
 
 
+def repeatable_season(step: np.timedelta64, firsts: Sequence[int]) -> int:
+    """Return the rows of a season, or 1 where no line has a whole one before its first row to be forecast."""
+    rows = season(step)
+    return rows if max(firsts) >= rows else 1
+
+
 def _phase(local: Array, cycle: str) -> tuple[Array, int]:
     """Return the share of the cycle that has passed, and how many waves it is given."""
     if cycle == "day":

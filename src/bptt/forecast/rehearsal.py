@@ -10,7 +10,7 @@ import numpy as np
 from bptt.checks import Array, check_number
 from bptt.errors import DataError
 from bptt.forecast.backtest import TITLES
-from bptt.forecast.calendar import season
+from bptt.forecast.calendar import repeatable_season, season
 from bptt.forecast.encoding import Encoded, Encoding, backward, to_unit
 from bptt.forecast.fitting import Fitted, fit_panel
 from bptt.forecast.heads import (
@@ -198,7 +198,7 @@ def _judge(
     past = Origins(before, [np.arange(min(COLD, len(rest) // 4), len(rest)) for rest in before.y])
     window = normal_equations(encoding, before, None, _ROWS)
     found = {"last": _naive(encoding, origins, "last", period)}
-    if period > 1:
+    if repeatable_season(panel.step, firsts) > 1:
         found["season"] = _naive(encoding, origins, "season", period)
     if sum(map(len, past.rows)):
         ridge = make_head(encoding, window, None, _RIDGE)
@@ -222,11 +222,15 @@ def _judge(
 
 
 def _naive(encoding: Encoding, origins: Origins, anchor: str, period: int) -> Array:
-    """Return the forecast that repeats the last value or season (n, K), in the network's units."""
+    """Return the forecast that repeats the last value or season (n, K), in the network's units.
+
+    A line that is shorter than a season repeats its last value.
+    """
     other = replace(encoding, anchor=anchor, period=period)
     parts = []
     for line, rows in zip(origins.lesson.lines, origins.rows, strict=True):
-        value = line.z[np.maximum(line.before + rows[:, None] - other.anchors(), 0)]
+        back = rows[:, None] - other.anchors()
+        value = line.z[line.before + np.where(back < 0, rows[:, None], back)]
         base = line.z[line.before + rows[:, None] - encoding.anchors()]
         parts.append((value - base) / encoding.target)
     return np.concatenate(parts)

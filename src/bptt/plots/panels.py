@@ -61,6 +61,8 @@ def panels(
     InvalidInput, InvalidType
         No panel, a panel without a curve or missing from the grid, more than 4 colours or styles.
     """
+    from matplotlib.ticker import MaxNLocator
+
     checked = _checked(curves)
     look = look_named(theme, size)
     rows, columns = (list(dict.fromkeys(key[axis] for key in checked)) for axis in (0, 1))
@@ -85,6 +87,8 @@ def panels(
                         marker="o" if series.size == 1 else None, **pens[name])  # fmt: skip
             head = ("\n" if look.is_narrow else ", ").join(part for part in (row, column) if part)
             ax.set_title(head, loc="left", fontsize=look.size.font, color=look.theme.ink)
+    # Values are counted: there is no epoch 2.5.
+    grid[0, 0].xaxis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1))
     if log:
         grid[0, 0].set_yscale("log", nonpositive="mask")
     if limits is not None:

@@ -38,7 +38,8 @@ def read_student_file(path: Path) -> StudentFile:
         There is no such file; it is neither; its Python does not parse (with the line).
     """
     if not path.is_file():
-        raise FileMissing(f"FILE must be a filled-in exercise. Got {path}, which does not exist")
+        why = "which is no file" if path.exists() else "which does not exist"
+        raise FileMissing(f"FILE must be a filled-in exercise. Got {path}, {why}")
     if path.suffix not in (".py", ".ipynb"):
         raise FileFormatError(f"FILE must be a script (*.py) or a notebook (*.ipynb). Got {path}")
     try:
