@@ -162,3 +162,12 @@ def test_a_season_is_repeated_where_there_is_one_and_else_the_last_value(rng):
     y = long.lines[0].y
     rows = found.rows[~of_brief]
     np.testing.assert_allclose(season.y_hat[~of_brief][:, 1], y[rows + 2 - 24], rtol=0, atol=ATOL)
+
+
+def test_facts_name_what_there_is(rng):
+    alone = {"ds": START + np.arange(90) * np.timedelta64(3600, "s"), "y": rng.normal(size=90)}
+    model = Forecaster(horizon=1, recipe=RECIPE).fit(alone, progress=False)
+    facts = dict(describe_model(model.fitted))
+    assert facts["horizon"] == "1 row of 1 h"
+    assert facts["model"].startswith("2 GRU networks of 5 units, 1 layer, and")
+    assert facts["linear path"] == "the newest 12 values"

@@ -66,14 +66,14 @@ def describe_model(fitted: Fitted) -> list[tuple[str, str]]:
         numbers += int(trained.linear.weights.size + trained.linear.intercept.size)
     kinds = {
         "network": f"{len(trained.nets)} {recipe.cell.upper()} networks of {recipe.hidden} units, "
-        f"{recipe.layers} layer(s), and a linear path over the newest rows",
+        f"{recipe.layers} layer{_s(recipe.layers)}, and a linear path over the newest rows",
         "ridge": "least squares on the newest rows: validation preferred it to the network",
         "last": "the last value repeated: validation preferred it to everything else",
         "season": "the last season repeated: validation preferred it to everything else",
     }
     found = [
         ("model", kinds[trained.kind]),
-        ("horizon", f"{encoding.horizon} rows of {step_words(encoding.step)}"),
+        ("horizon", f"{encoding.horizon} row{_s(encoding.horizon)} of {step_words(encoding.step)}"),
         ("numbers", f"{numbers:,} trained"),
         ("trained on", f"{fitted.rows:,} rows of {len(encoding.ids):,} series"),
         ("transform", encoding.transform or "none"),
@@ -84,9 +84,8 @@ def describe_model(fitted: Fitted) -> list[tuple[str, str]]:
         ("calendar", ", ".join(encoding.calendar.cycles) or "none"),
     ]
     if trained.linear is not None:
-        found.append(
-            ("linear path", f"the newest {encoding.window} values, {encoding.past_window} of other columns")
-        )
+        others = f", {encoding.past_window} of other columns" if encoding.past else ""
+        found.append(("linear path", f"the newest {encoding.window} value{_s(encoding.window)}{others}"))
     seen = lag_influence(fitted)
     if seen is not None:
         reach = int(np.searchsorted(np.cumsum(seen) / seen.sum(), _SHARE)) + 1
@@ -139,6 +138,10 @@ def lag_influence(fitted: Fitted, rows: int = _ROWS) -> Array | None:
             assert dx is not None
             total += np.abs(dx[0]).sum(axis=1)[::-1] / len(steps)
     return total / len(nets)
+
+
+def _s(count: int) -> str:
+    return "" if count == 1 else "s"
 
 
 def _with_levels(layout: Layout, name: str) -> str:
