@@ -155,6 +155,8 @@ def choose(
     for trial in trials:
         sets = [origin_features(encoding, origins, net) for net in trial.nets]
         for penalty in FEW_WITH if few else WITH_NETWORK:
+            if not penalty.solved and trial.nets[0].output_size != encoding.horizon:
+                continue
             heads = [
                 make_head(encoding, normal, net, penalty)
                 for normal, net in zip(trial.normals, trial.nets, strict=True)
@@ -189,7 +191,7 @@ def _best(found: dict[str, _Offer], weights: Array, horizon: int) -> str:
     there = weights > 0
     for name in ("ridge", "network"):
         if name in found:
-            gain = (found[kind].squares - found[name].squares)[there]
+            gain = ((found[kind].squares - found[name].squares) * weights / weights[there].mean())[there]
             count = max(_LEAST, len(gain) / horizon)
             # That least squares do better than the last season is the rule, not luck that has to be ruled out.
             margin = 0.0 if (kind, name) == ("season", "ridge") else gain.std() / np.sqrt(count)

@@ -38,14 +38,21 @@ from bptt.forecast.panel import Panel
 from bptt.forecast.pieces import cut, draw_lines
 from bptt.forecast.recipe import Recipe
 from bptt.forecast.ridge_path import Linear, Normal
+from bptt.forecast.settling import (
+    Settled,
+    best_option,
+    longer_windows,
+    longest_window,
+    transform_options,
+    weigh_lines,
+    window_options,
+)
 from bptt.forecast.side_by_side import Meter, Notify, run_jobs
 from bptt.forecast.trained import Trained
 from bptt.network import Network
 
 # Validation forecasts that are compared at most, and numbers in them.
 _MOST_ORIGINS, _MOST_NUMBERS = 20_000, 4_000_000
-# Of how many hours' worth of rows the linear path's memory is, where the recipe does not say: seasons, rows at most.
-_SEASONS, _MOST_WINDOW = 7, 336
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,6 +137,7 @@ class _Run:
     threads: int | None
     notify: Notify
     anchor: str = field(init=False)
+    trust: dict[str, float] = field(init=False, default_factory=dict)
     meter: Meter = field(init=False)
 
     def __post_init__(self) -> None:
@@ -147,6 +155,7 @@ class _Run:
         lesson_rows = sum(max(0, c - self.horizon) for c in cuts)
         if not before.lines or lesson_rows < SHORTEST:
             return self._step_back("there are too few rows to learn from")
+        self._settle(before, cuts)
         stage = self._choose(before, cuts, None)
         if stage is None:
             return self._step_back("there are too few rows to learn from")
@@ -163,11 +172,43 @@ class _Run:
 
     # ---------------------------------------------------------------- the parts
 
+    def _settle(self, before: Panel, cuts: list[int]) -> None:
+        """Decide in closed form what the recipe leaves open: transform, window, and how far to trust each line."""
+        stops = [len(line) for line in self.panel]
+        for options in (
+            transform_options(self.recipe, before),
+            longer_windows(self.recipe, before, self.period(before), self.horizon),
+        ):
+            tried = []
+            for option in options if len(options) > 1 else ():
+                self.recipe, self.trust = option, {}
+                encoding = self.encoding(before)
+                self.trust = weigh_lines(encoding, encode_panel(encoding, before), before)
+                lesson, origins = self._lesson(encoding, before), self._origins(encoding, self.panel, cuts, stops)
+                if not lesson.rows or not sum(map(len, origins.rows)):
+                    break
+                tried.append((Settled(encoding, lesson, origins), option))
+            self.recipe = best_option(tried) if tried else options[0]
+        encoding = self.encoding(before)
+        self.trust = weigh_lines(encoding, encode_panel(encoding, before), before)
+
+    def _lesson(self, encoding: Encoding, panel: Panel) -> Lesson:
+        lesson = encode_panel(encoding, panel)
+        if not self.trust:
+            return lesson
+        trust = [self.trust.get(line.id, 1.0) for line in panel]
+        return replace(lesson, weights=[w * a for w, a in zip(lesson.weights, trust, strict=True)])
+
+    def period(self, panel: Panel) -> int:
+        """Return the rows of a season; 1 where no line has two of them."""
+        period = season(panel.step) if self.recipe.period is None else self.recipe.period
+        return 1 if 2 * period > max(map(len, panel)) else period
+
     def _choose(self, before: Panel, cuts: list[int], unit: Array | None) -> _Stage | None:
         """Return what the validation rows decide; None where there are none."""
         recipe = self.recipe
         encoding = self.encoding(before)
-        lesson = encode_panel(encoding, before)
+        lesson = self._lesson(encoding, before)
         origins = self._origins(encoding, self.panel, cuts, [len(line) for line in self.panel])
         if not sum(map(len, origins.rows)) or not lesson.rows:
             return None
@@ -181,20 +222,17 @@ class _Run:
     def encoding(self, panel: Panel) -> Encoding:
         """Return the encoding of these training rows."""
         recipe = self.recipe
-        longest = max(map(len, panel))
-        period = season(panel.step) if recipe.period is None else recipe.period
-        if 2 * period > longest:
-            period = 1
+        period = self.period(panel)
         window = recipe.window
         if window is None:
-            window = min(max(24, _SEASONS * period), _MOST_WINDOW)
-        window = max(1, min(window, longest // 6))
+            window = window_options(period, self.horizon)[0]
+        window = max(1, min(window, longest_window(panel)))
         past_window = max(1, min(recipe.past_window, window, 1 + 240 // max(1, len(panel.past))))
         return fit_encoding(
             panel,
             horizon=self.horizon,
             calendar=self.calendar,
-            transform=recipe.transform,
+            transform=None if recipe.transform == "none" else recipe.transform,
             anchor=self.anchor if period > 1 else "last",
             period=period,
             window=window,
@@ -244,7 +282,7 @@ class _Run:
 
     def _origins(self, encoding: Encoding, panel: Panel, firsts: list[int], stops: list[int]) -> Origins:
         """Return all rows from which only rows firsts..stops-1 are forecast."""
-        lesson = encode_panel(encoding, panel)
+        lesson = self._lesson(encoding, panel)
         rows = []
         for first, stop, weights in zip(firsts, stops, lesson.weights, strict=True):
             row = np.arange(max(0, first - 1), max(0, stop - self.horizon))
@@ -288,7 +326,7 @@ class _Run:
             encoding = replace(encoding, anchor=choice.kind)
             return self._calibrated(Trained(choice.kind, encoding, (), None), choice, held_out, ())
         assert choice.penalty is not None
-        lesson = encode_panel(encoding, panel)
+        lesson = self._lesson(encoding, panel)
         jobs: list[Callable[[], object]] = []
         blocks = held_out_blocks(panel, recipe, self.horizon)
         if choice.kind == "ridge":
@@ -319,7 +357,7 @@ class _Run:
             pieces += [cut(line, 0, first), cut(line, stop, len(line))]
         rest = replace(self.panel, lines=tuple(piece for piece in pieces if len(piece)))
         encoding = self.encoding(rest)
-        lesson = encode_panel(encoding, rest)
+        lesson = self._lesson(encoding, rest)
         origins = self._origins(
             encoding,
             self.panel,
@@ -400,7 +438,7 @@ def assemble(
     nets, linears = [], []
     for net, normal, _ in members:
         head_of = make_head(encoding, normal, net, penalty)
-        double = in_double(net)
+        double = in_double(net, encoding.horizon)
         assert head_of.readout is not None
         double.parameters["readout.W_hy"][...] = head_of.readout
         nets.append(double)

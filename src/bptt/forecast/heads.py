@@ -96,7 +96,7 @@ def normal_equations(encoding: Encoding, lesson: Lesson, net: Network | None, mo
     total: Normal | None = None
     for number, h in _states(lesson, net):
         y, weights = lesson.y[number], lesson.weights[number]
-        rows = np.arange(min(COLD, len(y) // 4), len(y), stride)
+        rows = np.arange(_first_full(encoding, len(y)), len(y), stride)
         rows = rows[weights[rows] > 0]
         for k in range(0, len(rows), CHUNK):
             chunk = rows[k : k + CHUNK]
@@ -107,6 +107,11 @@ def normal_equations(encoding: Encoding, lesson: Lesson, net: Network | None, mo
         K = encoding.horizon
         return Normal(np.zeros((size, size)), np.zeros((size, K)), np.zeros(size), np.zeros(K), 0.0)
     return total
+
+
+def _first_full(encoding: Encoding, rows: int) -> int:
+    """Return the first row to learn from: with a full window, where that leaves half of the line."""
+    return max(min(COLD, rows // 4), min(encoding.window - 1, rows // 2))
 
 
 def origin_features(encoding: Encoding, origins: Origins, net: Network | None) -> Array:
@@ -121,7 +126,7 @@ def make_head(encoding: Encoding, normal: Normal, net: Network | None, penalty: 
     """Return the head that a penalty leads to."""
     width = window_path.features(encoding)
     if not penalty.solved:
-        assert net is not None
+        assert net is not None and net.output_size == encoding.horizon
         readout = net.parameters["readout.W_hy"].astype(np.float64)
         intercept = net.parameters["readout.b_y"].astype(np.float64)
         return Head(readout, Linear(np.zeros((width, encoding.horizon)), intercept))

@@ -25,6 +25,8 @@ from bptt.training.callbacks import Event
 
 # A sequence of fewer steps teaches nothing about carrying a state.
 SHORTEST = 8
+# Steps of the horizon that a network is taught; the closed form reads all of them from its state.
+_TAUGHT = 48
 # Rows for which `Recipe.updates` is meant; fewer are overfitted sooner.
 _ROWS = 30_000
 # Numbers, inputs and targets, that one network learns from.
@@ -77,6 +79,13 @@ class PartlySeen:
         assert found.weights is not None
         rows = self.sequences.starts[chosen][:, None] + np.arange(self.sequences.length)
         return replace(found, weights=found.weights * self.weights[rows])
+
+
+def taught_steps(horizon: int) -> Array:
+    """Return which steps of the horizon the gradient sees, from 0, the last among them: all, or so many far apart."""
+    count = min(horizon, _TAUGHT)
+    found: Array = np.arange(1, count + 1) * horizon // count - 1
+    return found
 
 
 def planned_updates(recipe: Recipe, rows: int, share: float = 1.0) -> int:
@@ -187,8 +196,8 @@ def _together(
     return found
 
 
-def in_double(net: Network) -> Network:
-    """Return the network in float64, with the weights of the readout left at 0: they are solved for."""
+def in_double(net: Network, horizon: int) -> Network:
+    """Return the network in float64, with an output for each step of the horizon, with the weights of the readout left at 0: they are solved for."""
     stack = net.recurrent
     double = Network(
         Recurrent(
@@ -199,7 +208,7 @@ def in_double(net: Network) -> Network:
             dtype="float64",
             initializers=dict.fromkeys(stack.cell.plan.weights, Constant(0.0)),
         ),
-        net.output_size,
+        horizon,
         readout="every",
         readout_initializer="zeros",
         bias=False,
@@ -216,7 +225,8 @@ def _one_series(lesson: Lesson, length: int, most: int, seed: int) -> tuple[Arra
     or a stretch of each are drawn.
     """
     # A row holds its inputs and a value for each step of the horizon.
-    most = max(4 * length, min(most, _NUMBERS // (lesson.lines[0].x.shape[1] + lesson.y[0][:0].shape[1])))
+    steps = taught_steps(lesson.y[0][:0].shape[1])
+    most = max(4 * length, min(most, _NUMBERS // (lesson.lines[0].x.shape[1] + len(steps))))
     chosen = [k for k in range(len(lesson.y)) if len(lesson.y[k]) >= length]
     spans = {k: (0, len(lesson.y[k])) for k in chosen}
     total = sum(stop for _, stop in spans.values())
@@ -233,7 +243,7 @@ def _one_series(lesson: Lesson, length: int, most: int, seed: int) -> tuple[Arra
             kept[int(k)] = (begin, begin + count)
             left -= count
         spans = dict(sorted(kept.items()))
-    D, K = lesson.lines[0].x.shape[1], lesson.y[0][:1].shape[1]
+    D, K = lesson.lines[0].x.shape[1], len(steps)
     rows = sum(stop - begin + 1 for begin, stop in spans.values())
     values, weights = np.zeros((rows, D + K), np.float32), np.ones(rows)
     segments, row = [], 0
@@ -243,7 +253,7 @@ def _one_series(lesson: Lesson, length: int, most: int, seed: int) -> tuple[Arra
         values[row : row + count + 1, :D] = lesson.lines[k].x[begin : stop + 1]
         for top in range(begin, stop, CHUNK):
             piece = lesson.y[k][top : min(top + CHUNK, stop)]
-            values[row + 1 + top - begin : row + 1 + top - begin + len(piece), D:] = piece
+            values[row + 1 + top - begin : row + 1 + top - begin + len(piece), D:] = piece[:, steps]
         weights[row : row + count] = lesson.weights[k][begin:stop]
         segments.append(row)
         row += count + 1

@@ -11,7 +11,7 @@ from bptt.checks import check_choice, check_number, check_whole
 from bptt.errors import FileFormatError, InvalidInput, InvalidType
 
 ANCHORS = ("auto", "last", "season")
-TRANSFORMS = ("log1p",)
+TRANSFORMS = ("none", "log1p")
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,9 @@ class Recipe:
         season too, where repeating it is better than repeating the last value.
     period : int or None
         Rows of a season; None: by the step (24 of an hour).
-    transform : {None, "log1p"}
-        What the target is seen through: forecasts and intervals then never fall below 0.
+    transform : {None, "none", "log1p"}
+        What the target is seen through; with "log1p" forecasts and intervals never fall below 0. None: by validation
+        for twenty series and more that are never negative, else "none".
     validation : float
         Share of the rows, the newest ones, on which choices are made.
     blocks : int
