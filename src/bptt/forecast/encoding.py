@@ -50,6 +50,8 @@ class Encoding:
         Deviation of the change from row to row, of the scaled target and past columns.
     target : ndarray float64 (K,)
         Deviation of the scaled target from its anchor, by horizon.
+    level : str
+        What the newest value is read as: "own", or "window", its distance from the mean of the newest `window` values.
     """
 
     horizon: int
@@ -72,6 +74,7 @@ class Encoding:
     deviations: Array
     change: Array
     target: Array
+    level: str = "own"
 
     @property
     def inputs(self) -> int:
@@ -216,7 +219,7 @@ def encode(encoding: Encoding, line: Line, memory: Memory | None = None) -> Enco
     local = after(line.local[:rows], encoding.step)
     change = encoding.change
     parts = [
-        soft(z)[:, None],
+        soft(z - _base(encoding, z_all, rows))[:, None],
         np.arcsinh((z - z_all[first - 1 : -1]) / change[0])[:, None],
         soft(p),
         np.arcsinh((p - p_all[first - 1 : -1]) / change[1:]),
@@ -257,6 +260,16 @@ def fill(values: Array, before: Array) -> Array:
     newest = np.maximum.accumulate(rows, axis=0)
     padded = np.concatenate([before[None], values])
     found: Array = padded[newest, np.arange(values.shape[1])]
+    return found
+
+
+def _base(encoding: Encoding, z: Array, rows: int) -> Array:
+    """Return what the newest value is read as a distance from, after each of the last `rows` values (rows,)."""
+    if encoding.level == "own":
+        return np.zeros(rows)
+    sums = np.cumsum(np.concatenate([[0.0], z]))
+    last = np.arange(len(z) - rows, len(z)) + 1
+    found: Array = (sums[last] - sums[last - encoding.window]) / encoding.window
     return found
 
 

@@ -41,6 +41,7 @@ from bptt.forecast.ridge_path import Linear, Normal
 from bptt.forecast.settling import (
     Settled,
     best_option,
+    level_options,
     longer_windows,
     longest_window,
     transform_options,
@@ -175,11 +176,8 @@ class _Run:
     def _settle(self, before: Panel, cuts: list[int]) -> None:
         """Decide in closed form what the recipe leaves open: transform, window, and how far to trust each line."""
         stops = [len(line) for line in self.panel]
-        for options in (
-            transform_options(self.recipe, before),
-            longer_windows(self.recipe, before, self.period(before), self.horizon),
-        ):
-            tried = []
+        for open_settings in (transform_options, longer_windows, level_options):
+            options, tried = open_settings(self.recipe, before, self.period(before), self.horizon), []
             for option in options if len(options) > 1 else ():
                 self.recipe, self.trust = option, {}
                 encoding = self.encoding(before)
@@ -237,6 +235,7 @@ class _Run:
             period=period,
             window=window,
             past_window=past_window,
+            level=recipe.level or "own",
         )
 
     def _candidates(self, lesson: Lesson) -> list[Candidate]:

@@ -26,6 +26,7 @@ def fit_encoding(
     period: int,
     window: int,
     past_window: int,
+    level: str = "own",
 ) -> Encoding:
     """Measure the training rows."""
     scales = [measure(forward(line.y, transform)) for line in panel]
@@ -58,6 +59,7 @@ def fit_encoding(
         deviations=np.array([deviation for _, deviation in measured]),
         change=np.ones(1 + len(panel.past)),
         target=np.ones(horizon),
+        level=level,
     )
     lines = [encode(encoding, line) for line in panel]
     return replace(encoding, change=_changes(lines), target=_target_scale(encoding, lines))

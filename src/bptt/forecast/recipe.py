@@ -12,6 +12,7 @@ from bptt.errors import FileFormatError, InvalidInput, InvalidType
 
 ANCHORS = ("auto", "last", "season")
 TRANSFORMS = ("none", "log1p")
+LEVELS = ("own", "window")
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,9 @@ class Recipe:
     transform : {None, "none", "log1p"}
         What the target is seen through; with "log1p" forecasts and intervals never fall below 0. None: by validation
         for twenty series and more that are never negative, else "none".
+    level : {None, "own", "window"}
+        Whether networks and linear path read how high the newest value is, or its distance from the mean of the linear
+        path's window; None: by validation for horizons of two seasons and more, else "own".
     validation : float
         Share of the rows, the newest ones, on which choices are made.
     blocks : int
@@ -80,6 +84,7 @@ class Recipe:
     anchor: str = "auto"
     period: int | None = None
     transform: str | None = None
+    level: str | None = None
     validation: float = 0.2
     blocks: int = 4
     trial_members: int = 2
@@ -120,6 +125,8 @@ class Recipe:
         check_choice("anchor", self.anchor, ANCHORS)
         if self.transform is not None:
             check_choice("transform", self.transform, TRANSFORMS)
+        if self.level is not None:
+            check_choice("level", self.level, LEVELS)
 
     def to_config(self) -> dict[str, Any]:
         """Return plain JSON values."""

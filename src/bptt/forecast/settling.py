@@ -21,7 +21,7 @@ from bptt.forecast.heads import (
 from bptt.forecast.members import Lesson
 from bptt.forecast.metrics import naive_scale
 from bptt.forecast.panel import Panel
-from bptt.forecast.recipe import Recipe
+from bptt.forecast.recipe import LEVELS, Recipe
 from bptt.forecast.window_path import read_window
 
 # Seasons in the linear path's window, and rows at most; twice as many of both may be tried for horizons of two
@@ -32,7 +32,7 @@ _MANY = 20
 # Rows that the decisions are made from, at most.
 _ROWS = 60_000
 # A line's weight is the inverse of its squared error, this part of the usual one added; twice over.
-_FLOOR, _ROUNDS = 0.02, 3
+_FLOOR, _ROUNDS = 0.4, 3
 _USUAL = Penalty(np.inf, 4e-3)
 
 
@@ -66,9 +66,16 @@ def longer_windows(recipe: Recipe, panel: Panel, period: int, horizon: int) -> l
     return [recipe] + [replace(recipe, window=each) for each in options[1:] if each <= most]
 
 
-def transform_options(recipe: Recipe, panel: Panel) -> list[Recipe]:
+def level_options(recipe: Recipe, panel: Panel, period: int, horizon: int) -> list[Recipe]:
+    """Return the recipe with either reading of the level, for long horizons; or as it is."""
+    if recipe.level is not None or period == 1 or horizon < _LONG * period or not len(panel):
+        return [recipe]
+    return [replace(recipe, level=each) for each in LEVELS]
+
+
+def transform_options(recipe: Recipe, panel: Panel, period: int, horizon: int) -> list[Recipe]:
     """Return the recipe without and with a logarithm: of many lines that are never negative; or as it is."""
-    if recipe.transform is not None or len(panel) < _MANY:
+    if recipe.transform is not None or len(panel) < _MANY or not period or not horizon:
         return [recipe]
     if any(bool((line.y < 0).any()) for line in panel):
         return [recipe]

@@ -1,0 +1,42 @@
+"""``python -m benchmarks.forecasting``: the Forecaster's defaults against the bars of docs/forecasting.md."""
+
+from __future__ import annotations
+
+import os
+
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
+
+import argparse
+import json
+import sys
+from dataclasses import asdict
+
+from benchmarks.forecasting import etth1, m4, next_hour
+from benchmarks.forecasting.series import Absent
+from benchmarks.forecasting.table import text
+
+JOBS = {"beijing": next_hour.beijing, "etth1": etth1.run, "m4": m4.run, "nyc": next_hour.nyc}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure; return 1 where a bar is not met, 2 where data are absent."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.forecasting", description=__doc__)
+    parser.add_argument("--job", choices=tuple(JOBS), action="append", help="all unless given")
+    parser.add_argument("--json", action="store_true", help="numbers instead of the table")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, help="networks trained at a time; all processors unless given")
+    asked = parser.parse_args(arguments)
+    found = []
+    try:
+        for name in asked.job or JOBS:
+            found += JOBS[name](asked.seed, asked.threads)
+    except Absent as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(json.dumps([{**asdict(each), "met": each.met} for each in found], indent=1) if asked.json else text(found))
+    return int(not all(each.met for each in found))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
