@@ -41,9 +41,9 @@ from bptt.forecast.ridge_path import Linear, Normal
 from bptt.forecast.settling import (
     Settled,
     best_option,
-    level_options,
     longer_windows,
     longest_window,
+    read_level,
     transform_options,
     weigh_lines,
     window_options,
@@ -176,7 +176,7 @@ class _Run:
     def _settle(self, before: Panel, cuts: list[int]) -> None:
         """Decide in closed form what the recipe leaves open: transform, window, and how far to trust each line."""
         stops = [len(line) for line in self.panel]
-        for open_settings in (transform_options, longer_windows, level_options):
+        for open_settings in (transform_options, longer_windows):
             options, tried = open_settings(self.recipe, before, self.period(before), self.horizon), []
             for option in options if len(options) > 1 else ():
                 self.recipe, self.trust = option, {}
@@ -235,7 +235,7 @@ class _Run:
             period=period,
             window=window,
             past_window=past_window,
-            level=recipe.level or "own",
+            level=read_level(recipe, period, self.horizon),
         )
 
     def _candidates(self, lesson: Lesson) -> list[Candidate]:

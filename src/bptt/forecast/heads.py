@@ -132,7 +132,7 @@ def make_head(encoding: Encoding, normal: Normal, net: Network | None, penalty: 
         return Head(readout, Linear(np.zeros((width, encoding.horizon)), intercept))
     states = 0 if net is None else net.recurrent.hidden_size
     ridge = np.concatenate([np.full(width, penalty.window), np.full(states, penalty.state)])
-    found = solve(normal, ridge)
+    found = solve(normal, ridge, drift=encoding.level == "own")
     window = Linear(found.weights[:width], found.intercept)
     return Head(found.weights[width:] if states and np.isfinite(penalty.state) else None, window)
 

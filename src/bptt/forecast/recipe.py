@@ -53,7 +53,7 @@ class Recipe:
         for twenty series and more that are never negative, else "none".
     level : {None, "own", "window"}
         Whether networks and linear path read how high the newest value is, or its distance from the mean of the linear
-        path's window; None: by validation for horizons of two seasons and more, else "own".
+        path's window, without a drift beside it; None: the distance for horizons of two seasons and more.
     validation : float
         Share of the rows, the newest ones, on which choices are made.
     blocks : int

@@ -69,16 +69,19 @@ def sums(features: Array, y: Array, weights: Array) -> Normal:
     )
 
 
-def solve(normal: Normal, ridge: Array) -> Linear:
+def solve(normal: Normal, ridge: Array, *, drift: bool = True) -> Linear:
     """Return the solution with these penalties (W,), each relative to the number of rows; inf leaves a feature out.
 
     Notes
     -----
-    w = (F'F + n diag(ridge))^{-1} F'z of the centred features and targets; the intercept is not penalised.
+    w = (F'F + n diag(ridge))^{-1} F'z of the centred features and targets; the intercept is not penalised. Without a
+    drift nothing is centred, and the intercept is 0.
     """
     kept = np.isfinite(ridge)
     count = max(normal.count, 1.0)
     mean, target = normal.feature_sum[kept] / count, normal.target_sum / count
+    if not drift:
+        mean, target = np.zeros_like(mean), np.zeros_like(target)
     weights = np.zeros_like(normal.moment)
     if kept.any():
         centred = normal.gram[np.ix_(kept, kept)] - count * np.outer(mean, mean)

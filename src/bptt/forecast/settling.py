@@ -21,7 +21,7 @@ from bptt.forecast.heads import (
 from bptt.forecast.members import Lesson
 from bptt.forecast.metrics import naive_scale
 from bptt.forecast.panel import Panel
-from bptt.forecast.recipe import LEVELS, Recipe
+from bptt.forecast.recipe import Recipe
 from bptt.forecast.window_path import read_window
 
 # Seasons in the linear path's window, and rows at most; twice as many of both may be tried for horizons of two
@@ -66,11 +66,13 @@ def longer_windows(recipe: Recipe, panel: Panel, period: int, horizon: int) -> l
     return [recipe] + [replace(recipe, window=each) for each in options[1:] if each <= most]
 
 
-def level_options(recipe: Recipe, panel: Panel, period: int, horizon: int) -> list[Recipe]:
-    """Return the recipe with either reading of the level, for long horizons; or as it is."""
-    if recipe.level is not None or period == 1 or horizon < _LONG * period or not len(panel):
-        return [recipe]
-    return [replace(recipe, level=each) for each in LEVELS]
+def read_level(recipe: Recipe, period: int, horizon: int) -> str:
+    """Return what the newest value is read as: for horizons of two seasons and more its distance from the window's mean.
+
+    So far ahead a history holds few forecasts that are independent of each other, too few to learn from them to which
+    level a series returns; on the validation rows that follow it looks as if it could be learnt, a year later not.
+    """
+    return recipe.level or ("window" if period > 1 and horizon >= _LONG * period else "own")
 
 
 def transform_options(recipe: Recipe, panel: Panel, period: int, horizon: int) -> list[Recipe]:
