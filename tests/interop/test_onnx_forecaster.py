@@ -91,7 +91,8 @@ def test_networks_with_everything(cell: str, path: Path, rng: np.random.Generato
     panel = make_panel(rng, 160, 140, past=2, future=1, ahead=4)
     lines = tuple(replace(with_gaps(rng, line), static=rng.standard_normal(2)) for line in panel)
     panel = replace(panel, lines=lines, static=("size", "kind"))
-    recipe = replace(NETWORK, cell=cell, layers=2, anchor="season")
+    level = "window" if cell == "lstm" else "own"
+    recipe = replace(NETWORK, cell=cell, layers=2, anchor="season", level=level)
     model = Forecaster(horizon=4, recipe=recipe, calendar=["day", "week", "year"], seed=1).fit(panel, False)
     trained = model.fitted.trained
     assert trained.kind == "network"
@@ -113,7 +114,7 @@ def test_networks_with_everything(cell: str, path: Path, rng: np.random.Generato
 def test_logarithms_without_past_columns_or_calendar(path: Path, rng: np.random.Generator) -> None:
     panel = make_panel(rng, 150, past=0)
     panel = replace(panel, lines=tuple(replace(line, y=np.exp(line.y)) for line in panel))
-    model = Forecaster(horizon=3, recipe=replace(NETWORK, transform="log1p"), calendar=None).fit(panel, False)
+    model = Forecaster(horizon=3, recipe=replace(NETWORK, transform="log1p", level="window"), calendar=None).fit(panel, False)
     check(model, path, [*panel, replace(panel.lines[0], id="new")])
 
 

@@ -109,6 +109,7 @@ def pack(contents: Contents) -> tuple[dict[str, Any], dict[str, Array]]:
             "static": list(encoding.static),
             "ahead": list(encoding.ahead),
             "ids": list(encoding.ids),
+            "level": encoding.level,
         },
         "intervals_rows": fitted.intervals.rows,
         "choice": {

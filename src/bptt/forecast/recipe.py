@@ -12,7 +12,7 @@ from bptt.errors import FileFormatError, InvalidInput, InvalidType
 
 ANCHORS = ("auto", "last", "season")
 TRANSFORMS = ("none", "log1p")
-LEVELS = ("own", "window")
+READINGS = ("own", "window")
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ class Recipe:
         if self.transform is not None:
             check_choice("transform", self.transform, TRANSFORMS)
         if self.level is not None:
-            check_choice("level", self.level, LEVELS)
+            check_choice("level", self.level, READINGS)
 
     def to_config(self) -> dict[str, Any]:
         """Return plain JSON values."""

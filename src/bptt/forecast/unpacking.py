@@ -23,7 +23,7 @@ from bptt.forecast.fitting import Fitted
 from bptt.forecast.following import Followed
 from bptt.forecast.intervals import LEVELS, Intervals
 from bptt.forecast.layout import Finding, Layout
-from bptt.forecast.recipe import Recipe
+from bptt.forecast.recipe import READINGS, Recipe
 from bptt.forecast.ridge_path import Linear
 from bptt.forecast.trained import KINDS, Trained
 from bptt.initializers import Constant
@@ -81,7 +81,9 @@ class _Frame:
         asked["calendar"] = check_calendar(asked["calendar"])
         asked["quantiles"] = check_quantiles(asked["quantiles"])
         asked["coverage"] = check_coverage(asked["coverage"])
-        encoding = config["encoding"]
+        # Files of before the level could be read in two ways do not have it.
+        encoding = {"level": "own", **config["encoding"]}
+        config = {**config, "encoding": encoding}
         _check_names("encoding", encoding, _ENCODING)
         for name in ("past", "future", "static", "ids"):
             if not isinstance(encoding[name], list) or not all(
@@ -99,6 +101,8 @@ class _Frame:
             raise InvalidInput(
                 f"kind and anchor must be known. Got {config['kind']!r}, {encoding['anchor']!r}"
             )
+        if encoding["level"] not in READINGS:
+            raise InvalidInput(f"level must be known. Got {encoding['level']!r:.60}")
         if encoding["transform"] not in (None, "log1p") or set(encoding["calendar"]) - set(CYCLES):
             raise InvalidInput(
                 f"transform and calendar must be known. Got {encoding['transform']!r}, {encoding['calendar']!r}"
@@ -257,7 +261,7 @@ class _Frame:
 
 _ENCODING = (
     "horizon", "calendar", "step", "transform", "anchor", "period", "window", "past_window", "age", "past", "future",
-    "static", "ahead", "ids",
+    "static", "ahead", "ids", "level",
 )  # fmt: skip
 _SOURCE = ("layout", "kind", "findings", "target")
 

@@ -162,7 +162,16 @@ def _add_inputs(g: Graph, encoding: Encoding, y: str, whole: str, filled: str, a
     before = g.take(whole, encoding.reach - 1, -1, 0)
     moved = g.add("Div", g.add("Sub", filled, before), g.double(encoding.change))
     moved = g.add("Asinh", g.add("Cast", moved, to=FLOAT))
-    level = g.add("Cast", _soft(g, filled), to=FLOAT)
+    read = filled
+    if encoding.level == "window":
+        # The sum up to each row, less that up to a window before it.
+        sums = g.add("CumSum", g.take(whole, 0, 1, 2), g.index(0))
+        old = g.take(sums, encoding.reach - encoding.window, -encoding.window, 0)
+        mean = g.add("Div", g.add("Sub", g.take(sums, encoding.reach, END, 0), old), g.double(encoding.window))
+        read = g.add("Sub", g.take(filled, 0, 1, 2), mean)
+        if P:
+            read = g.add("Concat", read, g.take(filled, 1, END, 2), axis=2)
+    level = g.add("Cast", _soft(g, read), to=FLOAT)
     parts = [g.take(array, 0, 1, 2) for array in (level, moved)]
     if P:
         parts += [g.take(level, 1, END, 2), g.take(moved, 1, END, 2)]
