@@ -27,8 +27,8 @@ def beijing(seed: int, threads: int | None) -> list[Measured]:
 
 def nyc(seed: int, threads: int | None) -> list[Measured]:
     """Return the same for LaGuardia; 0.652 is the best that design and rivals reached."""
-    table = load_nyc("LGA")
-    return _measure("LaGuardia, next hour", table, "temp", (0.652, None), 60.0, seed, threads)
+    table = load_nyc().table
+    return _measure("LaGuardia, next hour", table, "TEMP", (0.652, None), 60.0, seed, threads)
 
 
 def _measure(
@@ -46,9 +46,7 @@ def _measure(
     values = np.delete(table.values, number, axis=1)
     assert table.times is not None
     times = table.times.astype("datetime64[s]")
-    line = Line(
-        "", times, times, table.values[:, number], values, np.zeros((len(times), 0)), np.zeros(0)
-    )
+    line = Line("", times, times, table.values[:, number], values, np.zeros((len(times), 0)), np.zeros(0))
     panel = Panel((cut(line, 0, train),), target, past, (), (), HOUR)
     errors, times_taken, verdict = [], [], ""
     for each in range(seed, seed + SEEDS):

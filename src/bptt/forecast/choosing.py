@@ -28,7 +28,8 @@ from bptt.network import Network
 # Origins that count as independent, at least.
 _LEAST = 4.0
 # With fewer origins, or fewer than so many horizons of them, only the usual penalties are compared.
-_FEW, _FEW_HORIZONS = 50, 5
+# As many horizons as there are settings to choose between: within one, forecasts are hardly independent.
+_FEW, _FEW_HORIZONS = 50, len(WITH_NETWORK)
 # Origins without which a kind is not relied on, however well it does.
 _FEW_FOR = {"ridge": 1, "network": 30}
 

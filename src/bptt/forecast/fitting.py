@@ -182,7 +182,10 @@ class _Run:
                 self.recipe, self.trust = option, {}
                 encoding = self.encoding(before)
                 self.trust = weigh_lines(encoding, encode_panel(encoding, before), before)
-                lesson, origins = self._lesson(encoding, before), self._origins(encoding, self.panel, cuts, stops)
+                lesson, origins = (
+                    self._lesson(encoding, before),
+                    self._origins(encoding, self.panel, cuts, stops),
+                )
                 if not lesson.rows or not sum(map(len, origins.rows)):
                     break
                 tried.append((Settled(encoding, lesson, origins), option))

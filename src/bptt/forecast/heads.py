@@ -126,7 +126,8 @@ def make_head(encoding: Encoding, normal: Normal, net: Network | None, penalty: 
     """Return the head that a penalty leads to."""
     width = window_path.features(encoding)
     if not penalty.solved:
-        assert net is not None and net.output_size == encoding.horizon
+        assert net is not None
+        assert net.output_size == encoding.horizon
         readout = net.parameters["readout.W_hy"].astype(np.float64)
         intercept = net.parameters["readout.b_y"].astype(np.float64)
         return Head(readout, Linear(np.zeros((width, encoding.horizon)), intercept))

@@ -197,7 +197,10 @@ def _together(
 
 
 def in_double(net: Network, horizon: int) -> Network:
-    """Return the network in float64, with an output for each step of the horizon, with the weights of the readout left at 0: they are solved for."""
+    """Return the network in float64, with an output for each step of the horizon.
+
+    The weights of the readout are left at 0: they are solved for.
+    """
     stack = net.recurrent
     double = Network(
         Recurrent(

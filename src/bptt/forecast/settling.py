@@ -67,7 +67,7 @@ def longer_windows(recipe: Recipe, panel: Panel, period: int, horizon: int) -> l
 
 
 def read_level(recipe: Recipe, period: int, horizon: int) -> str:
-    """Return what the newest value is read as: for horizons of two seasons and more its distance from the window's mean.
+    """Return what the newest value is read as: two seasons ahead and more its distance from the window's mean.
 
     So far ahead a history holds few forecasts that are independent of each other, too few to learn from them to which
     level a series returns; on the validation rows that follow it looks as if it could be learnt, a year later not.
@@ -92,7 +92,7 @@ def best_option(tried: Sequence[tuple[Settled, Recipe]]) -> Recipe:
 
 
 def weigh_lines(encoding: Encoding, lesson: Lesson, panel: Panel) -> dict[str, float]:
-    """Return how much a row of each line counts: what is noisy for its scale must not drown the rest; none for one line.
+    """Return how much a row of each line counts, so that noisy ones do not drown the rest; nothing for one line.
 
     Notes
     -----

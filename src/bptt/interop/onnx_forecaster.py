@@ -167,7 +167,9 @@ def _add_inputs(g: Graph, encoding: Encoding, y: str, whole: str, filled: str, a
         # The sum up to each row, less that up to a window before it.
         sums = g.add("CumSum", g.take(whole, 0, 1, 2), g.index(0))
         old = g.take(sums, encoding.reach - encoding.window, -encoding.window, 0)
-        mean = g.add("Div", g.add("Sub", g.take(sums, encoding.reach, END, 0), old), g.double(encoding.window))
+        mean = g.add(
+            "Div", g.add("Sub", g.take(sums, encoding.reach, END, 0), old), g.double(encoding.window)
+        )
         read = g.add("Sub", g.take(filled, 0, 1, 2), mean)
         if P:
             read = g.add("Concat", read, g.take(filled, 1, END, 2), axis=2)
