@@ -114,7 +114,9 @@ def test_networks_with_everything(cell: str, path: Path, rng: np.random.Generato
 def test_logarithms_without_past_columns_or_calendar(path: Path, rng: np.random.Generator) -> None:
     panel = make_panel(rng, 150, past=0)
     panel = replace(panel, lines=tuple(replace(line, y=np.exp(line.y)) for line in panel))
-    model = Forecaster(horizon=3, recipe=replace(NETWORK, transform="log1p", level="window"), calendar=None).fit(panel, False)
+    model = Forecaster(
+        horizon=3, recipe=replace(NETWORK, transform="log1p", level="window"), calendar=None
+    ).fit(panel, False)
     check(model, path, [*panel, replace(panel.lines[0], id="new")])
 
 
