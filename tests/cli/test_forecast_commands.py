@@ -62,6 +62,7 @@ def test_fit_says_what_it_found_and_how_good_it_is(folder: Path) -> None:
         "repeat the last season",
         "ridge on the window",
         "best baseline",
+        "doctor: ",
         "model: sales.safetensors",
         "report: report.html",
     ):
@@ -70,6 +71,7 @@ def test_fit_says_what_it_found_and_how_good_it_is(folder: Path) -> None:
     for words in (
         "Do it again",
         "What was found before training",
+        "The training doctor: ",
         "by the month",
         "Autocorrelation",
         "bptt fit sales.csv",

@@ -98,6 +98,8 @@ def fit(
             display.line(
                 f"  warning: intervals were calibrated on too few forecasts, {few}: they may be too narrow"
             )
+        if model.diagnosis is not None:
+            display.line(f"doctor: {model.diagnosis.line}")
         if rehearsal is not None:
             _show_test(display, rehearsal, unit)
         model.save(place)
@@ -200,6 +202,7 @@ def _numbers(
             for f in data.findings
         ],
         "verdict": model.verdict,
+        "diagnosis": None if model.diagnosis is None else model.diagnosis.to_dict(),
         "test": None
         if rehearsal is None
         else {

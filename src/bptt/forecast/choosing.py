@@ -32,6 +32,12 @@ _LEAST = 4.0
 _FEW, _FEW_HORIZONS = 50, len(WITH_NETWORK)
 # Origins without which a kind is not relied on, however well it does.
 _FEW_FOR = {"ridge": 1, "network": 30}
+NAMES = {
+    "network": "the recurrent network",
+    "ridge": "least squares on the window",
+    "last": "repeating the last value",
+    "season": "repeating the last season",
+}
 
 
 @dataclass(frozen=True)
@@ -86,14 +92,8 @@ class Choice:
         """Return one sentence."""
         if self.reason:
             return f"{self.reason}: the last value is repeated"
-        names = {
-            "network": "the recurrent network",
-            "ridge": "least squares on the window",
-            "last": "repeating the last value",
-            "season": "repeating the last season",
-        }
         others = ", ".join(
-            f"{names[kind]} {error:.3f}" for kind, error in sorted(self.errors.items(), key=lambda e: e[1])
+            f"{NAMES[kind]} {error:.3f}" for kind, error in sorted(self.errors.items(), key=lambda e: e[1])
             if kind != self.kind
         )  # fmt: skip
         best = "best" if self.errors[self.kind] == min(self.errors.values()) else "kept"
@@ -101,7 +101,7 @@ class Choice:
             best = "not reliably beaten"
         stepped = "" if self.kind == "network" else ": the model steps back to it"
         return (
-            f"on {self.origins} validation forecasts {names[self.kind]} is {best}, with a relative squared error of "
+            f"on {self.origins} validation forecasts {NAMES[self.kind]} is {best}, with a relative squared error of "
             f"{self.errors[self.kind]:.3f} ({others}){stepped}"
         )
 

@@ -9,8 +9,10 @@ from functools import partial
 import numpy as np
 
 from bptt.checks import Array
+from bptt.diagnostics.doctor.finding import Diagnosis
 from bptt.errors import DataError
 from bptt.forecast.calendar import Calendar, choose_calendar, season
+from bptt.forecast.checkup import examine
 from bptt.forecast.choosing import Candidate, Choice, Trial, choose, mean_forecast
 from bptt.forecast.encoding import Encoding
 from bptt.forecast.heads import (
@@ -24,6 +26,7 @@ from bptt.forecast.heads import (
 )
 from bptt.forecast.held_out import HeldOut, changes, held_out_blocks, judge, validation_start
 from bptt.forecast.intervals import Intervals, fit_intervals, moment, unrest_floor
+from bptt.forecast.kept import Run
 from bptt.forecast.measuring import fit_encoding, with_lines
 from bptt.forecast.members import (
     SHORTEST,
@@ -70,6 +73,8 @@ class Fitted:
     recipe : Recipe
     rows : int
         Trained on.
+    diagnosis : Diagnosis or None
+        What the doctor says, where it was asked; a file does not hold it.
     """
 
     trained: Trained
@@ -78,6 +83,7 @@ class Fitted:
     recipe: Recipe
     rows: int
     losses: tuple[Array, ...] = field(default=())
+    diagnosis: Diagnosis | None = None
 
 
 def fit_panel(
@@ -90,6 +96,7 @@ def fit_panel(
     search: Sequence[Recipe] = (),
     threads: int | None = None,
     notify: Notify = lambda *_: None,
+    doctor: bool = False,
 ) -> Fitted:
     """Train, choose and calibrate.
 
@@ -107,6 +114,8 @@ def fit_panel(
         Networks that are trained at the same time.
     notify : callable
         Called with updates made and updates to make; the total may shrink once validation has decided.
+    doctor : bool
+        Whether the training is examined; it takes a part of a second.
 
     Raises
     ------
@@ -119,7 +128,9 @@ def fit_panel(
         )
     # Of very many rows a share is enough for every decision; each network sees only `most_rows` anyway.
     some = draw_lines(panel, 2 * recipe.most_rows, seed)
-    run = _Run(some, horizon, recipe, choose_calendar(calendar, some), seed, tuple(search), threads, notify)
+    run = _Run(
+        some, horizon, recipe, choose_calendar(calendar, some), seed, tuple(search), threads, notify, doctor
+    )
     found = run.fit()
     if some is panel:
         return found
@@ -137,6 +148,9 @@ class _Run:
     search: tuple[Recipe, ...]
     threads: int | None
     notify: Notify
+    doctor: bool
+    # The run that the doctor looks at: of the first trial, then of the ensemble's first network.
+    run: Run | None = field(init=False, default=None)
     anchor: str = field(init=False)
     trust: dict[str, float] = field(init=False, default_factory=dict)
     meter: Meter = field(init=False)
@@ -169,6 +183,9 @@ class _Run:
                 self.anchor = "last"
         found = self._finish(stage.choice, [stage.held_out])
         self.meter.finish()
+        if self.doctor:
+            nets = len(found.trained.nets)
+            found = replace(found, diagnosis=examine(self.run, found.trained.encoding, found.choice, nets))
         return found
 
     # ---------------------------------------------------------------- the parts
@@ -262,7 +279,15 @@ class _Run:
     ) -> list[Trial]:
         # The longest first: what runs last should not keep one thread busy alone.
         jobs = [
-            partial(self._member, encoding, lesson, c, self.seed + 1000 + k, meter.tick())
+            partial(
+                self._member,
+                encoding,
+                lesson,
+                c,
+                self.seed + 1000 + k,
+                meter.tick(),
+                c is candidates[0] and not k,
+            )
             for c in candidates
             for k in range(c.recipe.trial_members)
         ]
@@ -275,12 +300,22 @@ class _Run:
         return trials
 
     def _member(
-        self, encoding: Encoding, lesson: Lesson, candidate: Candidate, seed: int, tick: Tick
+        self,
+        encoding: Encoding,
+        lesson: Lesson,
+        candidate: Candidate,
+        seed: int,
+        tick: Tick,
+        first: bool = False,
     ) -> tuple[Network, Normal, Array]:
         recipe = candidate.recipe
         updates = planned_updates(recipe, lesson.rows, candidate.share)
-        net, losses = train_member(lesson, recipe, seed=seed, updates=updates, tick=tick)
+        keep = self._keep if self.doctor and first else None
+        net, losses = train_member(lesson, recipe, seed=seed, updates=updates, tick=tick, keep=keep)
         return net, normal_equations(encoding, lesson, net, recipe.most_rows), losses
+
+    def _keep(self, run: Run) -> None:
+        self.run = run
 
     def _origins(self, encoding: Encoding, panel: Panel, firsts: list[int], stops: list[int]) -> Origins:
         """Return all rows from which only rows firsts..stops-1 are forecast."""
@@ -341,7 +376,7 @@ class _Run:
         updates = planned_updates(chosen, lesson.rows, choice.candidate.share)
         jobs = [partial(self._block, b, choice, meter) for b in blocks]
         jobs += [
-            partial(self._member, encoding, lesson, choice.candidate, self.seed + k, meter.tick())
+            partial(self._member, encoding, lesson, choice.candidate, self.seed + k, meter.tick(), not k)
             for k in range(chosen.ensemble)
         ]
         meter.total = meter.done + updates * (len(blocks) * chosen.trial_members + chosen.ensemble)

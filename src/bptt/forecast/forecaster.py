@@ -10,6 +10,7 @@ from typing import Any, Self
 import numpy as np
 
 from bptt.checks import Array, check_whole
+from bptt.diagnostics.doctor.finding import Diagnosis
 from bptt.errors import DataError, InvalidInput, InvalidType, NotFittedError
 from bptt.forecast import container
 from bptt.forecast.alignment import Alignment, check_alignment
@@ -86,6 +87,8 @@ class Forecaster:
         Everything that training found.
     verdict : str
         One sentence: what validation chose, and by how much.
+    diagnosis : Diagnosis or None
+        The training doctor's: `print` shows it; `.line` is a single one.
     findings : tuple of Finding
         What is odd about the table that it was trained on.
 
@@ -194,6 +197,7 @@ class Forecaster:
                 search=drawn_recipes(asked.recipe, asked.search, asked.seed),
                 threads=asked.threads,
                 notify=notify,
+                doctor=True,
             )
         self._source, self._history, self._places = source, panel, None
         return self
@@ -215,6 +219,15 @@ class Forecaster:
     def verdict(self) -> str:
         """What validation chose, and by how much, in one sentence."""
         return self.fitted.choice.verdict()
+
+    @property
+    def diagnosis(self) -> Diagnosis | None:
+        """What the training doctor says of the fit; None of one that was loaded, or where nothing could be learnt.
+
+        Diseases of training are looked for in the first network, as the gradient left it; that the forecast only
+        repeats the last value is judged of the whole, on the validation rows.
+        """
+        return self.fitted.diagnosis
 
     @property
     def findings(self) -> tuple[Any, ...]:

@@ -14,6 +14,7 @@ from bptt.data import Sequences
 from bptt.data.batch import Batch, check_indices
 from bptt.engine.blas import one_blas_thread
 from bptt.forecast.encoding import Encoded
+from bptt.forecast.kept import Keep, kept_run
 from bptt.forecast.recipe import Recipe
 from bptt.forecast.targets import CHUNK, Targets
 from bptt.initializers import Constant
@@ -100,9 +101,9 @@ def sequence_length(recipe: Recipe, lesson: Lesson) -> int:
 
 
 def train_member(
-    lesson: Lesson, recipe: Recipe, *, seed: int, updates: int, tick: Tick
+    lesson: Lesson, recipe: Recipe, *, seed: int, updates: int, tick: Tick, keep: Keep | None = None
 ) -> tuple[Network, Array]:
-    """Return a network (float32, readout at every step) and the losses of its updates."""
+    """Return a network (float32, readout at every step) and the losses of its updates; `keep` is told of the run."""
     length = sequence_length(recipe, lesson)
     warmup = min(recipe.warmup, length // 4)
     values, weights, segments, inputs = _one_series(lesson, length, recipe.most_rows, seed)
@@ -142,6 +143,8 @@ def train_member(
     )
     if history.stopped_because == "interrupted":
         raise KeyboardInterrupt
+    if keep is not None:
+        keep(kept_run(history, net, source, length))
     return net, history.losses
 
 

@@ -254,6 +254,9 @@ def _errors(rehearsal: Rehearsal, unit: str) -> list[Block]:
 def _training(model: Forecaster) -> list[Block]:
     fitted = model.fitted
     blocks: list[Block] = [Text(_sentence(model.verdict) + ".")]
+    if model.diagnosis is not None:
+        tone = "warning" if model.diagnosis.findings else "plain"
+        blocks += [Text(f"The training doctor: {each}.", tone) for each in str(model.diagnosis).splitlines()]
     if fitted.losses:
         blocks.append(
             _picture(

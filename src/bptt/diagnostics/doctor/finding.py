@@ -64,12 +64,15 @@ class Diagnosis:
         1 - loss / loss of the best constant prediction: 1 is a perfect fit, 0 has learnt nothing.
     examples : int
         How many were looked at.
+    subject : str
+        What was looked at, in words.
     """
 
     findings: tuple[Finding, ...]
     loss: float
     explained: float
     examples: int
+    subject: str = "the network"
 
     @property
     def diseases(self) -> tuple[str, ...]:
@@ -81,7 +84,7 @@ class Diagnosis:
         """The first finding in full and the others by name, or that there is none: one line."""
         if not self.findings:
             return (
-                f"no disease found: the network explains {100 * self.explained:.3g} % of the loss that is left to a "
+                f"no disease found: {self.subject} explains {100 * self.explained:.3g} % of the loss that is left to a "
                 f"constant, on {self.examples} example{'' if self.examples == 1 else 's'}"
             )
         also = f"; also {', '.join(self.diseases[1:])}" if len(self.findings) > 1 else ""

@@ -8,6 +8,7 @@ import numpy as np
 
 from bptt.checks import Array
 from bptt.data.batch import Batch
+from bptt.diagnostics.doctor.regression import drawn, residual
 from bptt.diagnostics.doctor.sample import Sample
 
 # Lags looked at one by one; of longer sequences that many, spread evenly.
@@ -68,6 +69,8 @@ def _left(sample: Sample, lags: Array, reach: Array) -> Array:
     found = np.zeros(len(lags))
     if not np.isfinite(errors).all() or not np.isfinite(reach).all():
         return found
+    chosen = drawn(len(errors))
+    errors, examples, outputs = errors[chosen], examples[chosen], outputs[chosen]
     near, far = lags[reach >= REACH], np.flatnonzero(reach < REACH)
     for k in far[:: max(1, len(far) // _FAR)]:
         rows = outputs >= lags[k]
@@ -80,7 +83,8 @@ def _left(sample: Sample, lags: Array, reach: Array) -> Array:
         rest = np.column_stack([np.ones((n, 1)), *known])
         e, seen = errors[rows], x[at, step - lags[k]]
         of = float(np.square(e - e.mean(axis=0)).sum())
-        e, seen = e - rest @ _solve(rest, e), seen - rest @ _solve(rest, seen)
+        both = residual(rest, np.column_stack([e, seen]))
+        e, seen = both[:, : e.shape[1]], both[:, e.shape[1] :]
         fitted, free = float(np.square(seen @ _solve(seen, e)).sum()), n - rest.shape[1] - columns
         # What as many columns of noise would explain of what is left.
         chance = (float(np.square(e).sum()) - fitted) * columns / max(1, free)

@@ -8,6 +8,7 @@ from bptt.checks import Array
 from bptt.diagnostics.doctor.evidence import Evidence
 from bptt.diagnostics.doctor.finding import Finding
 from bptt.diagnostics.doctor.numbers import percent
+from bptt.diagnostics.doctor.regression import drawn, settled
 
 NAME = "target leakage"
 
@@ -27,29 +28,21 @@ def look(evidence: Evidence) -> Finding | None:
     newest, past, wanted = _regressors(evidence)
     if newest is None:
         return None
-    columns = newest.shape[1]
-    spread = np.square(wanted - wanted.mean(axis=0)).sum()
-    if not spread > 0:
+    spread = np.square(wanted - wanted.mean(axis=0)).sum(axis=0)
+    share, open_ = settled(np.column_stack([newest, past]), newest.shape[1], wanted)
+    # Of several targets, as the steps of a horizon, an input may hold a single one.
+    share = np.where((spread > 0) & (open_ >= _OPEN * spread), share, 0.0)
+    k, target = np.unravel_index(np.argmax(share), share.shape)
+    most = float(share[k, target])
+    if most < SETTLED:
         return None
-    settled = np.zeros(columns)
-    for k in range(columns):
-        rest = np.column_stack([np.delete(newest, k, axis=1), past])
-        open_, alone = _residual(rest, wanted), _residual(rest, newest[:, [k]])
-        before = float(np.square(open_).sum())
-        own = float(np.square(alone).sum())
-        if before < _OPEN * spread or own <= 1e-12 * float(np.square(newest[:, k]).sum()):
-            continue
-        after = open_ - alone @ (alone.T @ open_) / own
-        settled[k] = 1.0 - float(np.square(after).sum()) / before
-    k = int(np.argmax(settled))
-    if settled[k] < SETTLED:
-        return None
+    which = "the target" if share.shape[1] == 1 else f"target {target}"
     return Finding(
         NAME,
         "severe",
         f"column {k} of x",
-        f"its newest value settles {percent(float(settled[k]))} of what all other inputs leave open about the target",
-        {"column": float(k), "settled": float(settled[k])},
+        f"its newest value settles {percent(most)} of what all other inputs leave open about {which}",
+        {"column": float(k), "settled": most, "target": float(target)},
         f"see whether column {k} is known when the forecast is made; if not, leave it out or lag it",
     )
 
@@ -59,6 +52,8 @@ def _regressors(evidence: Evidence) -> tuple[Array | None, Array, Array]:
     x = np.asarray(evidence.batch.x, np.float64)
     D = x.shape[2]
     examples, steps = evidence.places
+    rows = drawn(len(examples))
+    examples, steps, wanted = examples[rows], steps[rows], np.asarray(evidence.targets)[rows]
     n = len(examples)
     past = min(_PAST, x.shape[1] - 1, int((n / _ROWS_A_COLUMN - D) // D))
     if past < 1 and x.shape[1] > 1:
@@ -69,14 +64,8 @@ def _regressors(evidence: Evidence) -> tuple[Array | None, Array, Array]:
         return None, x[:, 0], x[:, 0]
     newest = x[examples, steps]
     before = [x[examples, steps - lag] for lag in range(1, past + 1)]
-    wanted = np.asarray(evidence.targets)[kept]
+    wanted = wanted[kept]
     if evidence.has_classes:
         wanted = np.eye(evidence.answers.shape[1])[wanted]
     ones = np.ones((len(newest), 1))
     return newest, np.column_stack([ones, *before]), np.asarray(wanted, np.float64)
-
-
-def _residual(rest: Array, of: Array) -> Array:
-    # Columns are brought to one size, so that the cut-off means the same for each.
-    scaled = rest / np.maximum(np.sqrt(np.mean(np.square(rest), axis=0)), 1e-300)
-    return np.asarray(of - scaled @ np.linalg.lstsq(scaled, of, rcond=1e-10)[0])
