@@ -214,7 +214,9 @@ def _judge(
     learnt = {line.id: line for line in training}
     for (line, _), each, row in zip(lines, lesson.lines, rows, strict=True):
         z = trained.forecast(each, row)
-        offsets = intervals.offsets(moment(encoding.calendar, intervals.floor, each, row), levels)
+        offsets = intervals.offsets(
+            moment(encoding.calendar, intervals.floor, each, row), levels, around=True
+        )
         truth.append(line.y[row[:, None] + k])
         own.append(trained.in_units(each, z))
         low.append(trained.in_units(each, z + offsets[0]))

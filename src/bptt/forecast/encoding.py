@@ -193,10 +193,13 @@ def backward(y: Array, transform: str | None) -> Array:
 def measure(y: Array) -> tuple[float, float]:
     """Return mean and deviation of what is there; 0 and 1 for nothing, and a deviation of 1 where nothing changes."""
     there = y[np.isfinite(y)]
-    if not len(there):
+    largest = float(np.abs(there).max(initial=0.0))
+    if not largest:
         return 0.0, 1.0
+    # Relative to the largest: the squares of very large and very small values are no numbers.
+    there = there / largest
     mean, deviation = float(there.mean()), float(there.std())
-    return mean, deviation if deviation > 1e-9 * max(1.0, abs(mean)) else 1.0
+    return mean * largest, deviation * largest if deviation > 1e-9 else 1.0
 
 
 def encode(encoding: Encoding, line: Line, memory: Memory | None = None) -> Encoded:

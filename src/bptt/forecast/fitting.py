@@ -15,6 +15,7 @@ from bptt.forecast.calendar import Calendar, choose_calendar, season
 from bptt.forecast.checkup import examine
 from bptt.forecast.choosing import Candidate, Choice, Trial, choose, mean_forecast
 from bptt.forecast.encoding import Encoding
+from bptt.forecast.few_rows import are_few, choose_by_cuts
 from bptt.forecast.heads import (
     COLD,
     Origins,
@@ -181,12 +182,34 @@ class _Run:
                 stage = other
             else:
                 self.anchor = "last"
-        found = self._finish(stage.choice, [stage.held_out])
+        found = self._few_rows(stage.choice) or self._finish(stage.choice, [stage.held_out])
         self.meter.finish()
         if self.doctor:
             nets = len(found.trained.nets)
             found = replace(found, diagnosis=examine(self.run, found.trained.encoding, found.choice, nets))
         return found
+
+    def _few_rows(self, choice: Choice) -> Fitted | None:
+        """Return what forecasts from several points of the history choose, where the validation rows are too few."""
+        recipe = self.recipe
+        if not recipe.step_back or not are_few(choice, self.horizon):
+            return None
+        usual = self.anchor
+        anchors = ("last", "season") if recipe.anchor == "auto" else (recipe.anchor,)
+
+        def encode(panel: Panel, anchor: str) -> Encoding:
+            self.anchor = anchor
+            return self.encoding(panel)
+
+        units = encode(self.panel, "last").scales
+        if encode(self.panel, "season").period == 1:
+            anchors = ("last",)
+        found = choose_by_cuts(self.panel, encode, anchors, recipe.most_rows, units)
+        self.anchor = usual
+        if found is None:
+            return None
+        self.anchor, choice, held_out = found
+        return self._finish(choice, held_out)
 
     # ---------------------------------------------------------------- the parts
 

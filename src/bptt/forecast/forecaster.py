@@ -270,7 +270,8 @@ class Forecaster:
             As from `predict`, with lo_90 and hi_90 for a coverage of 0.9.
         """
         share = self.asked.coverage if coverage is None else check_coverage(coverage)
-        return self._table(frame, future, ((1 - share) / 2, (1 + share) / 2), interval_names(share))
+        levels = ((1 - share) / 2, (1 + share) / 2)
+        return self._table(frame, future, levels, interval_names(share), around=True)
 
     def forecast(
         self, frame: object = None, *, future: object = None, levels: Sequence[float] = ()
@@ -416,22 +417,30 @@ class Forecaster:
     # ---------------------------------------------------------------- inside
 
     def _forecast(
-        self, frame: object, future: object, levels: tuple[float, ...]
+        self, frame: object, future: object, levels: tuple[float, ...], around: bool = False
     ) -> tuple[Forecast, PanelData | None]:
         fitted, source = self.fitted, self._source
         assert source is not None
         if frame is not None:
             panel, data = read_known(frame, source, future, self.asked.horizon)
-            return forecast_of(fitted, follow(fitted.trained, fitted.intervals, panel.lines), levels), data
+            followed = follow(fitted.trained, fitted.intervals, panel.lines)
+            return forecast_of(fitted, followed, levels, around=around), data
         if future is not None:
             raise InvalidInput("future must come with the history in frame. Got it alone")
         followed = list(self._places_now().followed.values())
         check_known(fitted, followed)
         data = None if source.layout is None else source.standing_for(followed)
-        return forecast_of(fitted, followed, levels), data
+        return forecast_of(fitted, followed, levels, around=around), data
 
-    def _table(self, frame: object, future: object, levels: tuple[float, ...], names: tuple[str, ...]) -> Any:
-        forecast, data = self._forecast(frame, future, levels)
+    def _table(
+        self,
+        frame: object,
+        future: object,
+        levels: tuple[float, ...],
+        names: tuple[str, ...],
+        around: bool = False,
+    ) -> Any:
+        forecast, data = self._forecast(frame, future, levels, around)
         return as_table(forecast, names, data)
 
     def _history_or(self, frame: object) -> Panel:

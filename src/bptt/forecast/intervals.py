@@ -26,6 +26,8 @@ _TAIL, _TAIL_SHRINK = 0.9, 50.0
 # With fewer held-out forecasts, or steps that none of them reaches, the size depends on the step alone, and the steps
 # share their quantiles.
 _POOL = 200
+# With fewer errors than this their 5th and 95th percentiles would lie beyond the smallest and the largest of them.
+_FEW = 19
 # Errors kept at most: rows times horizons.
 _MOST = 4_000_000
 
@@ -51,12 +53,19 @@ class Intervals:
     floor: Array
     rows: int
 
-    def offsets(self, features: Array, levels: Array) -> Array:
-        """Return what to add to forecasts (n, K) for each of these levels, (L, n, K), scaled; increasing in level."""
+    def offsets(self, features: Array, levels: Array, *, around: bool = False) -> Array:
+        """Return what to add to forecasts (n, K) for each of these levels, (L, n, K), scaled; increasing in level.
+
+        With `around` they are the bounds of intervals, which hold the forecast itself: no lower one above 0, no upper
+        one below.
+        """
         size = np.exp(features @ self.weights)
         wanted = np.clip(levels, LEVELS[0], LEVELS[-1])
         at = np.stack([np.interp(wanted, LEVELS, column) for column in self.quantiles.T], axis=1)
         found: Array = at[:, None, :] * size
+        if around:
+            below = (levels < 0.5)[:, None, None]
+            found = np.where(below, np.minimum(found, 0.0), np.maximum(found, 0.0))
         return found
 
 
@@ -91,6 +100,8 @@ def fit_intervals(features: Array, errors: Array, floor: Array, slots: tuple[int
         Sizes of the classes in `features`, after its first column.
     """
     K = errors.shape[1]
+    if len(errors) < _FEW:
+        return _from_few(features, errors, floor)
     kept = np.isfinite(errors).any(axis=1)
     features, errors = features[kept], errors[kept]
     stride = max(1, -(-errors.size // _MOST))
@@ -101,9 +112,7 @@ def fit_intervals(features: Array, errors: Array, floor: Array, slots: tuple[int
     known = np.isfinite(errors).any(axis=0)
     typical = np.full(K, np.nan)
     typical[known] = np.sqrt(np.nanmean(errors[:, known] ** 2, axis=0))
-    # Steps further ahead than any that was judged: as the errors of a walk, which grow with the root of time.
-    last = int(np.flatnonzero(known)[-1])
-    typical[last + 1 :] = typical[last] * np.sqrt(np.arange(last + 2, K + 1) / (last + 1))
+    typical = _beyond(typical, known)
     typical = np.where(np.isfinite(typical) & (typical > 0), typical, 1e-12)
     # A forecast that happens to be right must not count for much: its log would be far below all others.
     logs = np.log(np.abs(np.nan_to_num(errors, nan=0.0)) + 0.05 * typical)
@@ -118,6 +127,45 @@ def fit_intervals(features: Array, errors: Array, floor: Array, slots: tuple[int
         scaled = errors / typical
         scaled = np.repeat(scaled.reshape(-1, 1), K, axis=1)
     return Intervals(weights, _conformal(scaled, count), floor, count)
+
+
+def _beyond(typical: Array, known: Array) -> Array:
+    """Return the sizes with those of steps further ahead than any that was judged: as of a walk, by the root of time."""
+    last = int(np.flatnonzero(known)[-1])
+    ahead = np.maximum(np.arange(1, len(typical) + 1) / (last + 1), 1.0)
+    return np.where(ahead > 1.0, typical[last] * np.sqrt(ahead), typical)
+
+
+def _from_few(features: Array, errors: Array, floor: Array) -> Intervals:
+    """Return Student's t intervals around the forecast: of a handful of errors only the size can be told.
+
+    Each step has a size of its own, but no step a smaller one than those before it, as where the few errors far ahead
+    happen to be small. n errors have n degrees of freedom, their mean being known to be 0.
+    """
+    K = errors.shape[1]
+    kept = np.isfinite(errors)
+    squares, counts = np.where(kept, errors, 0.0) ** 2, kept.sum(axis=0)
+    count = int(counts.max(initial=0))
+    weights = np.zeros((features.shape[1], K))
+    if not count:
+        return Intervals(weights, np.zeros((len(LEVELS), K)), floor, 0)
+    typical = np.maximum.accumulate(np.sqrt(squares.sum(axis=0) / np.maximum(counts, 1)))
+    weights[0] = np.log(np.maximum(_beyond(typical, counts > 0), 1e-12))
+    return Intervals(weights, np.repeat(_student(count)[:, None], K, axis=1), floor, count)
+
+
+def _student(degrees: int) -> Array:
+    """Return the quantiles of Student's t at `LEVELS`.
+
+    Notes
+    -----
+    With t = sqrt(n) tan(a) the density of the angle is proportional to cos(a)^(n - 1), which is summed up on a grid.
+    """
+    angle = np.linspace(-np.pi / 2, np.pi / 2, 40_001)
+    density = np.cos(angle).clip(0.0) ** (degrees - 1)
+    summed = np.concatenate([[0.0], np.cumsum((density[1:] + density[:-1]) / 2)])
+    found: Array = np.sqrt(degrees) * np.tan(np.interp(LEVELS, summed / summed[-1], angle))
+    return found
 
 
 def _log_size(features: Array, logs: Array) -> Array:

@@ -48,6 +48,8 @@ def measure(judged: Judged, coverage: float) -> dict[str, Array]:
     y, y_hat, low, high = judged.y, judged.y_hat, judged.low, judged.high
     error = y - y_hat
     size = np.abs(error)
+    # The squares of very large and very small values are no numbers.
+    largest = float(np.nanmax(size, initial=0.0)) or 1.0
     both = np.abs(y) + np.abs(y_hat)
     tail = (1 - coverage) / 2
     pinball = (_pinball(y - low, tail) + _pinball(error, 0.5) + _pinball(y - high, 1 - tail)) / 3
@@ -56,7 +58,7 @@ def measure(judged: Judged, coverage: float) -> dict[str, Array]:
     scale = np.where(judged.scale > 0, judged.scale, np.nan)[:, None]
     return {
         "mae": _mean(size),
-        "rmse": np.sqrt(_mean(error**2)),
+        "rmse": np.sqrt(_mean((error / largest) ** 2)) * largest,
         "mase": _mean(size / scale),
         "smape": _mean(np.where(both > 0, 200 * size / np.where(both > 0, both, 1.0), 0.0 * size)),
         "pinball": _mean(pinball),

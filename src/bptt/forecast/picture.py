@@ -22,7 +22,7 @@ def plot_forecast(fitted: Fitted, line: Line, panel: Panel, rows: int | None) ->
     shown = slice(-min(len(line), rows or max(4 * K, 48)), None)
     (followed,) = follow(fitted.trained, fitted.intervals, [line])
     levels = np.array([level for c in _COVERAGES for level in ((1 - c) / 2, (1 + c) / 2)])
-    y_hat, found = in_units(fitted, followed, levels)
+    y_hat, found = in_units(fitted, followed, levels, around=True)
     ax = forecast_fan(
         line.times[shown],
         line.y[shown],

@@ -79,10 +79,12 @@ class Places:
         return None if line is None else walker.step(line)
 
 
-def in_units(fitted: Fitted, followed: Followed, levels: Array) -> tuple[Array, Array]:
-    """Return the forecast (K,) and its quantiles (L, K) in the unit of the source."""
+def in_units(
+    fitted: Fitted, followed: Followed, levels: Array, *, around: bool = False
+) -> tuple[Array, Array]:
+    """Return the forecast (K,) and its quantiles, or `around` it the bounds of intervals, (L, K), in the source's unit."""
     memory = followed.memory
-    offsets = fitted.intervals.offsets(followed.moment[None], levels)[:, 0]
+    offsets = fitted.intervals.offsets(followed.moment[None], levels, around=around)[:, 0]
     z = followed.z + np.concatenate([np.zeros((1, len(followed.z))), offsets])
     found = fitted.trained.to_source(z, memory.centre, memory.scale)
     return found[0], found[1:]

@@ -181,7 +181,7 @@ def _judge(
     for line, each, row, k in zip(lines, lesson.lines, rows, which, strict=True):
         z = trained.forecast(each, row)
         offsets = fitted.intervals.offsets(
-            moment(encoding.calendar, fitted.intervals.floor, each, row), levels
+            moment(encoding.calendar, fitted.intervals.floor, each, row), levels, around=True
         )
         y.append(line.y[row[:, None] + ahead])
         own.append(trained.in_units(each, z))

@@ -13,10 +13,12 @@ from bptt.forecast.places import in_units
 from bptt.forecast.results import Forecast, times_ahead
 
 
-def forecast_of(fitted: Fitted, followed: Sequence[Followed], levels: Sequence[float]) -> Forecast:
-    """Return the forecasts of these series, with their quantiles at these probabilities."""
+def forecast_of(
+    fitted: Fitted, followed: Sequence[Followed], levels: Sequence[float], *, around: bool = False
+) -> Forecast:
+    """Return the forecasts of these series, with their quantiles, or the bounds of intervals, at these probabilities."""
     wanted, encoding = np.array(levels), fitted.trained.encoding
-    found = [in_units(fitted, each, wanted) for each in followed]
+    found = [in_units(fitted, each, wanted, around=around) for each in followed]
     return Forecast(
         ids=tuple(each.id for each in followed),
         times=np.stack([times_ahead(each.time, encoding.step, encoding.horizon) for each in followed]),

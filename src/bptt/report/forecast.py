@@ -170,7 +170,10 @@ def _fan(model: Forecaster, data: PanelData, unit: str) -> Picture:
     k = found.ids.index(line.id)
     order = {level: place for place, level in enumerate(sorted(levels))}
     bounds = {
-        c: (found.quantiles[order[(1 - c) / 2], k], found.quantiles[order[(1 + c) / 2], k])
+        c: (
+            np.minimum(found.quantiles[order[(1 - c) / 2], k], found.y_hat[k]),
+            np.maximum(found.quantiles[order[(1 + c) / 2], k], found.y_hat[k]),
+        )
         for c in _COVERAGES
     }
     first = max(0, len(line) - max(4 * K, 48))
