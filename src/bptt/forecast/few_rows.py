@@ -1,13 +1,13 @@
-"""Few rows: a simple method is chosen by forecasts from several points of the history, each made from what came before.
+"""Few rows: a simple method is chosen by forecasts from several points of the history, made from what came before.
 
-The newest fifth of a short series holds a handful of origins whose horizons overlap: the best of many methods on them is
-the luckiest. The closed form costs next to nothing, so that it is solved again at each of some cuts, and the origins
-after every cut count.
+The newest fifth of a short series holds a handful of origins whose horizons overlap: the best of many methods on them
+is the luckiest. The closed form costs next to nothing, so that it is solved again at each of some cuts, and the
+origins after every cut count.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -48,7 +48,9 @@ class _Tried:
     @property
     def error(self) -> float:
         weights = np.concatenate(self.weights)
-        return float(np.concatenate(self.squares) @ weights / weights.sum()) if weights.sum() else float("nan")
+        return (
+            float(np.concatenate(self.squares) @ weights / weights.sum()) if weights.sum() else float("nan")
+        )
 
 
 def are_few(choice: Choice, horizon: int) -> bool:
@@ -57,7 +59,7 @@ def are_few(choice: Choice, horizon: int) -> bool:
 
 
 def choose_by_cuts(
-    panel: Panel, encode: Encode, anchors: tuple[str, ...], most_rows: int, units: Array
+    panel: Panel, encode: Encode, anchors: Mapping[str, bool], most_rows: int, units: Array
 ) -> tuple[str, Choice, list[HeldOut]] | None:
     """Return the anchor, the choice and the errors of what was chosen; None where nothing can be compared.
 
@@ -66,8 +68,8 @@ def choose_by_cuts(
     panel : Panel
     encode : callable
         Returns the encoding of some rows, with an anchor.
-    anchors : tuple of str
-        That are tried.
+    anchors : mapping of str to bool
+        That are repeated, and whether least squares is solved for the change from them too.
     most_rows : int
         The closed form is solved from.
     units : ndarray float64 (S,)
@@ -81,11 +83,11 @@ def choose_by_cuts(
         if not kept:
             continue
         before = replace(panel, lines=tuple(cut(panel.lines[k], 0, firsts[k]) for k in kept))
-        for anchor in anchors:
+        for anchor, solve in anchors.items():
             encoding = encode(before, anchor)
             if encoding.anchor != anchor:
                 return None  # a season that does not fit into the rows before the first cut
-            _try(tried, encoding, panel, before, (firsts, stops), most_rows, units)
+            _try(tried, encoding, panel, before, (firsts, stops), most_rows if solve else 0, units)
     errors = {key: each.error for key, each in tried.items()}
     errors = {key: error for key, error in errors.items() if np.isfinite(error)}
     if not errors:
@@ -137,6 +139,8 @@ def _try(
         each.held_out.append(judge(encoding, origins, y_hat))
 
     add(encoding.anchor, None, np.zeros_like(y))
+    if not most_rows:
+        return
     normal = normal_equations(encoding, known, None, most_rows)
     if normal.count:
         features = origin_features(encoding, origins, None)

@@ -195,7 +195,7 @@ class _Run:
         if not recipe.step_back or not are_few(choice, self.horizon):
             return None
         usual = self.anchor
-        anchors = ("last", "season") if recipe.anchor == "auto" else (recipe.anchor,)
+        anchors = {name: recipe.anchor in ("auto", name) for name in ("last", "season")}
 
         def encode(panel: Panel, anchor: str) -> Encoding:
             self.anchor = anchor
@@ -203,7 +203,7 @@ class _Run:
 
         units = encode(self.panel, "last").scales
         if encode(self.panel, "season").period == 1:
-            anchors = ("last",)
+            anchors = {"last": True}
         found = choose_by_cuts(self.panel, encode, anchors, recipe.most_rows, units)
         self.anchor = usual
         if found is None:

@@ -82,7 +82,7 @@ class Places:
 def in_units(
     fitted: Fitted, followed: Followed, levels: Array, *, around: bool = False
 ) -> tuple[Array, Array]:
-    """Return the forecast (K,) and its quantiles, or `around` it the bounds of intervals, (L, K), in the source's unit."""
+    """Return the forecast (K,), its quantiles (L, K) or, `around` it, bounds of intervals, in the source's unit."""
     memory = followed.memory
     offsets = fitted.intervals.offsets(followed.moment[None], levels, around=around)[:, 0]
     z = followed.z + np.concatenate([np.zeros((1, len(followed.z))), offsets])

@@ -16,7 +16,7 @@ from bptt.forecast.results import Forecast, times_ahead
 def forecast_of(
     fitted: Fitted, followed: Sequence[Followed], levels: Sequence[float], *, around: bool = False
 ) -> Forecast:
-    """Return the forecasts of these series, with their quantiles, or the bounds of intervals, at these probabilities."""
+    """Return the forecasts of these series, with quantiles at these probabilities, or the bounds of intervals."""
     wanted, encoding = np.array(levels), fitted.trained.encoding
     found = [in_units(fitted, each, wanted, around=around) for each in followed]
     return Forecast(
