@@ -37,7 +37,11 @@ QUICK = {
     "docs/pytorch.md",
 }
 # What a page's Python needs beyond bptt and the tools of development.
-NEEDS = {"docs/onnx.md": ("onnx", "onnxruntime"), "docs/pytorch.md": ("torch",)}
+NEEDS = {
+    "docs/onnx.md": ("onnx", "onnxruntime"),
+    "docs/pytorch.md": ("torch",),
+    "docs/sklearn.md": ("sklearn",),
+}
 # What is shown but not run: programs with the mistakes that the page is about.
 QUOTING = {"docs/errata.md"}
 SHELL = {"sh", "bash", "console"}

@@ -122,7 +122,7 @@ def test_few_rows_are_said_to_make_poor_intervals_and_notes_are_kept(tmp_path: P
     (tmp_path / "sales.csv").write_text("\n".join(["month,sales", *rows]) + "\n")
     done = bptt("fit", "sales.csv", *QUICK, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "too few forecasts, enough for 85 %, not for 90 %: they may be too narrow" in done.stdout
+    assert "too few forecasts, enough for 85 %, not for 90 %: they take the errors for normal" in done.stdout
     told = bptt("inspect", "sales.safetensors", cwd=tmp_path).stdout
     assert "calibrated on 12 forecasts of rows held out, enough for 85 %, not for 90 %" in told
     assert "  note: sales: 1 of 60 values missing" in told

@@ -96,7 +96,7 @@ def fit(
         few = too_few_for(model.fitted, model.asked.coverage)
         if few:
             display.line(
-                f"  warning: intervals were calibrated on too few forecasts, {few}: they may be too narrow"
+                f"  warning: intervals were calibrated on too few forecasts, {few}: they take the errors for normal"
             )
         if model.diagnosis is not None:
             display.line(f"doctor: {model.diagnosis.line}")

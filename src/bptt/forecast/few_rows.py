@@ -83,10 +83,11 @@ def choose_by_cuts(
         if not kept:
             continue
         before = replace(panel, lines=tuple(cut(panel.lines[k], 0, firsts[k]) for k in kept))
+        encodings = {anchor: encode(before, anchor) for anchor in anchors}
+        if any(encoding.anchor != anchor for anchor, encoding in encodings.items()):
+            continue  # two seasons do not fit into the rows before this cut
         for anchor, solve in anchors.items():
-            encoding = encode(before, anchor)
-            if encoding.anchor != anchor:
-                return None  # a season that does not fit into the rows before the first cut
+            encoding = encodings[anchor]
             _try(tried, encoding, panel, before, (firsts, stops), most_rows if solve else 0, units)
     errors = {key: each.error for key, each in tried.items()}
     errors = {key: error for key, error in errors.items() if np.isfinite(error)}

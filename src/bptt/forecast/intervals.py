@@ -100,10 +100,10 @@ def fit_intervals(features: Array, errors: Array, floor: Array, slots: tuple[int
         Sizes of the classes in `features`, after its first column.
     """
     K = errors.shape[1]
-    if len(errors) < _FEW:
-        return _from_few(features, errors, floor)
     kept = np.isfinite(errors).any(axis=1)
     features, errors = features[kept], errors[kept]
+    if len(errors) < _FEW:
+        return _from_few(features, errors, floor)
     stride = max(1, -(-errors.size // _MOST))
     features, errors = features[::stride], errors[::stride]
     count = len(errors)
