@@ -109,7 +109,7 @@ def fit_intervals(features: Array, errors: Array, floor: Array, slots: tuple[int
     count = len(errors)
     if not count:
         return Intervals(np.zeros((features.shape[1], K)), np.zeros((len(LEVELS), K)), floor, 0)
-    known = np.isfinite(errors).any(axis=0)
+    known = np.asarray(np.isfinite(errors).any(axis=0))
     typical = np.full(K, np.nan)
     typical[known] = np.sqrt(np.nanmean(errors[:, known] ** 2, axis=0))
     typical = _beyond(typical, known)
@@ -130,7 +130,7 @@ def fit_intervals(features: Array, errors: Array, floor: Array, slots: tuple[int
 
 
 def _beyond(typical: Array, known: Array) -> Array:
-    """Return the sizes with those of steps further ahead than any that was judged: as of a walk, by the root of time."""
+    """Return the sizes with those of steps further ahead than any that was judged: a walk's, by the root of time."""
     last = int(np.flatnonzero(known)[-1])
     ahead = np.maximum(np.arange(1, len(typical) + 1) / (last + 1), 1.0)
     return np.where(ahead > 1.0, typical[last] * np.sqrt(ahead), typical)
