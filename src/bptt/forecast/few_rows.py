@@ -31,8 +31,8 @@ from bptt.forecast.pieces import cut
 
 # Where the history is cut, as shares of the rows.
 _CUTS = (0.5, 0.6, 0.7, 0.8, 0.9)
-# With so many validation forecasts and more, or so many horizons of them, the newest rows are enough to choose by.
-ENOUGH, _HORIZONS = 50, 5
+# With so many validation forecasts and more, or of long histories in any case, the newest rows are enough to choose by.
+_ENOUGH, _HORIZONS, _LONG = 50, 5, 1000
 
 Encode = Callable[[Panel, str], Encoding]
 
@@ -53,9 +53,9 @@ class _Tried:
         )
 
 
-def are_few(choice: Choice, horizon: int) -> bool:
+def are_few(choice: Choice, horizon: int, rows: int) -> bool:
     """Return whether a choice was made on too few forecasts to rely on it, and no network was chosen."""
-    return choice.kind != "network" and choice.origins < max(ENOUGH, _HORIZONS * horizon)
+    return choice.kind != "network" and rows < _LONG and choice.origins < max(_ENOUGH, _HORIZONS * horizon)
 
 
 def choose_by_cuts(

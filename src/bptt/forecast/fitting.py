@@ -192,7 +192,7 @@ class _Run:
     def _few_rows(self, choice: Choice) -> Fitted | None:
         """Return what forecasts from several points of the history choose, where the validation rows are too few."""
         recipe = self.recipe
-        if not recipe.step_back or not are_few(choice, self.horizon):
+        if not recipe.step_back or not are_few(choice, self.horizon, sum(map(len, self.panel))):
             return None
         usual = self.anchor
         anchors = {name: recipe.anchor in ("auto", name) for name in ("last", "season")}

@@ -33,6 +33,8 @@ _MANY = 20
 _ROWS = 60_000
 # A line's weight is the inverse of its squared error, this part of the usual one added; twice over.
 _FLOOR, _ROUNDS = 0.4, 3
+# Rows for each value of the window, at least; of short histories fewer, so that it holds two seasons of months.
+_ROWS_A_VALUE, _ROWS_A_VALUE_OF_FEW, _SHORT = 6, 4, 1000
 _USUAL = Penalty(np.inf, 4e-3)
 
 
@@ -53,8 +55,8 @@ def window_options(period: int, horizon: int) -> list[int]:
 
 def longest_window(panel: Panel) -> int:
     """Return the longest window that these lines can fill."""
-    longest = max(map(len, panel))
-    return max(1, min(longest // 2, sum(map(len, panel)) // 6))
+    longest, rows = max(map(len, panel)), sum(map(len, panel))
+    return max(1, min(longest // 2, rows // (_ROWS_A_VALUE_OF_FEW if rows < _SHORT else _ROWS_A_VALUE)))
 
 
 def longer_windows(recipe: Recipe, panel: Panel, period: int, horizon: int) -> list[Recipe]:
