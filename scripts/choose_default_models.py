@@ -16,8 +16,8 @@ from dataclasses import replace
 import numpy as np
 
 from bptt.data import Scaler, Windows, load_weather, split_days
-from bptt.forecast.baselines import least_squares
 from bptt.forecast.default_models import CARRIED, WINDOW, WINDOW_ROWS, choose_ridge
+from bptt.forecast.scoring.baselines import least_squares
 
 CANDIDATES = {
     "as it is": {},

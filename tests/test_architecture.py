@@ -60,7 +60,7 @@ HEAVY = {
     "pyarrow": Where(inside=("bptt.data",)),
     "rich": Where(top=("bptt.cli",), inside=("bptt.cli", "bptt.labs", "bptt.training")),
     "safetensors": Where(inside=("bptt.files",)),
-    "sklearn": Where(top=("bptt.sklearn",), inside=("bptt.forecast.trees",)),
+    "sklearn": Where(top=("bptt.sklearn",), inside=("bptt.forecast.scoring.trees",)),
     "threadpoolctl": Where(inside=("bptt.engine",)),
     "torch": Where(top=("bptt.torch",), inside=("bptt.interop",)),
     "typer": Where(top=("bptt.cli",)),

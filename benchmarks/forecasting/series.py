@@ -9,8 +9,8 @@ import numpy as np
 
 from bptt.checks import Array
 from bptt.forecast import Forecaster
+from bptt.forecast.fitting.trained import forecast_line
 from bptt.forecast.panel import Line, Panel
-from bptt.forecast.trained import forecast_line
 
 HOUR = np.timedelta64(3600, "s")
 

@@ -16,8 +16,8 @@ from bptt.cells import CELLS, Cell, get_cell
 from bptt.checks import Array, check_choice, check_dtype, check_whole
 from bptt.errors import FileFormatError, InvalidInput, InvalidType
 from bptt.files.model import Header, read_arrays, read_header, write_model
-from bptt.forecast import container, unpacking
 from bptt.forecast.forecaster import Forecaster
+from bptt.forecast.saving import container, unpacking
 from bptt.initializers import Constant
 from bptt.losses import get_loss
 from bptt.network import Network, Recurrent

@@ -12,8 +12,8 @@ import pytest
 from bptt.data import split_days
 from bptt.data.beijing import load_beijing
 from bptt.forecast import Forecaster
-from bptt.forecast.encoding import encode
-from bptt.forecast.intervals import moment
+from bptt.forecast.features.encoding import encode
+from bptt.forecast.fitting.intervals import moment
 from bptt.forecast.panel import Line, Panel
 from bptt.forecast.pieces import cut
 

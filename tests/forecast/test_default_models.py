@@ -10,7 +10,6 @@ import pytest
 from bptt.data import Windows
 from bptt.errors import DataError
 from bptt.forecast import default_models
-from bptt.forecast.closed_form import predict_windows
 from bptt.forecast.default_models import (
     CARRIED,
     RIDGES,
@@ -20,6 +19,7 @@ from bptt.forecast.default_models import (
     fit,
     updates_of_both,
 )
+from bptt.forecast.fitting.closed_form import predict_windows
 
 ROWS = 24 * 20
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from bptt.forecast import Forecaster
-from bptt.forecast.fitting import fit_panel
+from bptt.forecast.fitting.fit import fit_panel
+from bptt.forecast.fitting.trained import forecast_line
 from bptt.forecast.panel import Panel
 from bptt.forecast.pieces import cut
-from bptt.forecast.trained import forecast_line
 from tests.forecast.panels import HOUR, NETWORK, make_panel
 
 ROWS, TRAIN, K = 620, 400, 2
@@ -71,17 +71,17 @@ def test_validation_rows_are_not_trained_on(
     rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Noise in place of the validation rows leaves the weights of every trial bit for bit as they were."""
-    from bptt.forecast import fitting
+    from bptt.forecast.fitting import fitting
 
     seen: list[list[np.ndarray]] = []
-    choose = fitting.choose
+    choose = fit.choose
 
     def spy(encoding, origins, trials, window, **settings):  # type: ignore[no-untyped-def]
         nets = [array.copy() for trial in trials for net in trial.nets for array in net.parameters.values()]
         seen.append([*nets, window.gram.copy(), encoding.target])
         return choose(encoding, origins, trials, window, **settings)
 
-    monkeypatch.setattr(fitting, "choose", spy)
+    monkeypatch.setattr(fit, "choose", spy)
     panel = make_panel(rng, 240)
     line = panel.lines[0]
     y = line.y.copy()
@@ -97,11 +97,11 @@ def test_held_out_blocks_are_not_trained_on(
     rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What a block is judged by has not seen it: its training pieces end before it and begin after it."""
-    from bptt.forecast import fitting
+    from bptt.forecast.fitting import fitting
 
     pieces: list[tuple[tuple[np.datetime64, np.datetime64], ...]] = []
     judged: list[tuple[np.datetime64, np.datetime64]] = []
-    train, judge = fitting.train_member, fitting.judge
+    train, judge = ensemble.train_member, held_out.judge
 
     def spy_train(lesson, recipe, **settings):  # type: ignore[no-untyped-def]
         pieces.append(tuple((line.local[0] - HOUR, line.local[-1] - HOUR) for line in lesson.lines))
@@ -113,8 +113,8 @@ def test_held_out_blocks_are_not_trained_on(
         judged.append((local[rows[0]], local[rows[-1] + K - 1]))
         return judge(encoding, origins, y_hat)
 
-    monkeypatch.setattr(fitting, "train_member", spy_train)
-    monkeypatch.setattr(fitting, "judge", spy_judge)
+    monkeypatch.setattr(ensemble, "train_member", spy_train)
+    monkeypatch.setattr(held_out, "judge", spy_judge)
     panel = make_panel(rng, 700)
     fit_panel(panel, horizon=K, recipe=replace(NETWORK, blocks=3), seed=1, threads=1)
     blocks = [each for each in pieces if len(each) == 2]

@@ -11,8 +11,8 @@ import pytest
 
 from bptt.errors import InvalidInput, InvalidType, NotFittedError
 from bptt.forecast import Forecaster
+from bptt.forecast.fitting.trained import Trained, forecast_line
 from bptt.forecast.panel import Line, Panel
-from bptt.forecast.trained import Trained, forecast_line
 from bptt.interop import forecaster_to_onnx
 from bptt.interop.onnx_file import write_model
 from bptt.interop.onnx_forecaster import _day_of_year

@@ -56,7 +56,7 @@ def backtest(
     settings = options.make_settings(config, given)
     from bptt.cli.display import Display
     from bptt.forecast.forecaster import Forecaster
-    from bptt.forecast.reading import read_panel
+    from bptt.forecast.tables.reading import read_panel
 
     display = Display(quiet=quiet, to_stderr=str(json_to) == "-")
     check_json(json_to)

@@ -21,8 +21,8 @@ from bptt.errors import DataError, InvalidInput
 if TYPE_CHECKING:
     from bptt.cli.display import Display
     from bptt.forecast.forecaster import Forecaster
-    from bptt.forecast.layout import PanelData
-    from bptt.forecast.rehearsal import Rehearsal
+    from bptt.forecast.scoring.rehearsal import Rehearsal
+    from bptt.forecast.tables.layout import PanelData
 
 
 @app.command("fit")
@@ -73,9 +73,9 @@ def fit(
     given = {name: value for name, value in locals().items() if name in options._NAMES}
     settings = options.make_settings(config, given)
     from bptt.cli.display import Display
-    from bptt.forecast.facts import too_few_for
     from bptt.forecast.forecaster import Forecaster
-    from bptt.forecast.reading import read_panel
+    from bptt.forecast.saving.facts import too_few_for
+    from bptt.forecast.tables.reading import read_panel
 
     display = Display(quiet=quiet, to_stderr=str(json_to) == "-")
     place = Path(Path(table).name.split(".")[0] + ".safetensors") if out is None else out
@@ -129,7 +129,7 @@ def check_place(option: str, path: Path) -> None:
 
 def show_data(display: Display, data: PanelData) -> None:
     """Write what a table was taken for, and what is odd about it."""
-    from bptt.forecast.facts import describe_columns, describe_rows
+    from bptt.forecast.saving.facts import describe_columns, describe_rows
 
     display.line(f"data: {data.source}, {data.rows:,} rows; {describe_rows(data)}")
     for role, names in describe_columns(data.layout):
@@ -150,7 +150,7 @@ def _rehearse(
     if not test:
         display.line("no rows are kept aside: nothing will say how good the forecast is")
         return None
-    from bptt.forecast.rehearsal import rehearse
+    from bptt.forecast.scoring.rehearsal import rehearse
 
     asked = model.asked
     started = clock.perf_counter()

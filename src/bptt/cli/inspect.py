@@ -28,8 +28,8 @@ def inspect(
     """Say what a model is, what it was trained on, how good it was found to be, and how far back it sees."""
     check_json(json_to)
     from bptt.cli.display import Display
-    from bptt.forecast.facts import describe_columns, describe_model
     from bptt.forecast.forecaster import Forecaster
+    from bptt.forecast.saving.facts import describe_columns, describe_model
     from bptt.models import load
 
     display = Display(quiet=False, to_stderr=str(json_to) == "-")

@@ -52,9 +52,9 @@ def predict(
     """
     from bptt.atomic import write_atomic
     from bptt.forecast.asking import check_coverage
-    from bptt.forecast.reading import read_panel
     from bptt.forecast.results import interval_names, quantile_name
-    from bptt.forecast.writing import text_times, write_forecast
+    from bptt.forecast.tables.reading import read_panel
+    from bptt.forecast.tables.writing import text_times, write_forecast
 
     for name, path in (("--out", out), ("--plot", plot)):
         if path is not None:

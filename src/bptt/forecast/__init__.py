@@ -1,8 +1,11 @@
 """Forecasting: `Forecaster`, the baselines that a model must beat, and how forecasts are scored."""
 
-from bptt.forecast.alignment import Alignment
-from bptt.forecast.backtest import Backtest
-from bptt.forecast.baselines import (
+from bptt.forecast.forecaster import Forecaster
+from bptt.forecast.predicting.alignment import Alignment
+from bptt.forecast.recipe import Recipe
+from bptt.forecast.results import Forecast
+from bptt.forecast.scoring.backtest import Backtest
+from bptt.forecast.scoring.baselines import (
     LeastSquares,
     Scores,
     fit_least_squares,
@@ -11,10 +14,7 @@ from bptt.forecast.baselines import (
     score,
     seasonal_naive,
 )
-from bptt.forecast.forecaster import Forecaster
-from bptt.forecast.reading import read_panel
-from bptt.forecast.recipe import Recipe
-from bptt.forecast.results import Forecast
+from bptt.forecast.tables.reading import read_panel
 
 __all__ = [
     "Alignment",

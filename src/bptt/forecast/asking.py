@@ -10,7 +10,7 @@ import numpy as np
 
 from bptt.checks import check_choice, check_number, check_whole
 from bptt.errors import InvalidInput, InvalidType
-from bptt.forecast.calendar import CYCLES
+from bptt.forecast.features.calendar import CYCLES
 from bptt.forecast.recipe import Recipe
 
 Names = str | Sequence[str] | None

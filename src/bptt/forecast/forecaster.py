@@ -12,8 +12,6 @@ import numpy as np
 from bptt.checks import Array, check_whole
 from bptt.diagnostics.doctor.finding import Diagnosis
 from bptt.errors import DataError, InvalidInput, InvalidType, NotFittedError
-from bptt.forecast import container
-from bptt.forecast.alignment import Alignment, check_alignment
 from bptt.forecast.asking import (
     Asked,
     Names,
@@ -24,18 +22,21 @@ from bptt.forecast.asking import (
     drawn_recipes,
     make_recipe,
 )
-from bptt.forecast.backtest import Backtest, run_backtest
-from bptt.forecast.bar import show_progress
-from bptt.forecast.fitting import Fitted, fit_panel
-from bptt.forecast.following import follow
+from bptt.forecast.fitting.bar import show_progress
+from bptt.forecast.fitting.fit import fit_panel
+from bptt.forecast.fitting.fitted import Fitted
 from bptt.forecast.given import check_untimed, read_known, read_new, series_of
-from bptt.forecast.layout import PanelData
 from bptt.forecast.panel import Panel
-from bptt.forecast.picture import plot_forecast
-from bptt.forecast.places import Places, in_units
+from bptt.forecast.predicting.alignment import Alignment, check_alignment
+from bptt.forecast.predicting.following import follow
+from bptt.forecast.predicting.picture import plot_forecast
+from bptt.forecast.predicting.places import Places, in_units
+from bptt.forecast.predicting.standing import check_known, forecast_of
 from bptt.forecast.recipe import Recipe
 from bptt.forecast.results import Forecast, as_table, interval_names, quantile_name
-from bptt.forecast.standing import check_known, forecast_of
+from bptt.forecast.saving import container
+from bptt.forecast.scoring.backtest import Backtest, run_backtest
+from bptt.forecast.tables.layout import PanelData
 
 
 class Forecaster:

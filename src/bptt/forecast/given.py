@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 from bptt.errors import DataError, InvalidInput, InvalidType, NotFittedError
 from bptt.forecast.asking import Asked
-from bptt.forecast.container import Source
-from bptt.forecast.layout import PanelData
 from bptt.forecast.panel import Panel
-from bptt.forecast.places import Places
-from bptt.forecast.reading import read_panel
+from bptt.forecast.predicting.places import Places
+from bptt.forecast.saving.container import Source
+from bptt.forecast.tables.layout import PanelData
+from bptt.forecast.tables.reading import read_panel
 
 
 def read_new(frame: object, asked: Asked) -> tuple[Panel, Source]:

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from bptt.checks import Array
-from bptt.forecast.layout import PanelData
-from bptt.forecast.steps import advance
-from bptt.forecast.writing import write_forecast
+from bptt.forecast.tables.layout import PanelData
+from bptt.forecast.tables.steps import advance
+from bptt.forecast.tables.writing import write_forecast
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,9 +9,9 @@ import numpy as np
 
 from bptt.errors import InvalidInput, InvalidType
 from bptt.forecast import Forecaster
-from bptt.forecast.calendar import YEAR
-from bptt.forecast.encoding import Encoding
-from bptt.forecast.trained import Trained
+from bptt.forecast.features.calendar import YEAR
+from bptt.forecast.features.encoding import Encoding
+from bptt.forecast.fitting.trained import Trained
 from bptt.interop.onnx_file import write_model
 from bptt.interop.onnx_graph import END, Graph
 from bptt.interop.onnx_layers import add_stack

@@ -17,8 +17,6 @@ from bptt.checks import Array, check_whole
 from bptt.data import Scaler, WeatherData, Windows, split_days
 from bptt.diagnostics import Diagnosis, diagnose
 from bptt.errors import DataError
-from bptt.forecast.baselines import least_squares, persistence, seasonal_naive
-from bptt.forecast.closed_form import predict_windows, silenced
 from bptt.forecast.default_models import (
     CARRIED,
     WINDOW,
@@ -28,6 +26,8 @@ from bptt.forecast.default_models import (
     fit,
     updates_of_both,
 )
+from bptt.forecast.fitting.closed_form import predict_windows, silenced
+from bptt.forecast.scoring.baselines import least_squares, persistence, seasonal_naive
 from bptt.initializers import Normal
 from bptt.labs.edges import Edges, edges
 from bptt.labs.weather_facts import Fact, lab_facts

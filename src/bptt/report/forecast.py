@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 
 from bptt.checks import Array
-from bptt.forecast.backtest import TITLES
-from bptt.forecast.facts import describe_columns, describe_model, describe_rows, lag_influence
 from bptt.forecast.forecaster import Forecaster
-from bptt.forecast.layout import PanelData
 from bptt.forecast.pieces import cut
-from bptt.forecast.rehearsal import Rehearsal
 from bptt.forecast.results import times_ahead
+from bptt.forecast.saving.facts import describe_columns, describe_model, describe_rows, lag_influence
+from bptt.forecast.scoring.backtest import TITLES
+from bptt.forecast.scoring.rehearsal import Rehearsal
+from bptt.forecast.tables.layout import PanelData
 from bptt.plots import (
     autocorrelation,
     error_by_horizon,

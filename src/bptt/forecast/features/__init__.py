@@ -1,0 +1,1 @@
+"""From a panel to the numbers that networks and ridge read, and what they are to say."""

@@ -1,0 +1,1 @@
+"""From a panel to a trained forecaster: networks, closed form, choices on validation, intervals."""

@@ -1,0 +1,33 @@
+"""Intervals around a trained forecaster, from errors on rows that were held out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from bptt.forecast.fitting.heads import encode_panel
+from bptt.forecast.fitting.held_out import HeldOut
+from bptt.forecast.fitting.intervals import Intervals, fit_intervals, moment, unrest_floor
+from bptt.forecast.fitting.trained import Trained
+from bptt.forecast.panel import Panel
+
+
+def calibrate(trained: Trained, panel: Panel, held_out: Sequence[HeldOut]) -> Intervals:
+    """Return intervals as wide as the held-out errors say, by the moment at which each forecast was made."""
+    encoding = trained.encoding
+    calendar, K = encoding.calendar, encoding.horizon
+    floor = unrest_floor(encode_panel(encoding, panel).lines)
+    features = [
+        moment(calendar, floor, line, rows)
+        for each in held_out
+        for line, rows in zip(each.lines, each.rows, strict=True)
+    ]
+    errors = [e for each in held_out for e in each.errors]
+    width = 3 + sum(calendar.slots)
+    return fit_intervals(
+        np.concatenate([np.zeros((0, width)), *features]),
+        np.concatenate([np.zeros((0, K)), *errors]),
+        floor,
+        calendar.slots,
+    )

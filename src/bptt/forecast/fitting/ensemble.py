@@ -1,0 +1,53 @@
+"""An ensemble's members: each network trained from its own seed, then the sums that its closed form needs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from bptt.checks import Array
+from bptt.forecast.features.encoding import Encoding
+from bptt.forecast.fitting.choosing import Candidate
+from bptt.forecast.fitting.heads import Penalty, make_head, normal_equations
+from bptt.forecast.fitting.kept import Keep
+from bptt.forecast.fitting.members import Lesson, Tick, in_double, planned_updates, train_member
+from bptt.forecast.fitting.ridge_path import Linear, Normal
+from bptt.forecast.fitting.trained import Trained
+from bptt.network import Network
+
+
+class Member(NamedTuple):
+    """A trained network, the sums over its training rows, and the losses of its updates."""
+
+    net: Network
+    normal: Normal
+    losses: Array
+
+
+def make_member(
+    encoding: Encoding, lesson: Lesson, candidate: Candidate, seed: int, tick: Tick, keep: Keep | None = None
+) -> Member:
+    """Return a network trained as the candidate says; `keep` is told of the run."""
+    recipe = candidate.recipe
+    updates = planned_updates(recipe, lesson.rows, candidate.share)
+    net, losses = train_member(lesson, recipe, seed=seed, updates=updates, tick=tick, keep=keep)
+    return Member(net, normal_equations(encoding, lesson, net, recipe.most_rows), losses)
+
+
+def assemble(encoding: Encoding, members: Sequence[Member], penalty: Penalty) -> Trained:
+    """Return the ensemble: every network with its readout, the linear paths as their mean."""
+    nets, linears = [], []
+    for net, normal, _ in members:
+        head_of = make_head(encoding, normal, net, penalty)
+        double = in_double(net, encoding.horizon)
+        assert head_of.readout is not None
+        double.parameters["readout.W_hy"][...] = head_of.readout
+        nets.append(double)
+        linears.append(head_of.linear)
+    linear = Linear(
+        np.mean([each.weights for each in linears], axis=0),
+        np.mean([each.intercept for each in linears], axis=0),
+    )
+    return Trained("network", encoding, tuple(nets), linear)

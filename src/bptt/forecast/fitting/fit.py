@@ -1,0 +1,400 @@
+"""From a panel to a trained forecaster: trials on validation rows, held-out blocks for the intervals, the ensemble."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+import numpy as np
+
+from bptt.checks import Array
+from bptt.errors import DataError
+from bptt.forecast.features.calendar import Calendar, choose_calendar, season
+from bptt.forecast.features.encoding import Encoding
+from bptt.forecast.features.measuring import fit_encoding, with_lines
+from bptt.forecast.fitting.calibrating import calibrate
+from bptt.forecast.fitting.checkup import examine
+from bptt.forecast.fitting.choosing import Candidate, Choice, Trial, choose
+from bptt.forecast.fitting.ensemble import Member, assemble, make_member
+from bptt.forecast.fitting.few_rows import are_few, choose_by_cuts
+from bptt.forecast.fitting.fitted import Fitted
+from bptt.forecast.fitting.heads import COLD, encode_panel, make_head, normal_equations
+from bptt.forecast.fitting.held_out import (
+    HeldOut,
+    changes,
+    choose_origins,
+    held_out_blocks,
+    judge,
+    missed,
+    validation_start,
+)
+from bptt.forecast.fitting.kept import Keep, Run
+from bptt.forecast.fitting.members import SHORTEST, Lesson, planned_updates, sequence_length
+from bptt.forecast.fitting.settling import (
+    Settled,
+    best_option,
+    longer_windows,
+    longest_window,
+    read_level,
+    transform_options,
+    weigh_lines,
+    window_options,
+)
+from bptt.forecast.fitting.side_by_side import Meter, Notify, run_jobs
+from bptt.forecast.fitting.trained import Trained
+from bptt.forecast.panel import Panel
+from bptt.forecast.pieces import cut, draw_lines
+from bptt.forecast.recipe import Recipe
+
+
+def fit_panel(
+    panel: Panel,
+    *,
+    horizon: int,
+    recipe: Recipe,
+    calendar: str | Sequence[str] | None = "auto",
+    seed: int = 0,
+    search: Sequence[Recipe] = (),
+    threads: int | None = None,
+    notify: Notify = lambda *_: None,
+    doctor: bool = False,
+) -> Fitted:
+    """Train, choose and calibrate.
+
+    Parameters
+    ----------
+    panel : Panel
+    horizon : int
+        K, rows ahead.
+    recipe : Recipe
+    calendar : "auto", None or names of cycles
+    seed : int
+    search : sequence of Recipe
+        Tried besides `recipe` on the same validation rows.
+    threads : int, optional
+        Networks that are trained at the same time.
+    notify : callable
+        Called with updates made and updates to make; the total may shrink once validation has decided.
+    doctor : bool
+        Whether the training is examined; it takes a part of a second.
+
+    Raises
+    ------
+    DataError
+        No row with a target.
+    """
+    if not any(np.isfinite(line.y).any() for line in panel):
+        raise DataError(
+            f"target {panel.target} must have at least one value. Got none in {len(panel)} series"
+        )
+    # Of very many rows a share is enough for every decision; each network sees only `most_rows` anyway.
+    some = draw_lines(panel, 2 * recipe.most_rows, seed)
+    run = _Run(
+        some, horizon, recipe, choose_calendar(calendar, some), seed, tuple(search), threads, notify, doctor
+    )
+    found = run.fit()
+    if some is panel:
+        return found
+    trained = replace(found.trained, encoding=with_lines(found.trained.encoding, panel))
+    return replace(found, trained=trained, rows=sum(map(len, panel)))
+
+
+@dataclass
+class _Run:
+    panel: Panel
+    horizon: int
+    recipe: Recipe
+    calendar: Calendar
+    seed: int
+    search: tuple[Recipe, ...]
+    threads: int | None
+    notify: Notify
+    doctor: bool
+    # The run that the doctor looks at: of the first trial, then of the ensemble's first network.
+    run: Run | None = field(init=False, default=None)
+    anchor: str = field(init=False)
+    trust: dict[str, float] = field(init=False, default_factory=dict)
+    meter: Meter = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.meter = Meter(1, self.notify)
+        self.anchor = "last" if self.recipe.anchor == "auto" else self.recipe.anchor
+
+    def fit(self) -> Fitted:
+        panel, recipe = self.panel, self.recipe
+        if not any(np.ptp(line.y[np.isfinite(line.y)]) for line in panel if np.isfinite(line.y).any()):
+            return self._step_back("the target never changes")
+        cuts = [validation_start(len(line), recipe.validation, self.horizon) for line in panel]
+        before = replace(
+            panel, lines=tuple(cut(line, 0, c) for line, c in zip(panel, cuts, strict=True) if c)
+        )
+        lesson_rows = sum(max(0, c - self.horizon) for c in cuts)
+        if not before.lines or lesson_rows < SHORTEST:
+            return self._step_back("there are too few rows to learn from")
+        self._settle(before, cuts)
+        stage = self._choose(before, cuts, None)
+        if stage is None:
+            return self._step_back("there are too few rows to learn from")
+        if recipe.anchor == "auto" and stage.choice.errors.get("season", np.inf) < 1.0:
+            self.anchor = "season"
+            other = self._choose(before, cuts, stage.encoding.target)
+            if other is not None and _error(other.choice) < _error(stage.choice):
+                stage = other
+            else:
+                self.anchor = "last"
+        found = self._few_rows(stage.choice) or self._finish(stage.choice, [stage.held_out])
+        self.meter.finish()
+        if self.doctor:
+            nets = len(found.trained.nets)
+            found = replace(found, diagnosis=examine(self.run, found.trained.encoding, found.choice, nets))
+        return found
+
+    def _few_rows(self, choice: Choice) -> Fitted | None:
+        """Return what forecasts from several points of the history choose, where the validation rows are too few."""
+        recipe = self.recipe
+        if not recipe.step_back or not are_few(choice, self.horizon, sum(map(len, self.panel))):
+            return None
+        usual = self.anchor
+        anchors = {name: recipe.anchor in ("auto", name) for name in ("last", "season")}
+
+        def encode(panel: Panel, anchor: str) -> Encoding:
+            self.anchor = anchor
+            return self.encoding(panel)
+
+        units = encode(self.panel, "last").scales
+        if encode(self.panel, "season").period == 1:
+            anchors = {"last": True}
+        found = choose_by_cuts(self.panel, encode, anchors, recipe.most_rows, units)
+        self.anchor = usual
+        if found is None:
+            return None
+        self.anchor, choice, held_out = found
+        return self._finish(choice, held_out)
+
+    # ---------------------------------------------------------------- the parts
+
+    def _settle(self, before: Panel, cuts: list[int]) -> None:
+        """Decide in closed form what the recipe leaves open: transform, window, and how far to trust each line."""
+        stops = [len(line) for line in self.panel]
+        for open_settings in (transform_options, longer_windows):
+            options, tried = open_settings(self.recipe, before, self.period(before), self.horizon), []
+            for option in options if len(options) > 1 else ():
+                self.recipe, self.trust = option, {}
+                encoding = self.encoding(before)
+                self.trust = weigh_lines(encoding, encode_panel(encoding, before), before)
+                lesson, origins = (
+                    self._lesson(encoding, before),
+                    choose_origins(self._lesson(encoding, self.panel), self.horizon, cuts, stops),
+                )
+                if not lesson.rows or not sum(map(len, origins.rows)):
+                    break
+                tried.append((Settled(encoding, lesson, origins), option))
+            self.recipe = best_option(tried) if tried else options[0]
+        encoding = self.encoding(before)
+        self.trust = weigh_lines(encoding, encode_panel(encoding, before), before)
+
+    def _lesson(self, encoding: Encoding, panel: Panel) -> Lesson:
+        lesson = encode_panel(encoding, panel)
+        if not self.trust:
+            return lesson
+        trust = [self.trust.get(line.id, 1.0) for line in panel]
+        return replace(lesson, weights=[w * a for w, a in zip(lesson.weights, trust, strict=True)])
+
+    def period(self, panel: Panel) -> int:
+        """Return the rows of a season; 1 where no line has two of them."""
+        period = season(panel.step) if self.recipe.period is None else self.recipe.period
+        return 1 if 2 * period > max(map(len, panel)) else period
+
+    def _choose(self, before: Panel, cuts: list[int], unit: Array | None) -> _Stage | None:
+        """Return what the validation rows decide; None where there are none."""
+        recipe = self.recipe
+        encoding = self.encoding(before)
+        lesson = self._lesson(encoding, before)
+        origins = choose_origins(
+            self._lesson(encoding, self.panel), self.horizon, cuts, [len(line) for line in self.panel]
+        )
+        if not sum(map(len, origins.rows)) or not lesson.rows:
+            return None
+        candidates = self._candidates(lesson)
+        self._expect(lesson, candidates)
+        window = normal_equations(encoding, lesson, None, recipe.most_rows)
+        trials = self._trials(encoding, lesson, candidates, self.meter)
+        choice = choose(encoding, origins, trials, window, step_back=recipe.step_back, unit=unit)
+        return _Stage(encoding, choice, missed(encoding, origins, choice, trials, window))
+
+    def encoding(self, panel: Panel) -> Encoding:
+        """Return the encoding of these training rows."""
+        recipe = self.recipe
+        period = self.period(panel)
+        window = recipe.window
+        if window is None:
+            window = window_options(period, self.horizon)[0]
+        window = max(1, min(window, longest_window(panel)))
+        past_window = max(1, min(recipe.past_window, window, 1 + 240 // max(1, len(panel.past))))
+        return fit_encoding(
+            panel,
+            horizon=self.horizon,
+            calendar=self.calendar,
+            transform=None if recipe.transform == "none" else recipe.transform,
+            anchor=self.anchor if period > 1 else "last",
+            period=period,
+            window=window,
+            past_window=past_window,
+            level=read_level(recipe, period, self.horizon),
+        )
+
+    def _candidates(self, lesson: Lesson) -> list[Candidate]:
+        if sequence_length(self.recipe, lesson) < SHORTEST:
+            return []
+        found = [Candidate(self.recipe, share) for share in (1.0, *self.recipe.shorter)]
+        return found + [Candidate(each, 1.0) for each in self.search]
+
+    def _expect(self, lesson: Lesson, candidates: list[Candidate]) -> None:
+        """Tell the meter of the trials to come, and of what will follow at most."""
+        if not candidates:
+            return
+        rows, recipe = lesson.rows, self.recipe
+        most = max(planned_updates(c.recipe, rows, c.share) for c in candidates)
+        total = sum(planned_updates(c.recipe, rows, c.share) * c.recipe.trial_members for c in candidates)
+        total += most * ((recipe.blocks - 1) * recipe.trial_members + recipe.ensemble)
+        self.meter.total = self.meter.done + total
+
+    def _trials(
+        self, encoding: Encoding, lesson: Lesson, candidates: list[Candidate], meter: Meter
+    ) -> list[Trial]:
+        # The longest first: what runs last should not keep one thread busy alone.
+        jobs = [
+            partial(
+                make_member,
+                encoding,
+                lesson,
+                c,
+                self.seed + 1000 + k,
+                meter.tick(),
+                self._keeper(not (n or k)),
+            )
+            for n, c in enumerate(candidates)
+            for k in range(c.recipe.trial_members)
+        ]
+        found = iter(run_jobs(jobs, meter, self.threads))
+        return [_trial(c, [next(found) for _ in range(c.recipe.trial_members)]) for c in candidates]
+
+    def _keeper(self, first: bool) -> Keep | None:
+        """Return what keeps the run of the first network until the doctor has looked at it."""
+        return self._keep if self.doctor and first else None
+
+    def _keep(self, run: Run) -> None:
+        self.run = run
+
+    def _finish(self, choice: Choice, held_out: list[HeldOut]) -> Fitted:
+        panel, recipe, meter = self.panel, self.recipe, self.meter
+        encoding = self.encoding(panel)
+        if choice.kind in ("last", "season"):
+            if encoding.period == 1 and choice.kind == "season":
+                encoding = replace(encoding, period=season(panel.step))
+            encoding = replace(encoding, anchor=choice.kind)
+            return self._fitted(Trained(choice.kind, encoding, (), None), choice, held_out, ())
+        assert choice.penalty is not None
+        lesson = self._lesson(encoding, panel)
+        jobs: list[Callable[[], object]] = []
+        blocks = held_out_blocks(panel, recipe, self.horizon)
+        if choice.kind == "ridge":
+            normal = normal_equations(encoding, lesson, None, recipe.most_rows)
+            linear = make_head(encoding, normal, None, choice.penalty).linear
+            held_out += [self._block(b, choice, None) for b in blocks]
+            return self._fitted(Trained("ridge", encoding, (), linear), choice, held_out, ())
+        assert choice.candidate is not None
+        chosen = choice.candidate.recipe
+        updates = planned_updates(chosen, lesson.rows, choice.candidate.share)
+        jobs = [partial(self._block, b, choice, meter) for b in blocks]
+        jobs += [
+            partial(
+                make_member,
+                encoding,
+                lesson,
+                choice.candidate,
+                self.seed + k,
+                meter.tick(),
+                self._keeper(not k),
+            )
+            for k in range(chosen.ensemble)
+        ]
+        meter.total = meter.done + updates * (len(blocks) * chosen.trial_members + chosen.ensemble)
+        found = run_jobs(jobs, meter, self.threads)
+        held_out += found[: len(blocks)]  # type: ignore[arg-type]  # jobs of two kinds in one list
+        members: list[Member] = found[len(blocks) :]  # type: ignore[assignment]  # the others
+        trained = assemble(encoding, members, choice.penalty)
+        losses = tuple(each.losses for each in members)
+        return self._fitted(trained, choice, held_out, losses, chosen)
+
+    def _block(self, block: Sequence[tuple[int, int]], choice: Choice, meter: Meter | None) -> HeldOut:
+        """Return what a model that has not seen a block misses in it."""
+        pieces = []
+        for line, (first, stop) in zip(self.panel, block, strict=True):
+            pieces += [cut(line, 0, first), cut(line, stop, len(line))]
+        rest = replace(self.panel, lines=tuple(piece for piece in pieces if len(piece)))
+        encoding = self.encoding(rest)
+        lesson = self._lesson(encoding, rest)
+        origins = choose_origins(
+            self._lesson(encoding, self.panel),
+            self.horizon,
+            [first + COLD if first == 0 else first for first, _ in block],
+            [s for _, s in block],
+        )
+        trials: list[Trial] = []
+        window = normal_equations(encoding, lesson, None, self.recipe.most_rows) if meter is None else None
+        if meter is not None:
+            assert choice.candidate is not None
+            members = [
+                make_member(encoding, lesson, choice.candidate, self.seed + 2000 + k, meter.tick())
+                for k in range(choice.candidate.recipe.trial_members)
+            ]
+            trials = [_trial(choice.candidate, members)]
+        return missed(encoding, origins, choice, trials, window)
+
+    def _fitted(
+        self,
+        trained: Trained,
+        choice: Choice,
+        held_out: list[HeldOut],
+        losses: tuple[Array, ...],
+        recipe: Recipe | None = None,
+    ) -> Fitted:
+        rows = sum(map(len, self.panel))
+        intervals = calibrate(trained, self.panel, held_out)
+        return Fitted(trained, intervals, choice, recipe or self.recipe, rows, losses)
+
+    def _step_back(self, reason: str) -> Fitted:
+        """Return the forecaster for lines with nothing to learn: the last value, with its past changes around it."""
+        encoding = replace(self.encoding(self.panel), anchor="last")
+        origins = choose_origins(
+            self._lesson(encoding, self.panel),
+            self.horizon,
+            [0] * len(self.panel),
+            [len(line) for line in self.panel],
+        )
+        y, _ = origins.truth()
+        choice = Choice("last", None, None, {}, 0, reason)
+        full = any(map(len, origins.rows))  # some row is known to have been followed by a whole horizon
+        held_out = [
+            judge(encoding, origins, np.zeros_like(y)) if full else changes(encoding, origins.lesson.lines)
+        ]
+        return self._fitted(Trained("last", encoding, (), None), choice, held_out, ())
+
+
+@dataclass(frozen=True, eq=False)
+class _Stage:
+    """What the validation rows decided, the encoding of the rows before, and the errors of the kind that was chosen."""
+
+    encoding: Encoding
+    choice: Choice
+    held_out: HeldOut
+
+
+def _error(choice: Choice) -> float:
+    return choice.errors[choice.kind]
+
+
+def _trial(candidate: Candidate, members: Sequence[Member]) -> Trial:
+    return Trial(candidate, [each.net for each in members], [each.normal for each in members])

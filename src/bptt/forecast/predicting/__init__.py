@@ -1,0 +1,1 @@
+"""What a trained forecaster does with rows: follows them, forecasts, and proves what it sees."""

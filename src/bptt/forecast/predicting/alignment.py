@@ -1,0 +1,122 @@
+"""Which rows a forecast sees: shown by gradient, and by changing what comes later."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from bptt.checks import Array
+from bptt.errors import DataError
+from bptt.forecast.features.encoding import Encoded, encode
+from bptt.forecast.fitting.trained import Trained
+from bptt.forecast.panel import Line
+
+# Rows before the forecast whose influence is measured, and rows after it that must have none.
+_BEFORE, _AFTER = 48, 12
+
+
+@dataclass(frozen=True, eq=False)
+class Alignment:
+    """What each step of the horizon sees.
+
+    Attributes
+    ----------
+    influence : ndarray float64 (K, R)
+        Sum of the absolute derivatives of step k's forecast with respect to the inputs of each row: column R - 1 is the
+        newest row, column R - 2 the one before it. In scaled units.
+    newest_seen : ndarray of bool (K,)
+        Whether the newest row has a derivative that is not 0.
+    future_seen : ndarray of bool (K,)
+        Whether anything after it has: a derivative, or a change of the forecast once those rows are overwritten.
+    """
+
+    influence: Array
+    newest_seen: Array
+    future_seen: Array
+
+    @property
+    def sound(self) -> bool:
+        """Whether every step sees the newest row and none sees the future."""
+        return bool(self.newest_seen.all() and not self.future_seen.any())
+
+    def __str__(self) -> str:
+        K = len(self.newest_seen)
+        newest, future = int(self.newest_seen.sum()), int(self.future_seen.sum())
+        return f"{newest} of {K} steps see the newest row, {future} see a row of the future"
+
+
+def check_alignment(trained: Trained, line: Line) -> Alignment:
+    """Measure the influence of rows before and after a forecast.
+
+    Raises
+    ------
+    DataError
+        A line of fewer than three rows.
+    """
+    rows = len(line)
+    if rows < 3:
+        raise DataError(f"alignment needs at least 3 rows. Got {rows}")
+    later = min(_AFTER, rows // 3)
+    t = rows - 1 - later
+    before = min(_BEFORE, t + 1)
+    encoded = encode(trained.encoding, line)
+    influence = _influence(trained, encoded, t)
+    overwritten = _overwritten(trained, line, t)
+    own = influence[:, t + 1 - before : t + 1]
+    return Alignment(own, own[:, -1] > 0, (influence[:, t + 1 :] > 0).any(axis=1) | overwritten)
+
+
+def _influence(trained: Trained, line: Encoded, t: int) -> Array:
+    """Return the absolute derivatives (K, T) of the forecasts made after row t."""
+    encoding, K = trained.encoding, trained.encoding.horizon
+    found = np.zeros((K, len(line)))
+    first = max(0, t - 4 * _BEFORE)
+    for net in trained.nets:
+        record = net.forward(line.x[None, first:])
+        for k in range(K):
+            dy = np.zeros_like(record.y_hat)
+            dy[0, t - first, k] = 1.0 / len(trained.nets)
+            dx = net.backward(record, dy).x
+            assert dx is not None
+            found[k, first:] += np.abs(dx[0]).sum(axis=1)
+    if trained.linear is not None:
+        size = np.abs(trained.linear.weights)
+        D, lags = encoding.inputs, encoding.window - 1
+        found[:, t] += size[:D].sum(axis=0)
+        # Older values stand as differences from the newest, the oldest first.
+        for j in range(lags):
+            if t - lags + j >= 0:
+                found[:, t - lags + j] += size[D + j]
+            found[:, t] += size[D + j]
+        past = (
+            size[D + lags :].reshape(len(encoding.past), encoding.past_window - 1, K).sum(axis=0)
+            if encoding.past
+            else ()
+        )
+        for j, each in enumerate(past):
+            row = t - encoding.past_window + 1 + j
+            if row >= 0:
+                found[:, row] += each
+    for k, back in enumerate(encoding.anchors()):
+        if t - back >= 0:
+            found[k, t - back] += 1.0
+    return found
+
+
+def _overwritten(trained: Trained, line: Line, t: int) -> Array:
+    """Return which forecasts after row t change when all measured later is replaced by noise."""
+    rng = np.random.default_rng(0)
+    y, past = line.y.copy(), line.past.copy()
+    y[t + 1 :] = np.abs(rng.standard_normal(len(y) - t - 1)) * (1.0 + np.nanmax(np.abs(line.y), initial=1.0))
+    past[t + 1 :] = rng.standard_normal(past[t + 1 :].shape)
+    row = np.array([t])
+    own = trained.encoding.scale_of(line)
+    other = replace(line, y=y, past=past)
+    encoding = trained.encoding
+    if line.id not in encoding.ids:
+        # Of a series that is new, centre and scale are measured once, on its whole history.
+        encoding = replace(encoding, ids=(line.id,), centres=np.array([own[0]]), scales=np.array([own[1]]))
+    same = replace(trained, encoding=encoding)
+    a, b = (same.forecast(encode(encoding, each), row)[0] for each in (line, other))
+    return np.asarray(a != b)

@@ -1,0 +1,1 @@
+"""A forecaster as a file and in words."""

@@ -1,0 +1,1 @@
+"""Baselines, metrics, and forecasts of what is known already: backtest and rehearsal."""

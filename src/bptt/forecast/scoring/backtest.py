@@ -1,0 +1,322 @@
+"""Rolling origin: parts of the history forecast from what came before them, beside the baselines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from bptt.checks import Array
+from bptt.errors import DataError
+from bptt.forecast.features.calendar import repeatable_season, season
+from bptt.forecast.features.encoding import Encoding, backward, to_unit
+from bptt.forecast.fitting.fit import fit_panel
+from bptt.forecast.fitting.fitted import Fitted
+from bptt.forecast.fitting.heads import (
+    COLD,
+    Origins,
+    Penalty,
+    encode_panel,
+    head_forecast,
+    make_head,
+    normal_equations,
+    origin_features,
+)
+from bptt.forecast.fitting.intervals import moment
+from bptt.forecast.fitting.members import Lesson
+from bptt.forecast.fitting.side_by_side import Notify
+from bptt.forecast.panel import Panel
+from bptt.forecast.pieces import cut
+from bptt.forecast.recipe import Recipe
+from bptt.forecast.scoring.metrics import Judged, measure, naive_scale
+from bptt.forecast.scoring.trees import has_trees, tree_forecast
+
+TITLES = {
+    "model": "model",
+    "last": "repeat the last value",
+    "season": "repeat the last season",
+    "ridge": "ridge on the window",
+    "trees": "boosted trees",
+}
+# Of the history that is forecast, unless the horizon asks for more; forecasts judged of each part.
+_SHARE, _ORIGINS = 0.4, 5_000
+_RIDGE = Penalty(np.inf, 4e-3)
+
+
+@dataclass(frozen=True, eq=False)
+class Backtest:
+    """What a backtest found.
+
+    Attributes
+    ----------
+    scores : dict of method to dict of metric to ndarray (K,)
+        Over the forecasts of all folds; see `bptt.forecast.scoring.metrics.measure`.
+    by_fold : list of dict of method to ndarray (K,)
+        RMSE.
+    origins : int
+        Forecasts of each method.
+    coverage : float
+        That the intervals aim at.
+    kinds : tuple of str
+        What validation chose in each fold.
+    folds : list of tuple of datetime64
+        First and last time that is forecast.
+    """
+
+    scores: dict[str, dict[str, Array]]
+    by_fold: list[dict[str, Array]]
+    origins: int
+    coverage: float
+    kinds: tuple[str, ...]
+    folds: list[tuple[np.datetime64, np.datetime64]]
+
+    @property
+    def losing_to(self) -> dict[str, list[int]]:
+        """The steps (1..K) at which each baseline has the smaller RMSE; only those that win somewhere."""
+        own = self.scores["model"]["rmse"]
+        found = {
+            name: [int(k) + 1 for k in np.flatnonzero(scores["rmse"] < own)]
+            for name, scores in self.scores.items()
+            if name != "model"
+        }
+        return {name: steps for name, steps in found.items() if steps}
+
+    def verdict(self) -> str:
+        """Return one sentence: whether a baseline wins anywhere."""
+        lost = self.losing_to
+        if not lost:
+            return "the model has the smallest error at every step of the horizon"
+        told = "; ".join(f"{TITLES[name]} is better at {_steps(steps)}" for name, steps in lost.items())
+        return f"the model loses: {told}"
+
+    def __str__(self) -> str:
+        K = len(self.scores["model"]["rmse"])
+        shown = sorted({1, *np.unique(np.linspace(1, K, min(K, 8)).round().astype(int)).tolist()})
+        lines = [f"RMSE by step, {self.origins} forecasts in {len(self.folds)} folds"]
+        lines.append(f"{'':24}" + "".join(f"{k:>10}" for k in shown) + f"{'mean':>10}")
+        for name, scores in self.scores.items():
+            rmse = scores["rmse"]
+            mean = np.mean(rmse) if np.isfinite(rmse).all() else np.nan
+            lines.append(f"{TITLES[name]:24}" + "".join(_cell(rmse[k - 1]) for k in shown) + _cell(mean))
+        lines.append(f"means over the horizon (intervals of {100 * self.coverage:g} %)")
+        names = ("mae", "rmse", "mase", "smape", "pinball", "coverage", "interval_score")
+        lines.append(f"{'':24}" + "".join(f"{name:>15}" for name in names))
+        for name, scores in self.scores.items():
+            means = [np.mean(scores[n]) if np.isfinite(scores[n]).all() else np.nan for n in names]
+            lines.append(f"{TITLES[name]:24}" + "".join(_cell(value, 15) for value in means))
+        return "\n".join([*lines, self.verdict()])
+
+
+def run_backtest(
+    panel: Panel,
+    *,
+    horizon: int,
+    recipe: Recipe,
+    calendar: str | Sequence[str] | None,
+    coverage: float,
+    folds: int,
+    refit: bool,
+    seed: int,
+    threads: int | None,
+    trees: bool,
+    notify: Notify,
+) -> Backtest:
+    """Run the folds; scaling, choices and calibration see the rows before each fold alone.
+
+    Raises
+    ------
+    DataError
+        No line that is long enough for a fold after something to learn from.
+    """
+    judged: dict[str, list[Judged]] = {}
+    by_fold, kinds, spans = [], [], []
+    fitted: Fitted | None = None
+    repeated = repeatable_season(panel.step, next(_folds(panel, horizon, folds))[1])  # the earliest fold
+    for number, firsts, stops in _folds(panel, horizon, folds):
+        training = replace(
+            panel,
+            lines=tuple(cut(line, 0, first) for line, first in zip(panel, firsts, strict=True) if first),
+        )
+        if fitted is None or refit:
+            fitted = fit_panel(
+                training,
+                horizon=horizon,
+                recipe=recipe,
+                calendar=calendar,
+                seed=seed,
+                threads=threads,
+                notify=lambda done, total, number=number: notify(number * total + done, folds * total),  # type: ignore[misc]
+            )
+        seen = replace(
+            panel, lines=tuple(cut(line, 0, stop) for line, stop in zip(panel, stops, strict=True))
+        )
+        found = _judge(
+            fitted, training, seen, firsts, horizon, coverage, repeated, seed, trees=trees and has_trees()
+        )
+        for name, each in found.items():
+            judged.setdefault(name, []).append(each)
+        by_fold.append({name: measure(each, coverage)["rmse"] for name, each in found.items()})
+        kinds.append(fitted.trained.kind)
+        longest = max(range(len(panel)), key=lambda k: len(panel.lines[k]))
+        times = panel.lines[longest].times
+        spans.append((times[firsts[longest]], times[stops[longest] - 1]))
+    scores = {name: measure(_joined(parts), coverage) for name, parts in judged.items()}
+    return Backtest(scores, by_fold, len(_joined(judged["model"]).y), coverage, tuple(kinds), spans)
+
+
+def _folds(panel: Panel, horizon: int, folds: int) -> Iterator[tuple[int, list[int], list[int]]]:
+    """Yield the number of each fold, and of every line the first row forecast and the end of the fold."""
+    sizes = [max(horizon, round(_SHARE * len(line) / folds)) for line in panel]
+    if all(len(line) - folds * size < 2 for line, size in zip(panel, sizes, strict=True)):
+        longest = max(map(len, panel))
+        raise DataError(
+            f"rows must be more than folds * horizon + 2 = {folds} * {horizon} + 2. Got {longest}: use fewer folds"
+        )
+    for number in range(folds):
+        left = folds - number
+        firsts = [max(0, len(line) - left * size) for line, size in zip(panel, sizes, strict=True)]
+        stops = [
+            len(line) - (left - 1) * size if first else len(line)
+            for line, size, first in zip(panel, sizes, firsts, strict=True)
+        ]
+        yield number, [f if f >= 2 else 0 for f in firsts], stops
+
+
+def _judge(
+    fitted: Fitted,
+    training: Panel,
+    seen: Panel,
+    firsts: list[int],
+    horizon: int,
+    coverage: float,
+    repeated: int,
+    seed: int,
+    *,
+    trees: bool,
+) -> dict[str, Judged]:
+    """Return every method's forecasts of one fold."""
+    lines = [(line, first) for line, first in zip(seen, firsts, strict=True) if first]
+    panel = replace(seen, lines=tuple(line for line, _ in lines))
+    trained, intervals = fitted.trained, fitted.intervals
+    encoding = trained.encoding
+    period = season(panel.step)
+    lesson = encode_panel(encoding, panel)
+    rows = []
+    for (_, first), ahead in zip(lines, lesson.y, strict=True):
+        row = np.arange(first - 1, len(ahead))
+        rows.append(row[:: max(1, -(-len(row) * len(lines) // _ORIGINS))])
+    origins = Origins(lesson, rows)
+    levels = np.array([(1 - coverage) / 2, (1 + coverage) / 2])
+
+    truth, own, low, high, scales = [], [], [], [], []
+    k = np.arange(1, horizon + 1)
+    learnt = {line.id: line for line in training}
+    for (line, _), each, row in zip(lines, lesson.lines, rows, strict=True):
+        z = trained.forecast(each, row)
+        offsets = intervals.offsets(
+            moment(encoding.calendar, intervals.floor, each, row), levels, around=True
+        )
+        truth.append(line.y[row[:, None] + k])
+        own.append(trained.in_units(each, z))
+        low.append(trained.in_units(each, z + offsets[0]))
+        high.append(trained.in_units(each, z + offsets[1]))
+        scales.append(np.full(len(row), naive_scale(learnt[line.id].y, period)))
+    y, scale = np.concatenate(truth), np.concatenate(scales)
+    found = {"model": Judged(y, np.concatenate(own), np.concatenate(low), np.concatenate(high), scale)}
+
+    before = encode_panel(encoding, training)
+    past = Origins(before, [np.arange(min(COLD, len(y) // 4), len(y)) for y in before.y])
+    if not sum(map(len, past.rows)):
+        return found
+    for name, both in _baselines(encoding, before, past, origins, repeated, seed, trees=trees):
+        found[name] = _with_constant_intervals(encoding, past, origins, both, y, scale, levels)
+    return found
+
+
+def _baselines(
+    encoding: Encoding,
+    before: Lesson,
+    past: Origins,
+    origins: Origins,
+    period: int,
+    seed: int,
+    *,
+    trees: bool,
+) -> Iterator[tuple[str, tuple[Array, Array]]]:
+    """Yield the name of each baseline with its forecasts of training rows and of the fold, in the network's units."""
+    for name in ("last", "season") if period > 1 else ("last",):
+        yield name, (_naive(encoding, past, name, period), _naive(encoding, origins, name, period))
+    window = normal_equations(encoding, before, None, 200_000)
+    head = make_head(encoding, window, None, _RIDGE)
+    yield (
+        "ridge",
+        (
+            head_forecast(head, origin_features(encoding, past, None)),
+            head_forecast(head, origin_features(encoding, origins, None)),
+        ),
+    )
+    if trees:
+        y_hat = tree_forecast(encoding.calendar, past, origins, seed)
+        # Their errors on what they were fitted to say nothing: no interval.
+        yield "trees", (np.full((sum(map(len, past.rows)), encoding.horizon), np.nan), y_hat)
+
+
+def _naive(encoding: Encoding, origins: Origins, anchor: str, period: int) -> Array:
+    other = replace(encoding, anchor=anchor, period=period)
+    back = other.anchors()
+    parts = []
+    for line, rows in zip(origins.lesson.lines, origins.rows, strict=True):
+        at = rows[:, None] - back
+        # A row before which there is no whole season repeats its own value.
+        place = line.before + np.where(at < 0, rows[:, None], at)
+        own = line.z[line.before + rows[:, None] - encoding.anchors()]
+        parts.append((line.z[place] - own) / encoding.target)
+    return np.concatenate(parts)
+
+
+def _with_constant_intervals(
+    encoding: Encoding,
+    past: Origins,
+    origins: Origins,
+    both: tuple[Array, Array],
+    y: Array,
+    scale: Array,
+    levels: Array,
+) -> Judged:
+    """Return a baseline's forecasts, with intervals from the quantiles of its errors on the training rows."""
+    fitted, y_hat = both
+    errors = past.truth()[0] - fitted
+    some = errors[:: max(1, len(errors) // 20_000)]
+    offsets = (
+        np.nanquantile(some, levels, axis=0) if np.isfinite(some).all() else np.full((2, y.shape[1]), np.nan)
+    )
+    parts: list[list[Array]] = [[], [], []]
+    first = 0
+    for line, rows in zip(origins.lesson.lines, origins.rows, strict=True):
+        own = y_hat[first : first + len(rows)]
+        for k, each in enumerate((own, own + offsets[0], own + offsets[1])):
+            z = to_unit(encoding, line, rows, each)
+            parts[k].append(backward(z * line.scale + line.centre, encoding.transform))
+        first += len(rows)
+    middle, low, high = (np.concatenate(each) for each in parts)
+    return Judged(y, middle, low, high, scale)
+
+
+def _joined(parts: list[Judged]) -> Judged:
+    return Judged(
+        *(
+            np.concatenate([getattr(each, name) for each in parts])
+            for name in ("y", "y_hat", "low", "high", "scale")
+        )
+    )
+
+
+def _cell(value: Any, width: int = 10) -> str:
+    return f"{value:>{width}.4g}" if np.isfinite(value) else f"{'-':>{width}}"
+
+
+def _steps(steps: list[int]) -> str:
+    told = ", ".join(map(str, steps[:6])) + (", ..." if len(steps) > 6 else "")
+    return f"step {told}" if len(steps) == 1 else f"steps {told}"

@@ -1,0 +1,77 @@
+"""Which rows a forecast sees: a sound model passes, one that looks ahead or away does not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from bptt.errors import DataError
+from bptt.forecast import Forecaster
+from bptt.forecast.features.encoding import Encoded
+from bptt.forecast.fitting.trained import Trained
+from bptt.forecast.pieces import cut
+from bptt.forecast.predicting.alignment import check_alignment
+from tests.forecast.panels import NETWORK, make_panel
+
+K = 3
+
+
+@pytest.fixture(scope="module")
+def model() -> Forecaster:
+    panel = make_panel(np.random.default_rng(0), 211)
+    made = Forecaster(horizon=K, recipe=NETWORK).fit(panel, progress=False)
+    assert made.fitted.trained.kind == "network"
+    return made
+
+
+def test_every_step_sees_the_newest_row_and_nothing_later(model: Forecaster) -> None:
+    found = model.check_alignment()
+    assert found.sound
+    assert str(found) == "3 of 3 steps see the newest row, 0 see a row of the future"
+    assert found.influence.shape == (K, 48)
+    # The newest row weighs more than the oldest.
+    assert (found.influence[:, -1] > 10 * found.influence[:, 0]).all()
+
+
+class LookingAhead(Trained):
+    """Reads the row after the newest one."""
+
+    def forecast(self, line: Encoded, rows: np.ndarray) -> np.ndarray:
+        found: np.ndarray = super().forecast(line, rows) + 0.01 * line.z[line.before + rows + 1][:, None]
+        return found
+
+
+def test_a_model_that_looks_ahead_is_caught(model: Forecaster) -> None:
+    trained = model.fitted.trained
+    ahead = LookingAhead(trained.kind, trained.encoding, trained.nets, trained.linear)
+    found = check_alignment(ahead, make_panel(np.random.default_rng(1), 90).lines[0])
+    assert found.future_seen.all()
+    assert not found.sound
+
+
+def test_a_readout_that_is_blind_to_the_newest_row_is_caught(model: Forecaster) -> None:
+    trained = model.fitted.trained
+    assert trained.linear is not None
+    linear = replace(trained.linear, weights=trained.linear.weights.copy())
+    linear.weights[:, 1] = 0
+    nets = model.fitted.trained.nets
+    kept = [net.parameters["readout.W_hy"].copy() for net in nets]
+    try:
+        for net in nets:
+            net.parameters["readout.W_hy"][:, 1] = 0
+        encoding = replace(trained.encoding, anchor="season")
+        found = check_alignment(replace(trained, encoding=encoding, linear=linear), make_panel(
+            np.random.default_rng(1), 90).lines[0])  # fmt: skip
+    finally:
+        for net, weights in zip(nets, kept, strict=True):
+            net.parameters["readout.W_hy"][...] = weights
+    np.testing.assert_array_equal(found.newest_seen, [True, False, True])
+    assert not found.sound
+
+
+def test_too_few_rows(model: Forecaster) -> None:
+    line = cut(make_panel(np.random.default_rng(1), 90).lines[0], 0, 2)
+    with pytest.raises(DataError, match=r"^alignment needs at least 3 rows. Got 2$"):
+        check_alignment(model.fitted.trained, line)
