@@ -71,7 +71,7 @@ def test_validation_rows_are_not_trained_on(
     rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Noise in place of the validation rows leaves the weights of every trial bit for bit as they were."""
-    from bptt.forecast.fitting import fitting
+    from bptt.forecast.fitting import fit
 
     seen: list[list[np.ndarray]] = []
     choose = fit.choose
@@ -97,7 +97,7 @@ def test_held_out_blocks_are_not_trained_on(
     rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What a block is judged by has not seen it: its training pieces end before it and begin after it."""
-    from bptt.forecast.fitting import fitting
+    from bptt.forecast.fitting import ensemble, held_out
 
     pieces: list[tuple[tuple[np.datetime64, np.datetime64], ...]] = []
     judged: list[tuple[np.datetime64, np.datetime64]] = []
