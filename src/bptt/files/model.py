@@ -1,20 +1,23 @@
 """The model container: named arrays and one JSON description, in a safetensors file. It knows no class.
 
 The header is read and checked by itself before any array is: a file that lies about its sizes, or that does not fit
-what it is loaded into, is refused while it costs a few kilobytes. The arrays are read by the safetensors library.
+what it is loaded into, is refused while it costs a few kilobytes. The arrays are then read one after the other, each
+straight to where it stays.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
 import stat
 import struct
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -31,6 +34,18 @@ ENTRY = "bptt"
 
 # A network of a thousand arrays has a header of 100 kB; what takes room is a mask of recurrent connections.
 LARGEST_HEADER = 16 * 2**20
+
+# Lists and dictionaries in a header, which cost most in memory beside what they cost in the file: one in so many bytes,
+# where there are more than a few. An array's entry has three in sixty.
+_FEW_INSIDE, _BYTES_INSIDE = 20_000, 16
+
+# Of a file larger than this, so many of its bytes must be there, and not a hole that a file system leaves unwritten:
+# what starts at random leaves none.
+_LARGE, _LEAST_SHARE = 2**26, 1 / 64
+# Pieces of written bytes that are looked at for it.
+_EXTENTS = 10_000
+# Bytes that are read at once, numbers that are looked at together.
+_PIECE = 2**20
 
 # Of an array: a name stands in messages, which are one line.
 _LONGEST_NAME = 400
@@ -108,17 +123,20 @@ def read_header(path: str | os.PathLike[str], what: str = MODEL) -> Header:
     """
     name = _path(path)
     raw, size = _raw_header(name, what)
-    entries = _json(name, raw[8:])
+    entries = _json(name, bytes(memoryview(raw)[8:]))
     metadata = entries.pop("__metadata__", None)
     if not isinstance(metadata, dict) or not isinstance(metadata.get(ENTRY), str):
         raise FileFormatError(f"{name} must be a {what}. Got a safetensors file of something else")
-    description = _json(name, metadata[ENTRY].encode())
+    description = _json(name, metadata[ENTRY])
     odd = next((key for key in entries if len(key) > _LONGEST_NAME or not key.isprintable()), None)
     if odd is not None:
         raise FileFormatError(
             f"{name}: names of arrays must be printable, of at most {_LONGEST_NAME} characters. Got {odd!r:.60}"
         )
     arrays = {key: _array(name, key, entry) for key, entry in entries.items()}
+    # In the order of their bytes, which is the one they are read in.
+    order = sorted(entries, key=lambda key: entries[key]["data_offsets"])
+    arrays = {key: arrays[key] for key in order}
     _check_places(name, entries, arrays, size - len(raw))
     return Header(description, arrays, raw)
 
@@ -141,30 +159,83 @@ def read_arrays(
     FileFormatError
         A number that is not finite, or a file that changed meanwhile.
     """
-    from safetensors import SafetensorError
-    from safetensors.numpy import load
-
     name = _path(path)
+    found: dict[str, Array] = {}
     try:
-        data = Path(name).read_bytes()
+        with _open(name) as file:
+            _check_holes(name, file.fileno())
+            if file.read(len(header.raw)) != header.raw:
+                raise FileFormatError(f"{name} must not change while it is read. Got another header")
+            for key, (dtype, shape) in header.arrays.items():
+                array = np.empty(shape, dtype)
+                _fill(name, file, array)
+                if sys.byteorder == "big":
+                    array.byteswap(inplace=True)
+                if not key.startswith(may_be_infinite):
+                    _check_finite(name, key, array)
+                found[key] = array
+    except MemoryError:
+        size = sum(math.prod(shape) * dtype.itemsize for dtype, shape in header.arrays.values())
+        raise FileFormatError(
+            f"{name} must fit into memory. Got arrays of {size / 2**30:.3g} GiB: read it on a larger machine"
+        ) from None
     except OSError as error:
         raise FileFormatError(f"{name} must be readable. Got: {error.strerror}") from None
-    if not data.startswith(header.raw):
-        raise FileFormatError(f"{name} must not change while it is read. Got another header")
-    try:
-        found: dict[str, Array] = load(data)
-    except (SafetensorError, ValueError) as error:
-        raise FileFormatError(f"{name} must be readable as safetensors. Got: {error}") from None
-    for key, array in found.items():
-        if key.startswith(may_be_infinite):
-            continue
-        wrong = np.argwhere(~np.isfinite(array))
-        if len(wrong):
-            place = tuple(int(k) for k in wrong[0])
-            raise FileFormatError(
-                f"{name}: every number of {key} must be finite. Got {array[place]} at {list(place)}"
-            )
     return found
+
+
+def _fill(name: str, file: BinaryIO, array: Array) -> None:
+    """Read the bytes of an array."""
+    if not array.size:
+        return
+    room = array.reshape(-1).view(np.uint8).data
+    while room:
+        # In pieces: one call reads no more than 2 GiB.
+        count = file.readinto(room[:_PIECE])  # type: ignore[attr-defined]  # a buffered reader has it
+        if not count:
+            raise FileFormatError(f"{name} must not change while it is read. Got its end too early")
+        room = room[count:]
+
+
+def _check_finite(name: str, key: str, array: Array) -> None:
+    """Raise where a number is not finite, looking at a piece at a time."""
+    flat = array.reshape(-1)
+    for first in range(0, flat.size, _PIECE):
+        wrong = ~np.isfinite(flat[first : first + _PIECE])
+        if wrong.any():
+            place = np.unravel_index(first + int(wrong.argmax()), array.shape)
+            raise FileFormatError(
+                f"{name}: every number of {key} must be finite. Got {array[place]} at {[int(k) for k in place]}"
+            )
+
+
+def _check_holes(name: str, handle: int) -> None:
+    """Refuse a large file of which next to nothing is there: it would be read for minutes, as zeros."""
+    size = os.fstat(handle).st_size
+    if size < _LARGE or not hasattr(os, "SEEK_DATA"):
+        return
+    there = _written(handle, size)
+    os.lseek(handle, 0, os.SEEK_SET)
+    if there < size * _LEAST_SHARE:
+        raise FileFormatError(
+            f"{name} must be a whole file. Got {there} bytes of its {size}, and holes: was its copy cut off?"
+        )
+
+
+def _written(handle: int, size: int) -> int:
+    """Return how many bytes of a file are no holes, or enough of them; on a file system without holes, all."""
+    place = found = 0
+    for _ in range(_EXTENTS):
+        try:
+            begin = os.lseek(handle, place, os.SEEK_DATA)
+            place = os.lseek(handle, begin, os.SEEK_HOLE)
+        except OSError as error:
+            # Nothing but a hole follows; or the file system cannot tell.
+            return found if error.errno == errno.ENXIO else size
+        found += place - begin
+        if place >= size or found >= size * _LEAST_SHARE:
+            return found
+    return size
 
 
 def _path(path: object) -> str:
@@ -173,15 +244,30 @@ def _path(path: object) -> str:
     return os.fsdecode(path)
 
 
+def _open(name: str) -> BinaryIO:
+    """Open an ordinary file, and nothing that could keep us waiting."""
+    # Looked at before it is opened, as opening a device may do something; and again after it, should another thing
+    # have taken its place: without O_NONBLOCK opening a pipe waits for somebody to write to it.
+    _check_ordinary(name, Path(name).stat())
+    handle = os.open(name, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    try:
+        _check_ordinary(name, os.fstat(handle))
+        return os.fdopen(handle, "rb")
+    except BaseException:
+        os.close(handle)
+        raise
+
+
+def _check_ordinary(name: str, status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        what = "a folder" if stat.S_ISDIR(status.st_mode) else "a device or a pipe"
+        raise FileFormatError(f"{name} must be an ordinary file. Got {what}")
+
+
 def _raw_header(name: str, what: str) -> tuple[bytes, int]:
     """Return the header with its length before it, and the size of the file."""
     try:
-        # Looked at before it is opened: opening a pipe waits for somebody to write to it.
-        status = Path(name).stat()
-        if not stat.S_ISREG(status.st_mode):
-            what = "a folder" if stat.S_ISDIR(status.st_mode) else "a device or a pipe"
-            raise FileFormatError(f"{name} must be an ordinary file. Got {what}")
-        with Path(name).open("rb") as file:
+        with _open(name) as file:
             size = os.fstat(file.fileno()).st_size
             start = file.read(9)
             if len(start) < 9 or start[8:] != b"{":
@@ -205,7 +291,7 @@ def _raw_header(name: str, what: str) -> tuple[bytes, int]:
         raise FileFormatError(f"{name} must be readable. Got: {reason}") from None
 
 
-def _json(name: str, raw: bytes) -> dict[str, Any]:
+def _json(name: str, source: bytes | str) -> dict[str, Any]:
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for key, value in pairs:
@@ -227,9 +313,16 @@ def _json(name: str, raw: bytes) -> dict[str, Any]:
         return value
 
     try:
-        value = json.loads(
-            raw.decode(), object_pairs_hook=once, parse_constant=no_constant, parse_float=finite
-        )
+        text = source if isinstance(source, str) else source.decode()
+        inside = text.count("[") + text.count("{")
+        if inside > max(_FEW_INSIDE, len(text) // _BYTES_INSIDE):
+            raise FileFormatError(
+                f"{name} must have a header of names and values. Got {inside} lists in {len(text)} characters"
+            )
+        value = json.loads(text, object_pairs_hook=once, parse_constant=no_constant, parse_float=finite)
+        if "\\ud" in text or "\\uD" in text:
+            # Half a character can be written nowhere, not even in a message.
+            json.dumps(value, ensure_ascii=False).encode()
     except FileFormatError:
         raise
     except (ValueError, RecursionError):
@@ -263,12 +356,11 @@ def _check_places(
 ) -> None:
     """Arrays must fill the rest of the file: no hole, no overlap, no byte missing."""
     place = 0
-    for key, entry in sorted(entries.items(), key=lambda item: item[1]["data_offsets"]):
-        dtype, shape = arrays[key]
-        end = place + math.prod(shape) * dtype.itemsize
-        if entry["data_offsets"] != [place, end]:
+    for key, (dtype, shape) in arrays.items():
+        end, found = place + math.prod(shape) * dtype.itemsize, entries[key]["data_offsets"]
+        if found != [place, end]:
             raise FileFormatError(
-                f"{name}: {key} must take bytes {place} to {end}. Got {entry['data_offsets']}: the file is damaged"
+                f"{name}: {key} must take bytes {place} to {end}. Got {found}: the file is damaged"
             )
         place = end
     if place != room:
