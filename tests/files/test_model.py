@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from bptt.errors import FileFormatError, FileMissing, InvalidInput, InvalidType
-from bptt.files.model import ENTRY, LARGEST_HEADER, read_arrays, read_header, write_model
+from bptt.files.model import DIGEST, ENTRY, LARGEST_HEADER, read_arrays, read_header, write_model
+from tests.files.sealing import digest, joined, parts_of
 
-DESCRIPTION = {"kind": "any", "numbers": [1, 2.5, None, True], "inside": {"ä": "ö"}}
+DESCRIPTION: dict[str, Any] = {"kind": "any", "numbers": [1, 2.5, None, True], "inside": {"ä": "ö"}}
 
 
 @pytest.fixture
@@ -83,7 +84,9 @@ def test_the_safetensors_library_reads_it(arrays: dict[str, Any], model: Path) -
 
     with safe_open(model, framework="np") as file:
         assert set(file.keys()) == set(arrays)
-        assert json.loads(file.metadata()[ENTRY]) == DESCRIPTION
+        found = json.loads(file.metadata()[ENTRY])
+    assert len(found.pop(DIGEST)) == 64
+    assert found == DESCRIPTION
 
 
 def test_the_same_model_gives_the_same_bytes(arrays: dict[str, Any], tmp_path: Path) -> None:
@@ -318,6 +321,45 @@ def test_a_flipped_byte_is_refused_or_harmless(rng: np.random.Generator, model: 
         except FileFormatError:
             outcomes["refused"] += 1
     assert outcomes["refused"] > 200
+
+
+def test_every_flipped_bit_of_the_data_is_noticed(arrays: dict[str, Any], model: Path) -> None:
+    raw = model.read_bytes()
+    first = 8 + struct.unpack("<Q", raw[:8])[0]
+    for place in range(first, len(raw), 7):
+        damaged = bytearray(raw)
+        damaged[place] ^= 1 << place % 8
+        model.write_bytes(damaged)
+        told = refused(model)
+        assert told.endswith("the file is damaged") or " must be finite. Got " in told
+
+
+def test_the_digest_is_of_description_names_shapes_and_numbers(model: Path) -> None:
+    raw = model.read_bytes()
+    header, description, data = parts_of(raw)
+    assert description["sha256"] == digest(header, description, data)
+    wrong = f"{model} must have the sha256 that it states. Got another: the file is damaged"
+    model.write_bytes(joined(header, {**description, "numbers": [1, 2.5, None, False]}, data, seal=False))
+    assert refused(model) == wrong
+    renamed = {name.replace("b_h", "b_n"): entry for name, entry in header.items()}
+    model.write_bytes(joined(renamed, description, data, seal=False))
+    assert refused(model) == wrong
+    turned = {**header, "layers.0.W_xh": {**header["layers.0.W_xh"], "shape": [8, 3]}}
+    model.write_bytes(joined(turned, description, data, seal=False))
+    assert refused(model) == wrong
+    model.write_bytes(joined(turned, description, data))
+    assert read_arrays(model, read_header(model))["layers.0.W_xh"].shape == (8, 3)
+    for odd in (3, "ab", "x" * 65, None, ["x" * 64]):
+        model.write_bytes(joined(header, {**description, "sha256": odd}, data, seal=False))
+        assert f": sha256 must be text of 64 digits. Got {odd!r:.40}" in refused(model)
+
+
+def test_files_of_before_the_digest_are_read(arrays: dict[str, Any], model: Path) -> None:
+    header, description, data = parts_of(model.read_bytes())
+    del description["sha256"]
+    model.write_bytes(joined(header, description, data, seal=False))
+    for name, array in read_arrays(model, read_header(model)).items():
+        np.testing.assert_array_equal(array, arrays[name])
 
 
 def test_some_arrays_may_hold_any_number_where_the_reader_says_so(tmp_path: Path) -> None:

@@ -324,7 +324,7 @@ def test_a_damaged_file_is_refused_in_one_line(model: Forecaster, tmp_path: Path
         return write_model(tmp_path / "broken", kept, description)
 
     for change, told in (
-        ({"kind": "magic"}, "kind and anchor must be known"),
+        ({"kind": "magic"}, "kind must be a kind of forecaster"),
         ({"nets": []}, "nets must be there for kind 'network' alone"),
         ({"more": 1}, "config must have the fields"),
         ({"encoding": {**config["encoding"], "horizon": 2**40}}, "in the place of"),

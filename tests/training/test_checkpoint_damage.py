@@ -16,6 +16,7 @@ import pytest
 from bptt.errors import FileFormatError, InvalidInput
 from bptt.files.model import ENTRY
 from bptt.training import read_checkpoint, train
+from tests.files.sealing import resealed
 from tests.training.kept_run import DATA, SETTINGS, refused, write_one
 from tests.training.setups import assert_same_bits, copy_of, make_net
 
@@ -165,6 +166,7 @@ def test_steps_that_nothing_was_seen_at(
     first = 8 + length + json.loads(raw[8 : 8 + length])[key]["data_offsets"][0] + 8 * place
     raw[first : first + 8] = np.array([value], "<f8").tobytes()
     path.write_bytes(raw)
+    resealed(path)
     title = rf"(steps of {key} must be whole numbers of 0\.\.6, increasing|every number of {key} must be finite)\. Got "
     with pytest.raises(FileFormatError, match=title):
         read_checkpoint(path)
@@ -174,8 +176,8 @@ def test_steps_that_nothing_was_seen_at(
 def test_another_version_is_a_warning(
     checkpoint: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    path = rewritten(
-        checkpoint, tmp_path / "run.ckpt", lambda d, h: d["extra"]["versions"].update(numpy="1.0")
+    path = resealed(
+        rewritten(checkpoint, tmp_path / "run.ckpt", lambda d, h: d["extra"]["versions"].update(numpy="1.0"))
     )
     with caplog.at_level(logging.WARNING, "bptt.training"):
         train(make_net(), DATA, **SETTINGS, resume=path)

@@ -7,23 +7,23 @@ straight to where it stays.
 
 from __future__ import annotations
 
-import errno
+import hashlib
 import json
 import math
 import os
-import stat
 import struct
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
 from bptt.atomic import write_atomic
 from bptt.checks import Array
 from bptt.errors import FileFormatError, FileMissing, InvalidInput, InvalidType
+from bptt.files.ordinary import check_holes, fill, open_ordinary
 
 # What a file is called in messages.
 MODEL = "model that bptt.save wrote"
@@ -32,6 +32,10 @@ MODEL = "model that bptt.save wrote"
 # the same model should give the same bytes.
 ENTRY = "bptt"
 
+# Within it: of everything else in the file, so that a byte that was lost or turned is noticed wherever it was. It tells
+# damage, not forgery: who can write a file can write its digest.
+DIGEST = "sha256"
+
 # A network of a thousand arrays has a header of 100 kB; what takes room is a mask of recurrent connections.
 LARGEST_HEADER = 16 * 2**20
 
@@ -39,12 +43,7 @@ LARGEST_HEADER = 16 * 2**20
 # where there are more than a few. An array's entry has three in sixty.
 _FEW_INSIDE, _BYTES_INSIDE = 20_000, 16
 
-# Of a file larger than this, so many of its bytes must be there, and not a hole that a file system leaves unwritten:
-# what starts at random leaves none.
-_LARGE, _LEAST_SHARE = 2**26, 1 / 64
-# Pieces of written bytes that are looked at for it.
-_EXTENTS = 10_000
-# Bytes that are read at once, numbers that are looked at together.
+# Numbers that are looked at together.
 _PIECE = 2**20
 
 # Of an array: a name stands in messages, which are one line.
@@ -65,11 +64,14 @@ class Header:
     arrays : dict of name to (dtype, shape)
     raw : bytes
         As it stands in the file, with its length before it.
+    sha256 : str, optional
+        Of description and arrays, as the file states it; files of before it was written have none.
     """
 
     description: dict[str, Any]
     arrays: dict[str, tuple[np.dtype[Any], tuple[int, ...]]]
     raw: bytes
+    sha256: str | None = None
 
 
 def write_model(
@@ -87,13 +89,14 @@ def write_model(
     from safetensors.numpy import save
 
     name = _path(path)
+    packed = {key: np.ascontiguousarray(array) for key, array in arrays.items()}
     try:
-        text = json.dumps(description, sort_keys=True, allow_nan=False, separators=(",", ":"))
+        parts = {key: _part(array) for key, array in packed.items()}
+        text = _text({**description, DIGEST: _digest(description, parts)})
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidType(
             f"description of a model must hold plain JSON values, finite numbers among them. Got: {error}"
         ) from None
-    packed = {key: np.ascontiguousarray(array) for key, array in arrays.items()}
     data = save(packed, {ENTRY: text})
     (length,) = struct.unpack("<Q", data[:8])
     if length > LARGEST_HEADER:
@@ -128,6 +131,9 @@ def read_header(path: str | os.PathLike[str], what: str = MODEL) -> Header:
     if not isinstance(metadata, dict) or not isinstance(metadata.get(ENTRY), str):
         raise FileFormatError(f"{name} must be a {what}. Got a safetensors file of something else")
     description = _json(name, metadata[ENTRY])
+    is_stated, stated = DIGEST in description, description.pop(DIGEST, None)
+    if is_stated and not (isinstance(stated, str) and len(stated) == 64):
+        raise FileFormatError(f"{name}: {DIGEST} must be text of 64 digits. Got {stated!r:.40}")
     odd = next((key for key in entries if len(key) > _LONGEST_NAME or not key.isprintable()), None)
     if odd is not None:
         raise FileFormatError(
@@ -138,7 +144,7 @@ def read_header(path: str | os.PathLike[str], what: str = MODEL) -> Header:
     order = sorted(entries, key=lambda key: entries[key]["data_offsets"])
     arrays = {key: arrays[key] for key in order}
     _check_places(name, entries, arrays, size - len(raw))
-    return Header(description, arrays, raw)
+    return Header(description, arrays, raw, stated)
 
 
 def read_arrays(
@@ -157,20 +163,23 @@ def read_arrays(
     Raises
     ------
     FileFormatError
-        A number that is not finite, or a file that changed meanwhile.
+        A number that is not finite, a digest that is not that of the file, or a file that changed meanwhile.
     """
     name = _path(path)
     found: dict[str, Array] = {}
+    parts: dict[str, list[Any]] = {}
     try:
-        with _open(name) as file:
-            _check_holes(name, file.fileno())
+        with open_ordinary(name) as file:
+            check_holes(name, file.fileno())
             if file.read(len(header.raw)) != header.raw:
                 raise FileFormatError(f"{name} must not change while it is read. Got another header")
             for key, (dtype, shape) in header.arrays.items():
                 array = np.empty(shape, dtype)
-                _fill(name, file, array)
+                fill(name, file, array)
                 if sys.byteorder == "big":
                     array.byteswap(inplace=True)
+                if header.sha256 is not None:
+                    parts[key] = _part(array)
                 if not key.startswith(may_be_infinite):
                     _check_finite(name, key, array)
                 found[key] = array
@@ -181,20 +190,26 @@ def read_arrays(
         ) from None
     except OSError as error:
         raise FileFormatError(f"{name} must be readable. Got: {error.strerror}") from None
+    if header.sha256 is not None and header.sha256 != _digest(header.description, parts):
+        raise FileFormatError(
+            f"{name} must have the {DIGEST} that it states. Got another: the file is damaged"
+        )
     return found
 
 
-def _fill(name: str, file: BinaryIO, array: Array) -> None:
-    """Read the bytes of an array."""
-    if not array.size:
-        return
-    room = array.reshape(-1).view(np.uint8).data
-    while room:
-        # In pieces: one call reads no more than 2 GiB.
-        count = file.readinto(room[:_PIECE])  # type: ignore[attr-defined]  # a buffered reader has it
-        if not count:
-            raise FileFormatError(f"{name} must not change while it is read. Got its end too early")
-        room = room[count:]
+def _text(value: object) -> str:
+    return json.dumps(value, sort_keys=True, allow_nan=False, separators=(",", ":"))
+
+
+def _part(array: Array) -> list[Any]:
+    """Return what stands for an array in the digest of a file."""
+    little = array.astype(array.dtype.newbyteorder("<"), copy=False)
+    bytes_ = little.reshape(-1).view(np.uint8).data if array.size else b""
+    return [array.dtype.name, list(array.shape), hashlib.sha256(bytes_).hexdigest()]
+
+
+def _digest(description: Mapping[str, Any], parts: Mapping[str, list[Any]]) -> str:
+    return hashlib.sha256(_text([description, parts]).encode()).hexdigest()
 
 
 def _check_finite(name: str, key: str, array: Array) -> None:
@@ -209,65 +224,16 @@ def _check_finite(name: str, key: str, array: Array) -> None:
             )
 
 
-def _check_holes(name: str, handle: int) -> None:
-    """Refuse a large file of which next to nothing is there: it would be read for minutes, as zeros."""
-    size = os.fstat(handle).st_size
-    if size < _LARGE or not hasattr(os, "SEEK_DATA"):
-        return
-    there = _written(handle, size)
-    os.lseek(handle, 0, os.SEEK_SET)
-    if there < size * _LEAST_SHARE:
-        raise FileFormatError(
-            f"{name} must be a whole file. Got {there} bytes of its {size}, and holes: was its copy cut off?"
-        )
-
-
-def _written(handle: int, size: int) -> int:
-    """Return how many bytes of a file are no holes, or enough of them; on a file system without holes, all."""
-    place = found = 0
-    for _ in range(_EXTENTS):
-        try:
-            begin = os.lseek(handle, place, os.SEEK_DATA)
-            place = os.lseek(handle, begin, os.SEEK_HOLE)
-        except OSError as error:
-            # Nothing but a hole follows; or the file system cannot tell.
-            return found if error.errno == errno.ENXIO else size
-        found += place - begin
-        if place >= size or found >= size * _LEAST_SHARE:
-            return found
-    return size
-
-
 def _path(path: object) -> str:
     if not isinstance(path, (str, os.PathLike)):
         raise InvalidType(f"path must be text or a path. Got {path!r}")
     return os.fsdecode(path)
 
 
-def _open(name: str) -> BinaryIO:
-    """Open an ordinary file, and nothing that could keep us waiting."""
-    # Looked at before it is opened, as opening a device may do something; and again after it, should another thing
-    # have taken its place: without O_NONBLOCK opening a pipe waits for somebody to write to it.
-    _check_ordinary(name, Path(name).stat())
-    handle = os.open(name, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    try:
-        _check_ordinary(name, os.fstat(handle))
-        return os.fdopen(handle, "rb")
-    except BaseException:
-        os.close(handle)
-        raise
-
-
-def _check_ordinary(name: str, status: os.stat_result) -> None:
-    if not stat.S_ISREG(status.st_mode):
-        what = "a folder" if stat.S_ISDIR(status.st_mode) else "a device or a pipe"
-        raise FileFormatError(f"{name} must be an ordinary file. Got {what}")
-
-
 def _raw_header(name: str, what: str) -> tuple[bytes, int]:
     """Return the header with its length before it, and the size of the file."""
     try:
-        with _open(name) as file:
+        with open_ordinary(name) as file:
             size = os.fstat(file.fileno()).st_size
             start = file.read(9)
             if len(start) < 9 or start[8:] != b"{":

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 
-from bptt.cells import get_cell
-from bptt.checks import Array
+from bptt.cells import CELLS, Cell, get_cell
+from bptt.checks import Array, check_choice, check_whole
 from bptt.errors import FileFormatError, InvalidInput, InvalidType
 from bptt.files.model import Header, read_arrays
 from bptt.forecast.asking import Asked, check_calendar, check_coverage, check_quantiles
@@ -21,13 +22,18 @@ from bptt.forecast.fitting.choosing import Choice
 from bptt.forecast.fitting.fitted import Fitted
 from bptt.forecast.fitting.intervals import LEVELS, Intervals
 from bptt.forecast.fitting.ridge_path import Linear
-from bptt.forecast.fitting.trained import KINDS, Trained
+from bptt.forecast.fitting.trained import Trained
 from bptt.forecast.predicting.following import Followed
 from bptt.forecast.recipe import READINGS, Recipe
 from bptt.forecast.saving.container import Contents, Source
+from bptt.forecast.saving.fields import check_fields, read_time, same_values
 from bptt.forecast.tables.layout import Finding, Layout
 from bptt.initializers import Constant
 from bptt.network import Network, Recurrent
+from bptt.network.parameters import cell_shapes, prefixes
+
+# Of what a message repeats from a file.
+_LONGEST_WORDS = 240
 
 
 def read(path: str | os.PathLike[str], header: Header) -> Contents:
@@ -45,8 +51,18 @@ def read(path: str | os.PathLike[str], header: Header) -> Contents:
         frame = _Frame.of(config)
         frame.check(header.arrays)
         return frame.build(read_arrays(path, header))
-    except (InvalidInput, InvalidType, KeyError, TypeError, ValueError, AttributeError) as error:
+    except (
+        InvalidInput,
+        InvalidType,
+        KeyError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        OverflowError,
+    ) as error:
         told = f"no {error}" if isinstance(error, KeyError) else str(error)
+        told = told if told.isprintable() else ascii(told)
+        told = told if len(told) <= _LONGEST_WORDS else f"{told[:_LONGEST_WORDS]}..."
         raise FileFormatError(f"{name} must hold a whole forecaster. Got: {told}") from error
 
 
@@ -75,6 +91,7 @@ class _Frame:
             "followed",
         )
         _check_names("config", config, names)
+        check_fields(config)
         asked = dict(config["asked"])
         _check_names("asked", asked, tuple(each.name for each in fields(Asked)))
         asked["recipe"] = Recipe.from_config(asked["recipe"])
@@ -85,22 +102,13 @@ class _Frame:
         encoding = {"level": "own", **config["encoding"]}
         config = {**config, "encoding": encoding}
         _check_names("encoding", encoding, _ENCODING)
-        for name in ("past", "future", "static", "ids"):
-            if not isinstance(encoding[name], list) or not all(
-                isinstance(each, str) for each in encoding[name]
-            ):
-                raise InvalidInput(f"{name} must be a list of names. Got {encoding[name]!r:.60}")
-        for name in ("horizon", "period", "window", "past_window"):
-            if type(encoding[name]) is not int or encoding[name] < 1:
-                raise InvalidInput(f"{name} must be a whole number of at least 1. Got {encoding[name]!r:.60}")
-        if type(encoding["age"]) is not bool or not all(type(k) is int and k > 0 for k in encoding["ahead"]):
-            raise InvalidInput(
-                f"encoding must have valid settings. Got {encoding['age']!r}, {encoding['ahead']!r:.60}"
-            )
-        if config["kind"] not in KINDS or encoding["anchor"] not in ("last", "season"):
-            raise InvalidInput(
-                f"kind and anchor must be known. Got {config['kind']!r}, {encoding['anchor']!r}"
-            )
+        ahead = encoding["ahead"]
+        if not isinstance(ahead, list) or not all(
+            type(k) is int and 0 < k <= encoding["horizon"] for k in ahead
+        ):
+            raise InvalidInput(f"ahead must be a list of rows within the horizon. Got {ahead!r:.60}")
+        if encoding["anchor"] not in ("last", "season"):
+            raise InvalidInput(f"anchor must be known. Got {encoding['anchor']!r:.60}")
         if encoding["level"] not in READINGS:
             raise InvalidInput(f"level must be known. Got {encoding['level']!r:.60}")
         if encoding["transform"] not in (None, "log1p") or set(encoding["calendar"]) - set(CYCLES):
@@ -120,15 +128,7 @@ class _Frame:
     def check(self, stored: Mapping[str, tuple[np.dtype[Any], tuple[int, ...]]]) -> None:
         """Raise InvalidInput where the arrays are not those of the configuration."""
         left = dict(stored)
-        # A network is built only once its sizes are known to be those of arrays that are there.
-        for m, net in enumerate(self.config["nets"]):
-            stack, K = net["recurrent"], self.config["encoding"]["horizon"]
-            _, readout = stored.get(f"nets.{m}.readout.W_hy", (None, ()))
-            if readout != (stack["hidden_size"], K) or not 0 < stack["num_layers"] <= len(stored):
-                raise InvalidInput(
-                    f"a readout {readout} of network {m} in the place of ({stack['hidden_size']}, {K})"
-                )
-        for name, shape in self.shapes().items():
+        for name, shape in self.shapes(len(stored)):
             if name not in left:
                 raise InvalidInput(f"no array {name} {shape}")
             dtype, found = left.pop(name)
@@ -137,46 +137,36 @@ class _Frame:
         if left:
             raise InvalidInput(f"an array {next(iter(left))}, which the configuration does not have")
 
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Return name and shape of every array."""
+    def shapes(self, most: int) -> Iterator[tuple[str, tuple[int, ...]]]:
+        """Yield name and shape of every array; where there are more than `most`, enough of them."""
         config, encoding = self.config, self.config["encoding"]
         K, P, S = encoding["horizon"], len(encoding["past"]), len(encoding["ids"])
         others = P + len(encoding["future"]) + len(encoding["static"])
         G = 3 + sum(self.calendar.slots)
         bare = self.encoding({})
         W = window_path.features(bare)
-        found: dict[str, tuple[int, ...]] = {
-            "encoding.centres": (S,),
-            "encoding.scales": (S,),
-            "encoding.means": (others,),
-            "encoding.deviations": (others,),
-            "encoding.change": (1 + P,),
-            "encoding.target": (K,),
-            "intervals.weights": (G, K),
-            "intervals.quantiles": (len(LEVELS), K),
-            "intervals.floor": (2,),
-        }
+        yield "encoding.centres", (S,)
+        yield "encoding.scales", (S,)
+        yield "encoding.means", (others,)
+        yield "encoding.deviations", (others,)
+        yield "encoding.change", (1 + P,)
+        yield "encoding.target", (K,)
+        yield "intervals.weights", (G, K)
+        yield "intervals.quantiles", (len(LEVELS), K)
+        yield "intervals.floor", (2,)
         if config["kind"] in ("network", "ridge"):
-            found |= {"linear.weights": (W, K), "linear.intercept": (K,)}
+            yield "linear.weights", (W, K)
+            yield "linear.intercept", (K,)
         n = len(config["followed"])
         if n:
-            found |= {
-                "followed.z": (n, K),
-                "followed.moment": (n, G),
-                "followed.static": (n, len(encoding["static"])),
-                "followed.memory_z": (n, bare.reach),
-                "followed.memory_p": (n, bare.reach, P),
-                "followed.memory": (n, 3),
-            }
+            yield "followed.z", (n, K)
+            yield "followed.moment", (n, G)
+            yield "followed.static", (n, len(encoding["static"]))
+            yield "followed.memory_z", (n, bare.reach)
+            yield "followed.memory_p", (n, bare.reach, P)
+            yield "followed.memory", (n, 3)
         for m, net in enumerate(config["nets"]):
-            made = _build_net(net, bare.inputs, K)
-            found |= {f"nets.{m}.{name}": array.shape for name, array in made.parameters.items()}
-            if n:
-                found |= {
-                    f"followed.state.{m}.{name}": made.recurrent.state_shape(n)
-                    for name in made.recurrent.states
-                }
-        return found
+            yield from _net_shapes(m, net, bare.inputs, K, n, most)
 
     def encoding(self, arrays: Mapping[str, Array]) -> Encoding:
         """Return the encoding with its arrays, or with empty ones."""
@@ -194,6 +184,10 @@ class _Frame:
         """Return the forecaster's parts."""
         config = self.config
         encoding = self.encoding(arrays)
+        if self.asked.horizon != encoding.horizon:
+            raise InvalidInput(
+                f"a horizon of {self.asked.horizon} beside arrays for one of {encoding.horizon}"
+            )
         if not all(
             (each > 0).all()
             for each in (encoding.scales, encoding.deviations, encoding.change, encoding.target)
@@ -213,7 +207,7 @@ class _Frame:
             arrays["intervals.weights"],
             np.maximum.accumulate(arrays["intervals.quantiles"], axis=0),
             arrays["intervals.floor"],
-            int(config["intervals_rows"]),
+            config["intervals_rows"],
         )
         fitted = Fitted(
             trained=Trained(config["kind"], encoding, tuple(nets), linear),
@@ -223,20 +217,20 @@ class _Frame:
                 None,
                 None,
                 dict(choice["errors"]),
-                int(choice["origins"]),
-                str(choice["reason"]),
+                choice["origins"],
+                choice["reason"],
             ),
             recipe=self.recipe,
-            rows=int(config["rows"]),
+            rows=config["rows"],
         )
-        source = None if config["source"] is None else _read_source(config["source"], encoding)
+        source = _read_source(config["source"], encoding)
         return Contents(self.asked, fitted, source, self._followed(arrays, nets))
 
     def _followed(self, arrays: Mapping[str, Array], nets: list[Network]) -> dict[str, Followed]:
         found = {}
         for k, each in enumerate(self.config["followed"]):
             age, centre, scale = map(float, arrays["followed.memory"][k])
-            if not isinstance(each["id"], str) or scale <= 0:
+            if scale <= 0:
                 raise InvalidInput(f"a series {each['id']!r} of scale {scale:g}")
             states = tuple(
                 {name: arrays[f"followed.state.{m}.{name}"][:, k : k + 1] for name in net.recurrent.states}
@@ -247,14 +241,14 @@ class _Frame:
             )
             found[each["id"]] = Followed(
                 each["id"],
-                np.datetime64(each["time"], "s"),
-                np.datetime64(each["local"], "s"),
+                read_time("time", each["time"]),
+                read_time("local", each["local"]),
                 memory,
                 states,
                 arrays["followed.z"][k],
                 arrays["followed.moment"][k],
                 arrays["followed.static"][k],
-                int(each["ahead"]),
+                each["ahead"],
             )
         return found
 
@@ -264,15 +258,17 @@ _ENCODING = (
     "static", "ahead", "ids", "level",
 )  # fmt: skip
 _SOURCE = ("layout", "kind", "findings", "target")
+# Digits and unit: a hundred billion of either.
+_LONGEST_STEP = 12
 
 
 def _read_source(config: Mapping[str, Any], encoding: Encoding) -> Source:
     _check_names("source", config, _SOURCE)
     return Source(
         None if config["layout"] is None else Layout.from_config(config["layout"]),
-        str(config["kind"]),
+        config["kind"],
         tuple(Finding(**each) for each in config["findings"]),
-        str(config["target"]),
+        config["target"],
         encoding.past,
         encoding.future,
         encoding.static,
@@ -280,24 +276,46 @@ def _read_source(config: Mapping[str, Any], encoding: Encoding) -> Source:
     )
 
 
+def _net_shapes(
+    m: int, settings: Mapping[str, Any], inputs: int, outputs: int, n: int, most: int
+) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Yield name and shape of a network's arrays, without making any."""
+    stack = settings["recurrent"]
+    H, layers = (
+        check_whole("hidden_size", stack["hidden_size"]),
+        check_whole("num_layers", stack["num_layers"]),
+    )
+    cell = _cell_of(stack)
+    for k, prefix in enumerate(prefixes(min(layers, most + 1), ("forward",))):
+        for name, shape in cell_shapes(cell, H if k else inputs, H, True):
+            yield f"nets.{m}.{prefix}{name}", shape
+    yield f"nets.{m}.readout.W_hy", (H, outputs)
+    if n:
+        for name in cell.plan.states:
+            yield f"followed.state.{m}.{name}", (layers, n, H)
+
+
+def _cell_of(stack: Mapping[str, Any]) -> Cell:
+    options = dict(stack["cell"])
+    return get_cell(check_choice("cell", options.pop("name"), CELLS), options)
+
+
 def _build_net(settings: Mapping[str, Any], inputs: int, outputs: int) -> Network:
     """Return a network as `in_double` makes it; raises where the settings are of another one."""
     stack = settings["recurrent"]
-    cell = dict(stack["cell"])
-    name = cell.pop("name")
+    cell = _cell_of(stack)
     recurrent = Recurrent(
-        name,
+        cell,
         inputs,
         stack["hidden_size"],
         num_layers=stack["num_layers"],
         dtype="float64",
-        initializers=dict.fromkeys(get_cell(name, cell).plan.weights, Constant(0.0)),
-        **cell,
+        initializers=dict.fromkeys(cell.plan.weights, Constant(0.0)),
     )
     net = Network(
         recurrent, outputs, readout="every", loss="mse", bias=False, readout_initializer=Constant(0.0)
     )
-    if net.config() != settings:
+    if not same_values(json.loads(json.dumps(net.config())), settings):
         raise InvalidInput(f"a network that no forecaster has: {settings!r:.60}")
     return net
 
@@ -306,11 +324,14 @@ def _read_step(text: object) -> np.timedelta64:
     if (
         not isinstance(text, str)
         or text[-1:] not in ("s", "M")
+        or not text[:-1].isascii()
         or not text[:-1].isdecimal()
-        or not int(text[:-1])
+        or len(text) > _LONGEST_STEP
     ):
-        raise InvalidInput(f"step must be a number and s or M. Got {text!r}")
+        raise InvalidInput(f"step must be a number and s or M. Got {text!r:.60}")
     count = int(text[:-1])
+    if not count:
+        raise InvalidInput(f"step must be above 0. Got {text!r:.60}")
     return np.timedelta64(count, "M") if text[-1] == "M" else np.timedelta64(count, "s")
 
 
