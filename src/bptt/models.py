@@ -141,16 +141,21 @@ def load(path: str | os.PathLike[str], *, cells: Iterable[type[Cell]] = ()) -> A
     description = header.description
     if description["kind"] == container.KIND:
         return Forecaster._from_contents(unpacking.read(path, header))
-    made = _KINDS[description["kind"]]
+    made, name = _KINDS[description["kind"]], os.fsdecode(path)
     try:
         cell = made.cell(description["config"], own, description.get("cell_digest"))
-        # Before anything is built: a file must not make us allocate more than it holds.
+        # Before anything is read or built: a file must not make us allocate more than it holds.
         _check_arrays(header.arrays, *made.expected(description["config"], cell, len(header.arrays)))
+        arrays = read_arrays(path, header)
         model = made.build(description["config"], cell)
-    except (InvalidInput, InvalidType) as error:
-        raise FileFormatError(f"{os.fspath(path)}: {error}") from error
-    for name, array in read_arrays(path, header).items():
-        model.parameters[name][...] = array
+    except FileFormatError:
+        raise
+    except (InvalidInput, InvalidType, OverflowError) as error:
+        raise FileFormatError(f"{name}: {error}") from error
+    except MemoryError:
+        raise FileFormatError(f"{name} must fit into memory. Got a model that does not") from None
+    for parameter, array in arrays.items():
+        model.parameters[parameter][...] = array
     return model
 
 

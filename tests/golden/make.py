@@ -44,7 +44,7 @@ def _list_new() -> None:
     lines = listed.read_text().splitlines() if listed.exists() else []
     known = {line.split()[1] for line in lines}
     for path in sorted(FOLDER.iterdir()):
-        if path.name not in {*known, listed.name}:
+        if path.name not in {*known, listed.name, ".gitattributes"}:
             lines.append(f"{hashlib.sha256(path.read_bytes()).hexdigest()} {path.name}")
     listed.write_text("\n".join(lines) + "\n")
 
