@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import TextIO
@@ -28,7 +29,7 @@ class CSVLog:
     FileMissing
         No such folder.
     InvalidInput
-        At the first step: the file cannot be written.
+        At the step at which the file cannot be written.
 
     Notes
     -----
@@ -53,13 +54,18 @@ class CSVLog:
         file = self._file or self._start(event.step)
         validation = "" if event.validation_loss is None else repr(event.validation_loss)
         numbers = (event.loss, event.gradient_norm, event.learning_rate)
-        file.write(",".join([str(event.step), *map(repr, numbers), validation]) + "\n")
-        file.flush()
+        try:
+            file.write(",".join([str(event.step), *map(repr, numbers), validation]) + "\n")
+            file.flush()
+        except OSError as error:
+            raise self._refused(error) from error
 
     def finish(self, history: History) -> None:  # noqa: ARG002  # every step is in the file already
         """Close the file."""
         if self._file is not None:
-            self._file.close()
+            # Every line was flushed, or the run has ended by it.
+            with contextlib.suppress(OSError):
+                self._file.close()
             self._file = None
 
     def _start(self, step: int) -> TextIO:
@@ -69,12 +75,13 @@ class CSVLog:
                 os.truncate(self.path, end)
             self._file = self.path.open("a" if end else "w", encoding="ascii", newline="")
         except OSError as error:
-            raise InvalidInput(
-                f"path must be writable. Got {str(self.path)!r}: {error.strerror or error}"
-            ) from error
+            raise self._refused(error) from error
         if not end:
             self._file.write(_HEADER)
         return self._file
+
+    def _refused(self, error: OSError) -> InvalidInput:
+        return InvalidInput(f"path must be writable. Got {str(self.path)!r}: {error.strerror or error}")
 
     def _end_of(self, step: int) -> int:
         """Return how many bytes the steps before `step` take; 0 for a file that is no log of ours."""

@@ -8,6 +8,7 @@ value = 1, with tag = 1 (string) and simple_value = 2 (float).
 from __future__ import annotations
 
 import itertools
+import logging
 import math
 import os
 import struct
@@ -21,6 +22,7 @@ from bptt.training.history import History
 
 _SECONDS_BETWEEN_FLUSHES = 1.0
 _run_number = itertools.count()
+_log = logging.getLogger("bptt.training")
 
 
 class TensorBoard:
@@ -54,16 +56,24 @@ class TensorBoard:
         }
         if event.validation_loss is not None:
             scalars["validation_loss"] = event.validation_loss
-        file.write(record(scalar_event(time.time(), event.step, scalars)))
-        if time.monotonic() - self._flushed > _SECONDS_BETWEEN_FLUSHES:
-            file.flush()
-            self._flushed = time.monotonic()
+        try:
+            file.write(record(scalar_event(time.time(), event.step, scalars)))
+            if time.monotonic() - self._flushed > _SECONDS_BETWEEN_FLUSHES:
+                file.flush()
+                self._flushed = time.monotonic()
+        except OSError as error:
+            raise self._refused(error) from error
 
     def finish(self, history: History) -> None:  # noqa: ARG002  # every step is in the file already
         """Close the file."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        file, self._file = self._file, None
+        if file is None:
+            return
+        try:
+            file.close()
+        except OSError as error:
+            # The run is over: its result is worth more than the last second of its log.
+            _log.warning("%s", self._refused(error))
 
     def _start(self) -> BinaryIO:
         now = time.time()
@@ -73,11 +83,12 @@ class TensorBoard:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._file = (self.folder / name).open("xb")
         except OSError as error:
-            raise InvalidInput(
-                f"folder must be writable. Got {str(self.folder)!r}: {error.strerror or error}"
-            ) from error
+            raise self._refused(error) from error
         self._file.write(record(version_event(now)))
         return self._file
+
+    def _refused(self, error: OSError) -> InvalidInput:
+        return InvalidInput(f"folder must be writable. Got {str(self.folder)!r}: {error.strerror or error}")
 
 
 def version_event(wall_time: float) -> bytes:
