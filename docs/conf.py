@@ -27,6 +27,6 @@ autodoc_default_options = {"members": True, "imported-members": True}
 autodoc_member_order = "groupwise"
 autodoc_typehints = "none"  # the Parameters sections state them, with shapes and units
 autodoc_preserve_defaults = True
-# `bptt.torch` and `bptt.sklearn` are documented where there is no PyTorch or scikit-learn, too.
-autodoc_mock_imports = [name for name in ("torch", "sklearn") if not find_spec(name)]
+# `bptt.torch`, `bptt.sklearn` and `bptt.sktime` are documented where there is no PyTorch, scikit-learn or sktime, too.
+autodoc_mock_imports = [name for name in ("torch", "sklearn", "sktime") if not find_spec(name)]
 numpydoc_show_class_members = False

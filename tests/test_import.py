@@ -8,7 +8,7 @@ import sys
 import pytest
 
 FRAMES = {"narwhals", "pandas", "polars", "pyarrow"}
-HEAVY = {"matplotlib", "numba", "sklearn", "torch", *FRAMES}
+HEAVY = {"matplotlib", "numba", "sklearn", "sktime", "torch", *FRAMES}
 
 IMPORT_ROOT = "import bptt"
 SHOW_HELP = """

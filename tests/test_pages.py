@@ -41,6 +41,7 @@ NEEDS = {
     "docs/onnx.md": ("onnx", "onnxruntime"),
     "docs/pytorch.md": ("torch",),
     "docs/sklearn.md": ("sklearn",),
+    "docs/sktime.md": ("sktime",),
 }
 # What is shown but not run: programs with the mistakes that the page is about.
 QUOTING = {"docs/errata.md"}

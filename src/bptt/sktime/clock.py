@@ -17,7 +17,7 @@ from bptt.forecast.tables.steps import find_step
 _SECOND = np.timedelta64(1, "s")
 _DAY = 86400
 # Offsets that count months, however they choose the day.
-_MONTHS: tuple[tuple[int, tuple[type, ...]], ...] = (
+_MONTHS: tuple[tuple[int, Any], ...] = (
     (
         1,
         (
@@ -114,7 +114,9 @@ class Clock:
         if (found < 0).any():
             off = of[int(np.argmax(found < 0))]
             every = "whole numbers" if self.offset is None else f"rows {self.offset.freqstr} apart"
-            raise DataError(f"index must hold {every}, from {rows[0]} to {rows[-1]}. Got {off}: resample first")
+            raise DataError(
+                f"index must hold {every}, from {rows[0]} to {rows[-1]}. Got {off}: resample first"
+            )
         return found
 
     def times(self, rows: pd.Index) -> tuple[Array, Array]:
@@ -143,7 +145,8 @@ class Clock:
 
 
 def _seconds(moments: pd.DatetimeIndex) -> Array:
-    return moments.to_numpy().astype("datetime64[s]")
+    found: Array = moments.to_numpy().astype("datetime64[s]")
+    return found
 
 
 def _offset_of(longest: pd.DatetimeIndex, indices: Sequence[pd.Index]) -> Any:
@@ -155,14 +158,15 @@ def _offset_of(longest: pd.DatetimeIndex, indices: Sequence[pd.Index]) -> Any:
         return to_offset(name)
     moments = [pd.DatetimeIndex(index) for index in indices]
     step = find_step([_seconds(index.tz_localize(None)) for index in moments])
-    if step is None:
+    count = 0 if step is None else int(step.astype(np.int64))
+    if step is None or not count:
         raise DataError(
-            f"index must have a frequency or two rows of a series. Got {longest[0]} alone: "
-            "index.freq = 'h', or a PeriodIndex"
+            f"index must state a frequency where rows do not show one in whole seconds. Got {longest[:2].tolist()}: "
+            "set index.freq, or give a PeriodIndex"
         )
     if np.datetime_data(step.dtype)[0] != "M":
-        return to_offset(pd.Timedelta(step))
-    count = int(step.astype(np.int64))
+        # A day is one of the wall's clock, of 23 to 25 hours.
+        return pd.offsets.Day(count // _DAY) if count % _DAY == 0 else to_offset(pd.Timedelta(step))
     ends = all(bool(index.is_month_end.all()) for index in moments)
     return pd.offsets.MonthEnd(count) if ends else pd.offsets.MonthBegin(count)
 
@@ -180,5 +184,5 @@ def _step_of(offset: Any) -> np.timedelta64 | None:
         length = pd.Timedelta(offset)
     except ValueError:
         return None
-    whole = length.to_timedelta64().astype("timedelta64[s]")
+    whole: np.timedelta64 = length.to_timedelta64().astype("timedelta64[s]")
     return whole if pd.Timedelta(whole) == length and whole > 0 * _SECOND else None

@@ -140,9 +140,7 @@ def _join(before: pd.DataFrame | None, later: pd.DataFrame | None) -> pd.DataFra
     return before if new.empty else pd.concat([before, new]).sort_index()
 
 
-def _laid(
-    frame: pd.DataFrame | None, rows: pd.Index, names: Sequence[str], key: tuple[Any, ...]
-) -> Array:
+def _laid(frame: pd.DataFrame | None, rows: pd.Index, names: Sequence[str], key: tuple[Any, ...]) -> Array:
     """Return columns of X at these rows, float64 (N, C), NaN where it has none."""
     if not names:
         return np.zeros((len(rows), 0))

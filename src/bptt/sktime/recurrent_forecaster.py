@@ -171,7 +171,10 @@ class RecurrentForecaster(BaseForecaster):  # type: ignore[misc]  # sktime has n
         return self._rows(fh, made, found, self._get_columns("predict_interval", coverage=coverage))
 
     @classmethod
-    def get_test_params(cls, parameter_set: str = "default") -> list[dict[str, Any]]:
+    def get_test_params(
+        cls,
+        parameter_set: str = "default",  # noqa: ARG003  # sktime's signature
+    ) -> list[dict[str, Any]]:
         """Return settings for sktime's checks: small ones."""
         quick = Recipe(updates=20, shorter=(), ensemble=1, trial_members=1)
         return [
