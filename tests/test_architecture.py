@@ -51,6 +51,8 @@ LEVELS = (
 
 # Slow to load, so loaded where it is first needed. A library that is not named here is imported at the top, anywhere.
 HEAVY = {
+    "dask": Where(),
+    "distributed": Where(inside=("bptt.forecast.fitting.cluster",)),
     "llvmlite": Where(top=("bptt.engine.compiled",), inside=("bptt.engine.availability",)),
     "matplotlib": Where(inside=("bptt.plots",)),
     "narwhals": Where(inside=("bptt.data",)),

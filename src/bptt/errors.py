@@ -39,5 +39,9 @@ class DivergedError(BpttError, RuntimeError):
     """Training met a loss or gradient that is not finite; the last good weights were kept."""
 
 
+class WorkerLost(BpttError, RuntimeError):
+    """A process that computes for this one ended, again and again, or cannot be reached."""
+
+
 class GradientError(BpttError, AssertionError):
     """A gradient check found a derivative that disagrees with its reference."""

@@ -25,6 +25,7 @@ from bptt.forecast.asking import (
 from bptt.forecast.fitting.bar import show_progress
 from bptt.forecast.fitting.fit import fit_panel
 from bptt.forecast.fitting.fitted import Fitted
+from bptt.forecast.fitting.given_executor import open_workers
 from bptt.forecast.given import check_untimed, read_known, read_new, series_of
 from bptt.forecast.panel import Panel
 from bptt.forecast.predicting.alignment import Alignment, check_alignment
@@ -167,7 +168,7 @@ class Forecaster:
 
     # ---------------------------------------------------------------- training
 
-    def fit(self, frame: object, progress: object = None) -> Self:
+    def fit(self, frame: object, progress: object = None, executor: object = None) -> Self:
         """Train on a table.
 
         Parameters
@@ -175,6 +176,9 @@ class Forecaster:
         frame : path, data frame, dict, array, or Panel
         progress : bool, callable or None
             A bar on stderr; None draws it on a terminal only; a function is told (updates made, updates to make).
+        executor : concurrent.futures.Executor, dask.distributed.Client or str, optional
+            Who trains the networks; the threads of this process by default. A text is the address of a Dask scheduler.
+            The forecasts are the same to the bit.
 
         Returns
         -------
@@ -185,10 +189,12 @@ class Forecaster:
         ------
         FileMissing, FileFormatError, DataError, InvalidInput, InvalidType
             Data that cannot be read or learnt from; the message says where and why.
+        LibraryMissing, WorkerLost
+            Dask is not installed; a process that trains ended.
         """
-        panel, source = read_new(frame, self.asked)
         asked = self.asked
-        with show_progress(progress) as notify:
+        with open_workers(executor, asked.threads) as workers, show_progress(progress) as notify:
+            panel, source = read_new(frame, asked)
             self._fitted = fit_panel(
                 panel,
                 horizon=asked.horizon,
@@ -196,7 +202,7 @@ class Forecaster:
                 calendar=asked.calendar,
                 seed=asked.seed,
                 search=drawn_recipes(asked.recipe, asked.search, asked.seed),
-                threads=asked.threads,
+                workers=workers,
                 notify=notify,
                 doctor=True,
             )
@@ -331,7 +337,13 @@ class Forecaster:
     # ---------------------------------------------------------------- checks
 
     def backtest(
-        self, frame: object, folds: int = 5, refit: bool = True, progress: object = None, trees: bool = True
+        self,
+        frame: object,
+        folds: int = 5,
+        refit: bool = True,
+        progress: object = None,
+        trees: bool = True,
+        executor: object = None,
     ) -> Backtest:
         """Forecast parts of a table from what came before them, beside the baselines.
 
@@ -345,15 +357,17 @@ class Forecaster:
         progress : as for `fit`
         trees : bool
             Whether boosted trees take part, where scikit-learn is installed.
+        executor : as for `fit`
+            Each fold is a task of its own.
 
         Returns
         -------
         Backtest
             `print` shows a table.
         """
-        panel, _ = read_new(frame, self.asked)
         asked = self.asked
-        with show_progress(progress) as notify:
+        with open_workers(executor, asked.threads) as workers, show_progress(progress) as notify:
+            panel, _ = read_new(frame, asked)
             return run_backtest(
                 panel,
                 horizon=asked.horizon,
@@ -363,7 +377,7 @@ class Forecaster:
                 folds=check_whole("folds", folds),
                 refit=bool(refit),
                 seed=asked.seed,
-                threads=asked.threads,
+                workers=workers,
                 trees=bool(trees),
                 notify=notify,
             )

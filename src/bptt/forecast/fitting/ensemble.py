@@ -11,7 +11,7 @@ from bptt.checks import Array
 from bptt.forecast.features.encoding import Encoding
 from bptt.forecast.fitting.choosing import Candidate
 from bptt.forecast.fitting.heads import Penalty, make_head, normal_equations
-from bptt.forecast.fitting.kept import Keep
+from bptt.forecast.fitting.kept import Run
 from bptt.forecast.fitting.members import Lesson, Tick, in_double, planned_updates, train_member
 from bptt.forecast.fitting.ridge_path import Linear, Normal
 from bptt.forecast.fitting.trained import Trained
@@ -19,27 +19,36 @@ from bptt.network import Network
 
 
 class Member(NamedTuple):
-    """A trained network, the sums over its training rows, and the losses of its updates."""
+    """A trained network, the sums over its training rows, the losses of its updates, and its run if it was kept."""
 
     net: Network
     normal: Normal
     losses: Array
+    run: Run | None
 
 
 def make_member(
-    encoding: Encoding, lesson: Lesson, candidate: Candidate, seed: int, tick: Tick, keep: Keep | None = None
+    encoding: Encoding,
+    lesson: Lesson,
+    candidate: Candidate,
+    seed: int,
+    tick: Tick,
+    *,
+    examined: bool = False,
 ) -> Member:
-    """Return a network trained as the candidate says; `keep` is told of the run."""
-    recipe = candidate.recipe
+    """Return a network trained as the candidate says, with its run where that is `examined`."""
+    recipe, kept = candidate.recipe, list[Run]()
     updates = planned_updates(recipe, lesson.rows, candidate.share)
+    keep = kept.append if examined else None
     net, losses = train_member(lesson, recipe, seed=seed, updates=updates, tick=tick, keep=keep)
-    return Member(net, normal_equations(encoding, lesson, net, recipe.most_rows), losses)
+    normal = normal_equations(encoding, lesson, net, recipe.most_rows)
+    return Member(net, normal, losses, kept[0] if kept else None)
 
 
 def assemble(encoding: Encoding, members: Sequence[Member], penalty: Penalty) -> Trained:
     """Return the ensemble: every network with its readout, the linear paths as their mean."""
     nets, linears = [], []
-    for net, normal, _ in members:
+    for net, normal, *_ in members:
         head_of = make_head(encoding, normal, net, penalty)
         double = in_double(net, encoding.horizon)
         assert head_of.readout is not None

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from typing import Any
 
 import numpy as np
 
 from bptt.checks import Array
+from bptt.engine.blas import one_blas_thread
 from bptt.errors import DataError
 from bptt.forecast.features.calendar import Calendar, choose_calendar, season
 from bptt.forecast.features.encoding import Encoding
-from bptt.forecast.features.measuring import fit_encoding, with_lines
+from bptt.forecast.features.measuring import with_lines
 from bptt.forecast.fitting.calibrating import calibrate
 from bptt.forecast.fitting.checkup import examine
 from bptt.forecast.fitting.choosing import Candidate, Choice, Trial, choose
-from bptt.forecast.fitting.ensemble import Member, assemble, make_member
+from bptt.forecast.fitting.ensemble import Member, assemble
+from bptt.forecast.fitting.executors import Threads, Workers
 from bptt.forecast.fitting.few_rows import are_few, choose_by_cuts
 from bptt.forecast.fitting.fitted import Fitted
-from bptt.forecast.fitting.heads import COLD, encode_panel, make_head, normal_equations
+from bptt.forecast.fitting.heads import encode_panel, make_head, normal_equations
 from bptt.forecast.fitting.held_out import (
     HeldOut,
     changes,
@@ -29,20 +31,20 @@ from bptt.forecast.fitting.held_out import (
     missed,
     validation_start,
 )
-from bptt.forecast.fitting.kept import Keep, Run
+from bptt.forecast.fitting.jobs import block_job, hold_out, member_job, trial
+from bptt.forecast.fitting.kept import Run
+from bptt.forecast.fitting.lesson_plan import LessonPlan
 from bptt.forecast.fitting.members import SHORTEST, Lesson, planned_updates, sequence_length
 from bptt.forecast.fitting.settling import (
     Settled,
     best_option,
     longer_windows,
-    longest_window,
-    read_level,
     transform_options,
     weigh_lines,
-    window_options,
 )
-from bptt.forecast.fitting.side_by_side import Meter, Notify, run_jobs
+from bptt.forecast.fitting.side_by_side import Meter, Notify
 from bptt.forecast.fitting.trained import Trained
+from bptt.forecast.fitting.travelling import Job
 from bptt.forecast.panel import Panel
 from bptt.forecast.pieces import cut, draw_lines
 from bptt.forecast.recipe import Recipe
@@ -57,6 +59,7 @@ def fit_panel(
     seed: int = 0,
     search: Sequence[Recipe] = (),
     threads: int | None = None,
+    workers: Workers | None = None,
     notify: Notify = lambda *_: None,
     doctor: bool = False,
 ) -> Fitted:
@@ -74,6 +77,8 @@ def fit_panel(
         Tried besides `recipe` on the same validation rows.
     threads : int, optional
         Networks that are trained at the same time.
+    workers : Workers, optional
+        Who trains them; so many threads of this process by default.
     notify : callable
         Called with updates made and updates to make; the total may shrink once validation has decided.
     doctor : bool
@@ -90,10 +95,12 @@ def fit_panel(
         )
     # Of very many rows a share is enough for every decision; each network sees only `most_rows` anyway.
     some = draw_lines(panel, 2 * recipe.most_rows, seed)
-    run = _Run(
-        some, horizon, recipe, choose_calendar(calendar, some), seed, tuple(search), threads, notify, doctor
-    )
-    found = run.fit()
+    with one_blas_thread():
+        cycles = choose_calendar(calendar, some)
+        run = _Run(
+            some, horizon, recipe, cycles, seed, tuple(search), workers or Threads(threads), notify, doctor
+        )
+        found = run.fit()
     if some is panel:
         return found
     trained = replace(found.trained, encoding=with_lines(found.trained.encoding, panel))
@@ -108,7 +115,7 @@ class _Run:
     calendar: Calendar
     seed: int
     search: tuple[Recipe, ...]
-    threads: int | None
+    workers: Workers
     notify: Notify
     doctor: bool
     # The run that the doctor looks at: of the first trial, then of the ensemble's first network.
@@ -160,7 +167,7 @@ class _Run:
 
         def encode(panel: Panel, anchor: str) -> Encoding:
             self.anchor = anchor
-            return self.encoding(panel)
+            return self.plan.encoding(panel)
 
         units = encode(self.panel, "last").scales
         if encode(self.panel, "season").period == 1:
@@ -178,71 +185,43 @@ class _Run:
         """Decide in closed form what the recipe leaves open: transform, window, and how far to trust each line."""
         stops = [len(line) for line in self.panel]
         for open_settings in (transform_options, longer_windows):
-            options, tried = open_settings(self.recipe, before, self.period(before), self.horizon), []
+            options, tried = open_settings(self.recipe, before, self.plan.period(before), self.horizon), []
             for option in options if len(options) > 1 else ():
                 self.recipe, self.trust = option, {}
-                encoding = self.encoding(before)
+                encoding = self.plan.encoding(before)
                 self.trust = weigh_lines(encoding, encode_panel(encoding, before), before)
                 lesson, origins = (
-                    self._lesson(encoding, before),
-                    choose_origins(self._lesson(encoding, self.panel), self.horizon, cuts, stops),
+                    self.plan.lesson(encoding, before),
+                    choose_origins(self.plan.lesson(encoding, self.panel), self.horizon, cuts, stops),
                 )
                 if not lesson.rows or not sum(map(len, origins.rows)):
                     break
                 tried.append((Settled(encoding, lesson, origins), option))
             self.recipe = best_option(tried) if tried else options[0]
-        encoding = self.encoding(before)
+        encoding = self.plan.encoding(before)
         self.trust = weigh_lines(encoding, encode_panel(encoding, before), before)
 
-    def _lesson(self, encoding: Encoding, panel: Panel) -> Lesson:
-        lesson = encode_panel(encoding, panel)
-        if not self.trust:
-            return lesson
-        trust = [self.trust.get(line.id, 1.0) for line in panel]
-        return replace(lesson, weights=[w * a for w, a in zip(lesson.weights, trust, strict=True)])
-
-    def period(self, panel: Panel) -> int:
-        """Return the rows of a season; 1 where no line has two of them."""
-        period = season(panel.step) if self.recipe.period is None else self.recipe.period
-        return 1 if 2 * period > max(map(len, panel)) else period
+    @property
+    def plan(self) -> LessonPlan:
+        """How rows are read as things stand."""
+        return LessonPlan(self.horizon, self.recipe, self.calendar, self.anchor, self.trust)
 
     def _choose(self, before: Panel, cuts: list[int], unit: Array | None) -> _Stage | None:
         """Return what the validation rows decide; None where there are none."""
         recipe = self.recipe
-        encoding = self.encoding(before)
-        lesson = self._lesson(encoding, before)
+        encoding = self.plan.encoding(before)
+        lesson = self.plan.lesson(encoding, before)
         origins = choose_origins(
-            self._lesson(encoding, self.panel), self.horizon, cuts, [len(line) for line in self.panel]
+            self.plan.lesson(encoding, self.panel), self.horizon, cuts, [len(line) for line in self.panel]
         )
         if not sum(map(len, origins.rows)) or not lesson.rows:
             return None
         candidates = self._candidates(lesson)
         self._expect(lesson, candidates)
         window = normal_equations(encoding, lesson, None, recipe.most_rows)
-        trials = self._trials(encoding, lesson, candidates, self.meter)
+        trials = self._trials(encoding, lesson, candidates)
         choice = choose(encoding, origins, trials, window, step_back=recipe.step_back, unit=unit)
         return _Stage(encoding, choice, missed(encoding, origins, choice, trials, window))
-
-    def encoding(self, panel: Panel) -> Encoding:
-        """Return the encoding of these training rows."""
-        recipe = self.recipe
-        period = self.period(panel)
-        window = recipe.window
-        if window is None:
-            window = window_options(period, self.horizon)[0]
-        window = max(1, min(window, longest_window(panel)))
-        past_window = max(1, min(recipe.past_window, window, 1 + 240 // max(1, len(panel.past))))
-        return fit_encoding(
-            panel,
-            horizon=self.horizon,
-            calendar=self.calendar,
-            transform=None if recipe.transform == "none" else recipe.transform,
-            anchor=self.anchor if period > 1 else "last",
-            period=period,
-            window=window,
-            past_window=past_window,
-            level=read_level(recipe, period, self.horizon),
-        )
 
     def _candidates(self, lesson: Lesson) -> list[Candidate]:
         if sequence_length(self.recipe, lesson) < SHORTEST:
@@ -260,98 +239,53 @@ class _Run:
         total += most * ((recipe.blocks - 1) * recipe.trial_members + recipe.ensemble)
         self.meter.total = self.meter.done + total
 
-    def _trials(
-        self, encoding: Encoding, lesson: Lesson, candidates: list[Candidate], meter: Meter
-    ) -> list[Trial]:
-        # The longest first: what runs last should not keep one thread busy alone.
+    def _trials(self, encoding: Encoding, lesson: Lesson, candidates: list[Candidate]) -> list[Trial]:
+        # The longest first: what runs last should not keep one worker busy alone.
         jobs = [
-            partial(
-                make_member,
-                encoding,
-                lesson,
-                c,
-                self.seed + 1000 + k,
-                meter.tick(),
-                self._keeper(not (n or k)),
-            )
+            member_job((encoding, lesson), c, self.seed + 1000 + k, examined=self.doctor and not (n or k))
             for n, c in enumerate(candidates)
             for k in range(c.recipe.trial_members)
         ]
-        found = iter(run_jobs(jobs, meter, self.threads))
-        return [_trial(c, [next(found) for _ in range(c.recipe.trial_members)]) for c in candidates]
-
-    def _keeper(self, first: bool) -> Keep | None:
-        """Return what keeps the run of the first network until the doctor has looked at it."""
-        return self._keep if self.doctor and first else None
-
-    def _keep(self, run: Run) -> None:
-        self.run = run
+        found = self.workers.run(jobs, self.meter)
+        if found:
+            self.run = found[0].run
+        rest = iter(found)
+        return [trial(c, [next(rest) for _ in range(c.recipe.trial_members)]) for c in candidates]
 
     def _finish(self, choice: Choice, held_out: list[HeldOut]) -> Fitted:
         panel, recipe, meter = self.panel, self.recipe, self.meter
-        encoding = self.encoding(panel)
+        encoding = self.plan.encoding(panel)
         if choice.kind in ("last", "season"):
             if encoding.period == 1 and choice.kind == "season":
                 encoding = replace(encoding, period=season(panel.step))
             encoding = replace(encoding, anchor=choice.kind)
             return self._fitted(Trained(choice.kind, encoding, (), None), choice, held_out, ())
         assert choice.penalty is not None
-        lesson = self._lesson(encoding, panel)
-        jobs: list[Callable[[], object]] = []
-        blocks = held_out_blocks(panel, recipe, self.horizon)
+        lesson = self.plan.lesson(encoding, panel)
+        whole, blocks = (panel, self.plan), held_out_blocks(panel, recipe, self.horizon)
         if choice.kind == "ridge":
             normal = normal_equations(encoding, lesson, None, recipe.most_rows)
             linear = make_head(encoding, normal, None, choice.penalty).linear
-            held_out += [self._block(b, choice, None) for b in blocks]
+            held_out += [hold_out(whole, block, choice, self.seed, lambda *_: None) for block in blocks]
             return self._fitted(Trained("ridge", encoding, (), linear), choice, held_out, ())
         assert choice.candidate is not None
-        chosen = choice.candidate.recipe
-        updates = planned_updates(chosen, lesson.rows, choice.candidate.share)
-        jobs = [partial(self._block, b, choice, meter) for b in blocks]
-        jobs += [
-            partial(
-                make_member,
-                encoding,
-                lesson,
-                choice.candidate,
-                self.seed + k,
-                meter.tick(),
-                self._keeper(not k),
-            )
+        chosen, taught = choice.candidate.recipe, (encoding, lesson)
+        training = [
+            member_job(taught, choice.candidate, self.seed + k, examined=self.doctor and not k)
             for k in range(chosen.ensemble)
         ]
-        meter.total = meter.done + updates * (len(blocks) * chosen.trial_members + chosen.ensemble)
-        found = run_jobs(jobs, meter, self.threads)
-        held_out += found[: len(blocks)]  # type: ignore[arg-type]  # jobs of two kinds in one list
-        members: list[Member] = found[len(blocks) :]  # type: ignore[assignment]  # the others
+        judging: list[Job[Any]] = [
+            block_job(whole, block, choice, self.seed + 2000, training[0]) for block in blocks
+        ]
+        meter.total = meter.done + sum(job.updates for job in [*judging, *training])
+        # Blocks first: each is as long as several networks.
+        found = self.workers.run([*judging, *training], meter)
+        held_out += found[: len(blocks)]
+        members: list[Member] = found[len(blocks) :]
+        self.run = members[0].run
         trained = assemble(encoding, members, choice.penalty)
         losses = tuple(each.losses for each in members)
         return self._fitted(trained, choice, held_out, losses, chosen)
-
-    def _block(self, block: Sequence[tuple[int, int]], choice: Choice, meter: Meter | None) -> HeldOut:
-        """Return what a model that has not seen a block misses in it."""
-        pieces = []
-        for line, (first, stop) in zip(self.panel, block, strict=True):
-            pieces += [cut(line, 0, first), cut(line, stop, len(line))]
-        rest = replace(self.panel, lines=tuple(piece for piece in pieces if len(piece)))
-        encoding = self.encoding(rest)
-        lesson = self._lesson(encoding, rest)
-        origins = choose_origins(
-            self._lesson(encoding, self.panel),
-            self.horizon,
-            [first + COLD if first == 0 else first for first, _ in block],
-            [s for _, s in block],
-        )
-        trials: list[Trial] = []
-        window = normal_equations(encoding, lesson, None, self.recipe.most_rows) if meter is None else None
-        if meter is not None:
-            assert choice.candidate is not None
-            members = [
-                make_member(encoding, lesson, choice.candidate, self.seed + 2000 + k, meter.tick())
-                for k in range(choice.candidate.recipe.trial_members)
-            ]
-            trials = [_trial(choice.candidate, members)]
-        return missed(encoding, origins, choice, trials, window)
 
     def _fitted(
         self,
@@ -367,9 +301,9 @@ class _Run:
 
     def _step_back(self, reason: str) -> Fitted:
         """Return the forecaster for lines with nothing to learn: the last value, with its past changes around it."""
-        encoding = replace(self.encoding(self.panel), anchor="last")
+        encoding = replace(self.plan.encoding(self.panel), anchor="last")
         origins = choose_origins(
-            self._lesson(encoding, self.panel),
+            self.plan.lesson(encoding, self.panel),
             self.horizon,
             [0] * len(self.panel),
             [len(line) for line in self.panel],
@@ -394,7 +328,3 @@ class _Stage:
 
 def _error(choice: Choice) -> float:
     return choice.errors[choice.kind]
-
-
-def _trial(candidate: Candidate, members: Sequence[Member]) -> Trial:
-    return Trial(candidate, [each.net for each in members], [each.normal for each in members])

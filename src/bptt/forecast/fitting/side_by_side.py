@@ -38,15 +38,15 @@ class Meter:
         """Tell that all is done, also where validation has spared some of it."""
         self.notify(self.total, self.total)
 
-    def tick(self) -> Tick:
-        """Return what one job calls."""
+    def tick(self, weight: float | None = None) -> Tick:
+        """Return what one job calls; with a weight its updates count as shares of that."""
         key = object()
 
-        def told(made: int, _: int) -> None:
+        def told(made: int, of: int) -> None:
             if self.stop.is_set():
                 raise Stopped
             with self._lock:
-                self._done[key] = made
+                self._done[key] = made if weight is None else round(weight * made / max(1, of))
                 self.notify(min(self.total, self.done), self.total)
 
         return told
@@ -58,15 +58,22 @@ def run_jobs(jobs: Sequence[Callable[[], T]], meter: Meter, threads: int | None)
     if workers <= 1:
         return [job() for job in jobs]
     with ThreadPoolExecutor(workers) as pool:
-        futures: list[Future[T]] = [pool.submit(job) for job in jobs]
-        try:
-            wait(futures, return_when=FIRST_EXCEPTION)
-            failed = next((f for f in futures if f.done() and f.exception() is not None), None)
-            if failed is not None:
-                raise failed.exception() or Stopped
-        except BaseException:
-            meter.stop.set()
-            for future in futures:
-                future.cancel()
-            raise
-        return [future.result() for future in futures]
+        return run_in(pool, jobs, meter)
+
+
+def run_in(pool: ThreadPoolExecutor, jobs: Sequence[Callable[[], T]], meter: Meter) -> list[T]:
+    """Return what the jobs return from a pool's threads, as `run_jobs` does; none runs on after an error."""
+    futures: list[Future[T]] = []
+    try:
+        futures += [pool.submit(job) for job in jobs]
+        wait(futures, return_when=FIRST_EXCEPTION)
+        failed = next((f for f in futures if f.done() and f.exception() is not None), None)
+        if failed is not None:
+            raise failed.exception() or Stopped
+    except BaseException:
+        meter.stop.set()
+        for future in futures:
+            future.cancel()
+        wait(futures)
+        raise
+    return [future.result() for future in futures]

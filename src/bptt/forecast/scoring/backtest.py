@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
 from bptt.checks import Array
+from bptt.engine.blas import one_blas_thread
 from bptt.errors import DataError
 from bptt.forecast.features.calendar import repeatable_season, season
 from bptt.forecast.features.encoding import Encoding, backward, to_unit
+from bptt.forecast.fitting.executors import Threads, Workers
 from bptt.forecast.fitting.fit import fit_panel
 from bptt.forecast.fitting.fitted import Fitted
 from bptt.forecast.fitting.heads import (
@@ -25,8 +29,9 @@ from bptt.forecast.fitting.heads import (
     origin_features,
 )
 from bptt.forecast.fitting.intervals import moment
-from bptt.forecast.fitting.members import Lesson
-from bptt.forecast.fitting.side_by_side import Notify
+from bptt.forecast.fitting.members import Lesson, Tick
+from bptt.forecast.fitting.side_by_side import Meter, Notify
+from bptt.forecast.fitting.travelling import Job
 from bptt.forecast.panel import Panel
 from bptt.forecast.pieces import cut
 from bptt.forecast.recipe import Recipe
@@ -40,6 +45,8 @@ TITLES = {
     "ridge": "ridge on the window",
     "trees": "boosted trees",
 }
+# What a fold counts for in the progress, where folds are done side by side.
+_PARTS = 1000
 # Of the history that is forecast, unless the horizon asks for more; forecasts judged of each part.
 _SHARE, _ORIGINS = 0.4, 5_000
 _RIDGE = Penalty(np.inf, 4e-3)
@@ -109,6 +116,29 @@ class Backtest:
         return "\n".join([*lines, self.verdict()])
 
 
+@dataclass(frozen=True, eq=False)
+class _Asked:
+    """A backtest as it was asked for: what its folds share."""
+
+    panel: Panel
+    horizon: int
+    recipe: Recipe
+    calendar: str | Sequence[str] | None
+    coverage: float
+    folds: int
+    seed: int
+    trees: bool
+
+
+@dataclass(frozen=True, eq=False)
+class _Fold:
+    """What one fold found."""
+
+    judged: dict[str, Judged]
+    kind: str
+    span: tuple[np.datetime64, np.datetime64]
+
+
 def run_backtest(
     panel: Panel,
     *,
@@ -119,7 +149,7 @@ def run_backtest(
     folds: int,
     refit: bool,
     seed: int,
-    threads: int | None,
+    workers: Workers,
     trees: bool,
     notify: Notify,
 ) -> Backtest:
@@ -130,40 +160,84 @@ def run_backtest(
     DataError
         No line that is long enough for a fold after something to learn from.
     """
+    asked = _Asked(panel, horizon, recipe, calendar, coverage, folds, seed, trees and has_trees())
+    next(_folds(panel, horizon, folds))  # before anything is sent anywhere
+    if refit and workers.apart:
+        jobs = [Job(_fold_alone, asked, (number,), _PARTS, np.inf) for number in range(folds)]
+        found = workers.run(jobs, Meter(_PARTS * folds, notify))
+    else:
+        found, fitted = [], None
+        for number in range(folds):
+            if fitted is None or refit:
+                share = partial(_share_of, notify, number, folds)
+                fitted = _fit_fold(asked, number, workers, share)
+            found.append(_judge_fold(asked, number, fitted))
     judged: dict[str, list[Judged]] = {}
-    by_fold, kinds, spans = [], [], []
-    fitted: Fitted | None = None
-    repeated = repeatable_season(panel.step, next(_folds(panel, horizon, folds))[1])  # the earliest fold
-    for number, firsts, stops in _folds(panel, horizon, folds):
-        training = replace(
-            panel,
-            lines=tuple(cut(line, 0, first) for line, first in zip(panel, firsts, strict=True) if first),
-        )
-        if fitted is None or refit:
-            fitted = fit_panel(
-                training,
-                horizon=horizon,
-                recipe=recipe,
-                calendar=calendar,
-                seed=seed,
-                threads=threads,
-                notify=lambda done, total, number=number: notify(number * total + done, folds * total),  # type: ignore[misc]
-            )
-        seen = replace(
-            panel, lines=tuple(cut(line, 0, stop) for line, stop in zip(panel, stops, strict=True))
-        )
-        found = _judge(
-            fitted, training, seen, firsts, horizon, coverage, repeated, seed, trees=trees and has_trees()
-        )
-        for name, each in found.items():
+    for fold in found:
+        for name, each in fold.judged.items():
             judged.setdefault(name, []).append(each)
-        by_fold.append({name: measure(each, coverage)["rmse"] for name, each in found.items()})
-        kinds.append(fitted.trained.kind)
-        longest = max(range(len(panel)), key=lambda k: len(panel.lines[k]))
-        times = panel.lines[longest].times
-        spans.append((times[firsts[longest]], times[stops[longest] - 1]))
-    scores = {name: measure(_joined(parts), coverage) for name, parts in judged.items()}
-    return Backtest(scores, by_fold, len(_joined(judged["model"]).y), coverage, tuple(kinds), spans)
+    return Backtest(
+        scores={name: measure(_joined(parts), coverage) for name, parts in judged.items()},
+        by_fold=[
+            {name: measure(each, coverage)["rmse"] for name, each in fold.judged.items()} for fold in found
+        ],
+        origins=len(_joined(judged["model"]).y),
+        coverage=coverage,
+        kinds=tuple(fold.kind for fold in found),
+        folds=[fold.span for fold in found],
+    )
+
+
+def _fold_alone(asked: _Asked, number: int, tick: Tick) -> _Fold:
+    """Return one fold, computed in one thread: the job of a worker."""
+    return _judge_fold(asked, number, _fit_fold(asked, number, Threads(1), tick))
+
+
+def _share_of(notify: Notify, number: int, folds: int, done: int, total: int) -> None:
+    notify(number * total + done, folds * total)
+
+
+def _part(asked: _Asked, number: int) -> tuple[Panel, list[int], list[int]]:
+    """Return the rows before a fold, and of every line the first row forecast and the end of the fold."""
+    panel = asked.panel
+    _, firsts, stops = next(islice(_folds(panel, asked.horizon, asked.folds), number, None))
+    before = tuple(cut(line, 0, first) for line, first in zip(panel, firsts, strict=True) if first)
+    return replace(panel, lines=before), firsts, stops
+
+
+def _fit_fold(asked: _Asked, number: int, workers: Workers, notify: Notify) -> Fitted:
+    return fit_panel(
+        _part(asked, number)[0],
+        horizon=asked.horizon,
+        recipe=asked.recipe,
+        calendar=asked.calendar,
+        seed=asked.seed,
+        workers=workers,
+        notify=notify,
+    )
+
+
+def _judge_fold(asked: _Asked, number: int, fitted: Fitted) -> _Fold:
+    panel, horizon = asked.panel, asked.horizon
+    training, firsts, stops = _part(asked, number)
+    earliest = next(_folds(panel, horizon, asked.folds))[1]
+    repeated = repeatable_season(panel.step, earliest)
+    lines = tuple(cut(line, 0, stop) for line, stop in zip(panel, stops, strict=True))
+    with one_blas_thread():
+        judged = _judge(
+            fitted,
+            training,
+            replace(panel, lines=lines),
+            firsts,
+            horizon,
+            asked.coverage,
+            repeated,
+            asked.seed,
+            trees=asked.trees,
+        )
+    longest = max(range(len(panel)), key=lambda k: len(panel.lines[k]))
+    times = panel.lines[longest].times
+    return _Fold(judged, fitted.trained.kind, (times[firsts[longest]], times[stops[longest] - 1]))
 
 
 def _folds(panel: Panel, horizon: int, folds: int) -> Iterator[tuple[int, list[int], list[int]]]:

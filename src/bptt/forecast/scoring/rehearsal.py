@@ -11,6 +11,7 @@ from bptt.checks import Array, check_number
 from bptt.errors import DataError
 from bptt.forecast.features.calendar import repeatable_season, season
 from bptt.forecast.features.encoding import Encoded, Encoding, backward, to_unit
+from bptt.forecast.fitting.executors import Workers
 from bptt.forecast.fitting.fit import fit_panel
 from bptt.forecast.fitting.fitted import Fitted
 from bptt.forecast.fitting.heads import (
@@ -118,6 +119,7 @@ def rehearse(
     share: float = 0.2,
     seed: int = 0,
     threads: int | None = None,
+    workers: Workers | None = None,
     trees: bool = True,
     notify: Notify = lambda *_: None,
 ) -> Rehearsal:
@@ -144,6 +146,7 @@ def rehearse(
         calendar=calendar,
         seed=seed,
         threads=threads,
+        workers=workers,
         notify=notify,
     )
     return _judge(fitted, panel, training, firsts, horizon, coverage, seed, trees=trees and has_trees())

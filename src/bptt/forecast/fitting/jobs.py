@@ -1,0 +1,107 @@
+"""The jobs of a fit: functions of what they are given alone, so that they may run in any process."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from bptt.checks import Array
+from bptt.forecast.features.encoding import Encoded, Encoding
+from bptt.forecast.fitting.choosing import Candidate, Choice, Trial
+from bptt.forecast.fitting.ensemble import Member, make_member
+from bptt.forecast.fitting.heads import COLD, normal_equations
+from bptt.forecast.fitting.held_out import HeldOut, choose_origins, missed
+from bptt.forecast.fitting.lesson_plan import LessonPlan
+from bptt.forecast.fitting.members import Lesson, Tick, planned_updates
+from bptt.forecast.fitting.travelling import Job
+from bptt.forecast.panel import Panel
+from bptt.forecast.pieces import cut
+from bptt.forecast.recipe import Recipe
+
+# Multiplications and additions of a training step in a second, and its other costs in seconds: about one core's.
+_PER_SECOND, _OVERHEAD = 2e10, 5e-5
+
+# What the members of a fit share, and what its blocks do.
+Taught = tuple[Encoding, Lesson]
+Whole = tuple[Panel, LessonPlan]
+Block = Sequence[tuple[int, int]]
+
+
+def member_job(taught: Taught, candidate: Candidate, seed: int, *, examined: bool = False) -> Job[Member]:
+    """Return the job that trains one network; `examined` keeps its run for the doctor."""
+    _, lesson = taught
+    updates = planned_updates(candidate.recipe, lesson.rows, candidate.share)
+    width = lesson.lines[0].x.shape[1]
+    return Job(
+        train_one, taught, (candidate, seed, examined), updates, seconds(candidate.recipe, width, updates)
+    )
+
+
+def block_job(whole: Whole, block: Block, choice: Choice, seed: int, like: Job[Member]) -> Job[HeldOut]:
+    """Return the job that forecasts a held-out block by networks of its own; `like` is the training of one."""
+    assert choice.candidate is not None
+    members = choice.candidate.recipe.trial_members
+    return Job(hold_out, whole, (block, choice, seed), members * like.updates, members * like.seconds)
+
+
+def seconds(recipe: Recipe, width: int, updates: int) -> float:
+    """Return about how long a training takes on one core."""
+    gates = {"lstm": 4, "elman": 1}.get(recipe.cell, 3)
+    first = gates * recipe.hidden * (width + recipe.hidden)
+    others = (recipe.layers - 1) * gates * recipe.hidden * 2 * recipe.hidden
+    # Forward, and twice as much back.
+    each = 3 * recipe.batch * recipe.length * (first + others) / _PER_SECOND
+    return updates * (each + _OVERHEAD)
+
+
+def train_one(taught: Taught, candidate: Candidate, seed: int, examined: bool, tick: Tick) -> Member:
+    """Return a network trained as the candidate says."""
+    encoding, lesson = taught
+    return make_member(encoding, lesson, candidate, seed, tick, examined=examined)
+
+
+def hold_out(whole: Whole, block: Block, choice: Choice, seed: int, tick: Tick) -> HeldOut:
+    """Return what a model that has not seen a block misses in it."""
+    panel, plan = whole
+    pieces = []
+    for line, (first, stop) in zip(panel, block, strict=True):
+        pieces += [cut(line, 0, first), cut(line, stop, len(line))]
+    rest = replace(panel, lines=tuple(piece for piece in pieces if len(piece)))
+    encoding = plan.encoding(rest)
+    lesson = plan.lesson(encoding, rest)
+    origins = choose_origins(
+        plan.lesson(encoding, panel),
+        plan.horizon,
+        [first + COLD if first == 0 else first for first, _ in block],
+        [stop for _, stop in block],
+    )
+    if choice.candidate is None:
+        window = normal_equations(encoding, lesson, None, plan.recipe.most_rows)
+        return _lighter(missed(encoding, origins, choice, (), window))
+    count = choice.candidate.recipe.trial_members
+    members = [
+        make_member(encoding, lesson, choice.candidate, seed + k, _part(tick, k, count)) for k in range(count)
+    ]
+    return _lighter(missed(encoding, origins, choice, [trial(choice.candidate, members)], None))
+
+
+def trial(candidate: Candidate, members: Sequence[Member]) -> Trial:
+    """Return a candidate's networks as validation compares them."""
+    return Trial(candidate, [each.net for each in members], [each.normal for each in members])
+
+
+def _part(tick: Tick, number: int, count: int) -> Tick:
+    """Return what one of so many trainings calls, one after the other."""
+    return lambda made, updates: tick(number * updates + made, count * updates)
+
+
+def _lighter(found: HeldOut) -> HeldOut:
+    """Return what is missed without the inputs of networks and windows: intervals do not read them."""
+
+    def nothing(columns: Array) -> Array:
+        return columns[:, :0].copy()
+
+    def lighter(line: Encoded) -> Encoded:
+        return replace(line, x=nothing(line.x), p=nothing(line.p))
+
+    return replace(found, lines=[lighter(line) for line in found.lines])
