@@ -1,5 +1,6 @@
 """Forecasting: `Forecaster`, the baselines that a model must beat, and how forecasts are scored."""
 
+from bptt.forecast.each import fit_each
 from bptt.forecast.forecaster import Forecaster
 from bptt.forecast.predicting.alignment import Alignment
 from bptt.forecast.recipe import Recipe
@@ -24,6 +25,7 @@ __all__ = [
     "LeastSquares",
     "Recipe",
     "Scores",
+    "fit_each",
     "fit_least_squares",
     "least_squares",
     "persistence",

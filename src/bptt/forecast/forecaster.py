@@ -418,6 +418,12 @@ class Forecaster:
         followed = self._places_now().followed
         return container.write(path, container.Contents(self.asked, self.fitted, self._source, followed))
 
+    def without_rows(self) -> Self:
+        """Let the training rows go; where the series stand is kept, as in a file."""
+        self._places_now()
+        self._history = None
+        return self
+
     @classmethod
     def _from_contents(cls, contents: container.Contents) -> Self:
         made = cls()

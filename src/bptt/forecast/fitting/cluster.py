@@ -7,7 +7,7 @@ workers and died with them; those are still here, and are sent again, with the t
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 from uuid import uuid4
 
@@ -137,11 +137,14 @@ class _Run:
     def shelved(self, shared: object) -> Any:
         """Return the handle of what jobs share; sent to a worker if it is nowhere, from where others fetch it."""
         handle = self.shelf.get(id(shared))
-        if handle is None or handle.status != "finished":
+        for _ in range(_TRIES):
+            if handle is not None and handle.status == "finished":
+                return handle
             _wait_for_a_worker(self.client)
-            # In a list: of a tuple the parts would be sent.
-            handle = self.shelf[id(shared)] = self.client.scatter([shared], hash=False)[0]
-        return handle
+            with suppress(OSError):  # the worker that was to hold it has just died
+                # In a list: of a tuple the parts would be sent.
+                handle = self.shelf[id(shared)] = self.client.scatter([shared], hash=False)[0]
+        raise WorkerLost(f"executor must have a worker that takes data. Got none in {_TRIES} tries")
 
     def result(self, future: Any) -> Answer | None:
         """Return what a task returned; None where it was lost with its worker."""
