@@ -89,7 +89,7 @@ class _Run:
         from distributed import as_completed
 
         self.client, self.jobs, self.meter = client, jobs, meter
-        self.finished = as_completed()
+        self.finished = as_completed(loop=client.loop)  # else it looks for a default client
         # By task: the numbers of its jobs, and how often they were sent before.
         self.sent: dict[Any, tuple[list[int], int]] = {}
         # What jobs share, by its identity.
