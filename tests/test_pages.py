@@ -32,12 +32,14 @@ QUICK = {
     "docs/forecasting.md",
     "docs/labs/weather.md",
     "docs/labs/addition.md",
+    "docs/dask.md",
     "docs/interop.md",
     "docs/onnx.md",
     "docs/pytorch.md",
 }
 # What a page's Python needs beyond bptt and the tools of development.
 NEEDS = {
+    "docs/dask.md": ("distributed",),
     "docs/onnx.md": ("onnx", "onnxruntime"),
     "docs/pytorch.md": ("torch",),
     "docs/sklearn.md": ("sklearn",),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
+import pickle
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -17,10 +18,12 @@ import bptt
 from bptt.errors import DataError, InvalidInput, InvalidType, LibraryMissing, WorkerLost
 from bptt.forecast import Forecaster, fit_each
 from bptt.forecast.fitting import executors, travelling
-from bptt.forecast.fitting.executors import Processes, ThreadPool, Threads, grouped
+from bptt.forecast.fitting.executors import Processes, ThreadPool, Threads, grouped, run_here
+from bptt.forecast.fitting.fit import fit_panel
 from bptt.forecast.fitting.given_executor import open_workers
 from bptt.forecast.fitting.jobs import seconds
 from bptt.forecast.fitting.side_by_side import Meter
+from bptt.forecast.fitting.travelling import Job
 from bptt.forecast.recipe import Recipe
 from tests.forecast.fitting.travelling_jobs import (
     assert_same_bits,
@@ -158,6 +161,24 @@ def test_neighbours_that_read_the_same_are_sent_together(monkeypatch: pytest.Mon
     recipe = Recipe()
     assert seconds(recipe, 20, 900) > 4 * seconds(recipe, 20, 200)
     assert seconds(replace(recipe, cell="lstm", layers=2), 20, 900) > 2 * seconds(recipe, 20, 900)
+
+
+def test_what_travels_with_a_job_is_small_and_what_jobs_share_is_one_object() -> None:
+    sent: list[list[Job]] = []
+
+    class Recording(Threads):
+        def run(self, jobs: Sequence[Job], meter: Meter) -> list:
+            sent.append(list(jobs))
+            return super().run(jobs, meter)
+
+    fit_panel(two_lines(), horizon=3, recipe=RECIPE, search=[replace(RECIPE, hidden=6)], workers=Recording(1))
+    trials, rest = sent
+    assert (len(trials), len(rest)) == (6, 4)
+    assert len({id(each.shared) for each in trials}) == 1
+    assert len({id(each.shared) for each in rest}) == 2
+    for each in (*trials, *rest):
+        assert len(pickle.dumps(each.arguments)) < 2000 < len(pickle.dumps(each.shared))
+        assert len(pickle.dumps(run_here(each, lambda *_: None))) < 200_000
 
 
 def test_the_first_error_ends_the_others(pool: Executor, tmp_path: Path) -> None:

@@ -241,8 +241,9 @@ class _Run:
 
     def _trials(self, encoding: Encoding, lesson: Lesson, candidates: list[Candidate]) -> list[Trial]:
         # The longest first: what runs last should not keep one worker busy alone.
+        taught = (encoding, lesson)
         jobs = [
-            member_job((encoding, lesson), c, self.seed + 1000 + k, examined=self.doctor and not (n or k))
+            member_job(taught, c, self.seed + 1000 + k, examined=self.doctor and not (n or k))
             for n, c in enumerate(candidates)
             for k in range(c.recipe.trial_members)
         ]
