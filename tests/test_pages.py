@@ -32,7 +32,6 @@ QUICK = {
     "docs/forecasting.md",
     "docs/labs/weather.md",
     "docs/labs/addition.md",
-    "docs/dask.md",
     "docs/interop.md",
     "docs/onnx.md",
     "docs/pytorch.md",

@@ -1,4 +1,4 @@
-"""``python -m benchmarks.forecasting.scaling``: the same work by one thread, and by 1 and 2 workers of Dask.
+"""``python benchmarks/forecasting/scaling.py``: the same work by one thread, and by 1 and 2 workers of Dask.
 
 Rounds are interleaved and the fastest of each is taken; nothing is printed unless all gave the same bits. Beside the
 time on the wall stands the processor time of this process and of the busiest worker together: what the wall would show
@@ -72,7 +72,7 @@ JOBS: dict[str, Callable[..., bytes]] = {
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure; return 1 where bits differ, 2 without Dask."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.forecasting.scaling", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python benchmarks/forecasting/scaling.py", description=__doc__)
     parser.add_argument("--job", choices=tuple(JOBS), action="append", help="all unless given")
     parser.add_argument("--rows", type=int, default=8760)
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
