@@ -169,7 +169,7 @@ def run_backtest(
         found, fitted = [], None
         for number in range(folds):
             if fitted is None or refit:
-                share = partial(_share_of, notify, number, folds if refit else 1)
+                share = partial(_share_of, notify, number, folds)
                 fitted = _fit_fold(asked, number, workers, share)
             found.append(_judge_fold(asked, number, fitted))
     judged: dict[str, list[Judged]] = {}
