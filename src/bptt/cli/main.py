@@ -29,6 +29,7 @@ from bptt.cli import (  # noqa: F401
     weather,
 )
 from bptt.cli.apps import INTERRUPTED, app
+from bptt.cli.mistakes import in_one_line, is_bare, is_usage_error
 from bptt.cli.notices import show_notices
 from bptt.errors import BpttError, DivergedError, GradientError
 
@@ -41,24 +42,29 @@ _TERMINATED = 143
 def main() -> None:
     """Run the command line; never show a traceback for a mistake in the input."""
     show_notices()
+    command = typer.main.get_command(app)
     with _hear_termination() as heard:
         try:
-            app()
+            # Not app(): it tells of a mistake on the command line in a box, and swallows an interruption.
+            with command.make_context("bptt", sys.argv[1:]) as context:
+                command.invoke(context)
+        except typer.Exit as end:
+            sys.exit(_stopped(heard, said=True) if end.exit_code == INTERRUPTED else end.exit_code)
         except BpttError as error:
             status = _WORK if isinstance(error, (DivergedError, GradientError)) else _INPUT
             sys.exit(_refuse(str(error), status))
         except KeyboardInterrupt:
             sys.exit(_stopped(heard, said=False))
-        except SystemExit as end:
-            if end.code != INTERRUPTED:
-                raise
-            # Typer turns an interruption that no command attended to into this, without a word.
-            cause = end.__context__ and end.__context__.__cause__
-            sys.exit(_stopped(heard, said=not isinstance(cause, KeyboardInterrupt)))
         except BrokenPipeError:
             # The reader (`head`) has what it wanted; Python would complain once more when it closes stdout.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(_WORK)
+        except Exception as error:
+            if not is_usage_error(error):
+                raise
+            if is_bare(error):
+                sys.exit(_INPUT)
+            sys.exit(_refuse(in_one_line(error, sys.argv[1:]), _INPUT))
 
 
 @contextmanager
