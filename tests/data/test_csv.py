@@ -204,8 +204,8 @@ def test_only_text_is_an_error(write):
 def test_a_decimal_comma_is_reported_with_the_remedy(write, entry):
     told = message(write(f"a;b\n1;2,5\n3;{entry}\n"), columns=["a", "b"])
     assert told == (
-        "data.csv, line 2, column 'b' must hold a number. Got '2,5': write a decimal point, or read the file with "
-        "pandas.read_csv(..., decimal=',') and pass the frame"
+        "data.csv, line 2, column 'b' must hold a number. Got '2,5': write a decimal point, or say that "
+        "commas are decimal marks (decimal=',')"
     )
 
 

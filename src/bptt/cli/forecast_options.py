@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import tomllib
 from pathlib import Path
@@ -11,7 +12,7 @@ import typer
 
 from bptt.errors import DataError, FileFormatError, FileMissing, InvalidInput
 
-_ONE_COLUMN = "column; several by commas or by repeating the option"
+_ONE_COLUMN = "column; several by commas (a name with a comma in double quotes) or by repeating the option"
 
 Table = Annotated[
     str, typer.Argument(metavar="CSV", help="Table to learn from: CSV (plain or gzipped) or Parquet.")
@@ -37,6 +38,10 @@ Step = Annotated[
 ]
 Zone = Annotated[
     str | None, typer.Option("--zone", help="Whose clock times without an offset show: Europe/Berlin.")
+]
+Without = Annotated[list[str] | None, typer.Option("--without", help=f"Not looked at: {_ONE_COLUMN}.")]
+Decimal = Annotated[
+    str | None, typer.Option("--decimal", metavar="MARK", help="Of a CSV file's numbers: . (default) or ,")
 ]
 Missing = Annotated[
     list[str] | None,
@@ -66,10 +71,10 @@ Config = Annotated[
 ]
 NoTrees = Annotated[bool, typer.Option("--no-trees", help="Leave boosted trees out of the comparison.")]
 
-_LISTS = ("inputs", "future", "static", "group", "time")
+_LISTS = ("inputs", "future", "static", "without", "group", "time")
 _NAMES = (
-    "target", "horizon", *_LISTS, "step", "zone", "missing", "window", "cell", "hidden", "ensemble", "quantiles",
-    "coverage", "transform", "seed", "threads", "search",
+    "target", "horizon", *_LISTS, "step", "zone", "decimal", "missing", "window", "cell", "hidden", "ensemble",
+    "quantiles", "coverage", "transform", "seed", "threads", "search",
 )  # fmt: skip
 
 
@@ -118,7 +123,10 @@ def _read_config(path: Path) -> dict[str, Any]:
 
 
 def _split(values: list[str]) -> list[str]:
-    names = [name.strip() for value in values for name in value.split(",")]
+    # As in CSV: a name with a comma of its own stands in quotes.
+    names = [
+        name.strip() for value in values for name in next(csv.reader([value], skipinitialspace=True), [])
+    ]
     return [name for name in names if name]
 
 

@@ -34,6 +34,12 @@ def predict(
         str | None,
         typer.Option("--future-values", help="Table with the columns known ahead, for the rows to come."),
     ] = None,
+    decimal: Annotated[
+        str | None,
+        typer.Option(
+            "--decimal", metavar="MARK", help="Of a CSV file's numbers, . or ,: as in the fit unless given."
+        ),
+    ] = None,
     coverage: Annotated[
         float | None, typer.Option("--coverage", help="Of the interval; as in the fit unless given.")
     ] = None,
@@ -69,7 +75,9 @@ def predict(
             f"{model} must have been trained on a table. Got one trained on a panel: use it from Python"
         )
     asked = forecaster.asked
-    data = read_panel(table, layout=source.layout, future_values=future_values, horizon=asked.horizon)
+    data = read_panel(
+        table, layout=source.layout, decimal=decimal, future_values=future_values, horizon=asked.horizon
+    )
     if not quiet:
         for finding in data.findings:
             if finding.kind == "unseen":

@@ -65,8 +65,10 @@ class CsvFile:
         return f"line {reader.line_num}"
 
 
-def read_csv(raw: bytes, name: str) -> CsvFile:
+def read_csv(raw: bytes, name: str, *, decimal: str = ".") -> CsvFile:
     """Split the bytes of a CSV file, gzipped or not, into columns of text.
+
+    Where the decimal mark is a comma, commas part columns only if neither semicolon nor tab does.
 
     Raises
     ------
@@ -77,7 +79,7 @@ def read_csv(raw: bytes, name: str) -> CsvFile:
     """
     text = _decode(raw, name)
     first = next((line for line in text.splitlines() if line.strip()), "")
-    delimiter = _delimiter(first)
+    delimiter = _delimiter(first, decimal)
     reader = _reader(text, delimiter)
     try:
         rows = list(reader)
@@ -105,9 +107,11 @@ def read_csv(raw: bytes, name: str) -> CsvFile:
     width = len(header)
     for row, fields in enumerate(body):
         if len(fields) != width:
+            told = _shorten(delimiter.join(fields))
+            if delimiter == decimal:
+                told += "; put numbers with a decimal comma in quotes, or part the columns by semicolons"
             raise DataError(
-                f"{name}, {file.place(row)} must have {width} fields like the header. Got {len(fields)}: "
-                f"{_shorten(delimiter.join(fields))}"
+                f"{name}, {file.place(row)} must have {width} fields like the header. Got {len(fields)}: {told}"
             )
     return file
 
@@ -160,9 +164,14 @@ def _unpack(raw: bytes, name: str) -> bytes:
     return b"".join(parts)
 
 
-def _delimiter(header: str) -> str:
+def _delimiter(header: str, decimal: str = ".") -> str:
     # Within quotes it is a name's own comma. The first of them, a comma, where none occurs.
-    return max(DELIMITERS, key=re.sub(r'"[^"]*"', "", header).count)
+    count = re.sub(r'"[^"]*"', "", header).count
+    if decimal != ",":
+        return max(DELIMITERS, key=count)
+    best = max(DELIMITERS[1:], key=count)
+    # Names may hold commas; and the one column of a file may hold decimal commas.
+    return best if count(best) or not count(",") else ","
 
 
 def _reader(text: str, delimiter: str) -> Reader:

@@ -24,7 +24,8 @@ class Columns:
     """What every source comes down to: names, entries, and the words for the place of a row.
 
     `typed` sources know numbers from text, so text in them is never read as a number. `zones` names the time zone of
-    each column of times that has one; its entries are in UTC. `kind` is the frame's library.
+    each column of times that has one; its entries are in UTC. `kind` is the frame's library, `decimal` the mark that
+    numbers in text have.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Columns:
     typed: bool = False
     zones: Mapping[str, str] = field(default_factory=dict)
     kind: str = "csv"
+    decimal: str = "."
 
     @cached_property
     def places(self) -> dict[str, int]:
@@ -44,6 +46,16 @@ class Columns:
         """Return a column's entries, or raise with the columns there are."""
         place = self.places.get(name)
         return self.entries[find_column(name, self.header, self.name) if place is None else place]
+
+    def without(self, names: Sequence[str]) -> Columns:
+        """Return the columns that are left, or raise where there is none of a name."""
+        gone = {find_column(name, self.header, self.name) for name in names}
+        kept = [place for place in range(len(self.header)) if place not in gone]
+        return replace(
+            self,
+            header=tuple(self.header[place] for place in kept),
+            entries=[self.entries[place] for place in kept],
+        )
 
 
 def row_place(row: int) -> str:

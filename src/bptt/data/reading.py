@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bptt.checks import check_choice
 from bptt.data import parsing
 from bptt.data.csv_file import LARGEST, read_csv
 from bptt.data.frames import Columns, Entries, from_frame, from_mapping, from_parquet
@@ -22,7 +23,9 @@ PARQUET_MAGIC = b"PAR1"
 _PIECE = 1 << 24
 
 
-def read_table(source: object, *, columns: Sequence[str] | None = None, time: str | None = None) -> Table:
+def read_table(
+    source: object, *, columns: Sequence[str] | None = None, time: str | None = None, decimal: str = "."
+) -> Table:
     """Read named columns of numbers.
 
     Parameters
@@ -35,6 +38,8 @@ def read_table(source: object, *, columns: Sequence[str] | None = None, time: st
         Columns to read, in this order. By default all that hold numbers; the others are listed in ``Table.dropped``.
     time : str, optional
         Column with the times of the rows (ISO 8601 text, or a column of dates or times).
+    decimal : {".", ","}
+        The decimal mark of a CSV file.
 
     Returns
     -------
@@ -52,9 +57,11 @@ def read_table(source: object, *, columns: Sequence[str] | None = None, time: st
         header; a header that names a column twice or is not there.
     """
     wanted = None if columns is None else check_names("columns", columns)
+    check_choice("decimal", decimal, parsing.DECIMALS)
     if isinstance(source, (str, os.PathLike)):
         raw = read_file(source)
-        return assemble(open_columns(raw, str(source)), wanted, time, hashlib.sha256(raw).hexdigest())
+        opened = open_columns(raw, str(source), decimal=decimal)
+        return assemble(opened, wanted, time, hashlib.sha256(raw).hexdigest())
     if isinstance(source, Mapping):
         return assemble(from_mapping(source), wanted, time)
     if isinstance(source, np.ndarray):
@@ -67,12 +74,12 @@ def read_table(source: object, *, columns: Sequence[str] | None = None, time: st
     return assemble(from_frame(source), wanted, time)
 
 
-def open_columns(raw: bytes, name: str) -> Columns:
+def open_columns(raw: bytes, name: str, *, decimal: str = ".") -> Columns:
     """Split the bytes of a CSV or Parquet file into columns; `name` stands for the file in messages."""
     if raw[:4] == PARQUET_MAGIC:
         return from_parquet(raw, name)
-    file = read_csv(raw, name)
-    return Columns(file.name, file.header, list(file.columns), file.place)
+    file = read_csv(raw, name, decimal=decimal)
+    return Columns(file.name, file.header, list(file.columns), file.place, decimal=decimal)
 
 
 def read_file(path: str | os.PathLike[str]) -> bytes:
@@ -129,16 +136,19 @@ def assemble(
             dropped.append("(unnamed)")
             continue
         entries = found.entries_of(name)
-        read = _numbers(entries, found.typed)
+        read = _numbers(entries, found)
         if isinstance(read, int):
-            if columns is None and _is_text(entries, found.typed):
+            if columns is None and _is_text(entries, found):
                 # A column of numbers with decimal commas is not one of words.
-                dressed = None if found.typed else parsing.dressed_number(list(entries))
+                dressed = None
+                if not found.typed:
+                    dressed = parsing.dressed_number(list(entries), decimal=found.decimal)
                 if dressed is None:
                     dropped.append(name)
                     continue
                 read = dressed
-            raise parsing.not_a_number(entries[read], f"{found.name}, {found.place(read)}, column {name!r}")
+            place = f"{found.name}, {found.place(read)}, column {name!r}"
+            raise parsing.not_a_number(entries[read], place, decimal=found.decimal)
         names.append(name)
         arrays.append(read)
     if not arrays:
@@ -174,11 +184,13 @@ def column_times(found: Columns, column: str) -> Array:
     return moments
 
 
-def _numbers(entries: Entries, typed: bool) -> Array | int:
+def _numbers(entries: Entries, found: Columns) -> Array | int:
     if not isinstance(entries, np.ndarray):
-        return parsing.numbers(entries, typed=typed)
+        return parsing.numbers(entries, typed=found.typed, decimal=found.decimal)
     return 0 if entries.dtype.kind == "M" else entries
 
 
-def _is_text(entries: Entries, typed: bool) -> bool:
-    return isinstance(entries, np.ndarray) or parsing.mostly_text(entries, typed=typed)
+def _is_text(entries: Entries, found: Columns) -> bool:
+    return isinstance(entries, np.ndarray) or parsing.mostly_text(
+        entries, typed=found.typed, decimal=found.decimal
+    )

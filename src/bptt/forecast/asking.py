@@ -37,10 +37,15 @@ class Asked:
     search: int
     seed: int
     threads: int | None
+    # Files of before these could be asked for have neither.
+    without: Names = None
+    decimal: str = "."
 
     def columns(self) -> dict[str, Any]:
         """Return what the reader of tables is told."""
-        names = ("target", "time", "group", "inputs", "future", "static", "missing", "step", "zone")
+        names = (
+            "target", "time", "group", "inputs", "future", "static", "without", "missing", "step", "zone", "decimal",
+        )  # fmt: skip
         return {name: getattr(self, name) for name in names}
 
 

@@ -9,7 +9,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from bptt.checks import Array, check_whole
+from bptt.checks import Array, check_choice, check_whole
+from bptt.data.parsing import DECIMALS
 from bptt.diagnostics.doctor.finding import Diagnosis
 from bptt.errors import DataError, InvalidInput, InvalidType, NotFittedError
 from bptt.forecast.asking import (
@@ -56,11 +57,15 @@ class Forecaster:
         K, rows ahead.
     inputs, future, static, group, time : str or sequence of str, optional
         Columns measured together with the target, known ahead, constant in each series, naming the series, and of the
-        time; found where left out.
+        time; found where not given.
+    without : str or sequence of str, optional
+        Columns that are not looked at.
     missing : str or mapping, optional
         What is done where a value is missing: "forward", "mask", "drop", "error"; for all columns or by column.
     step, zone : str, optional
         From row to row, as "10 min"; whose clock times without an offset show.
+    decimal : {".", ","}
+        The decimal mark of CSV files; numbers with thousands marks are refused with either.
     window : int, optional
         Newest values of the target that the linear path reads; a week of hours by default.
     cell : {"gru", "lstm", "elman"}
@@ -114,9 +119,11 @@ class Forecaster:
         static: Names = None,
         group: Names = None,
         time: Names = None,
+        without: Names = None,
         missing: str | Mapping[str, str] | None = None,
         step: str | None = None,
         zone: str | None = None,
+        decimal: str = ".",
         window: int | None = None,
         cell: str | None = None,
         hidden: int | None = None,
@@ -159,6 +166,8 @@ class Forecaster:
             search=check_whole("search", search, least=0),
             seed=check_seed(seed),
             threads=None if threads is None else check_whole("threads", threads),
+            without=without,
+            decimal=check_choice("decimal", decimal, DECIMALS),
         )
         self._fitted: Fitted | None = None
         self._source: container.Source | None = None

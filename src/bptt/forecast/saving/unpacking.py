@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -92,7 +92,9 @@ class _Frame:
         )
         _check_names("config", config, names)
         check_fields(config)
-        asked = dict(config["asked"])
+        # What could not be asked for when a file was written was not.
+        asked = {each.name: each.default for each in fields(Asked) if each.default is not MISSING}
+        asked |= config["asked"]
         _check_names("asked", asked, tuple(each.name for each in fields(Asked)))
         asked["recipe"] = Recipe.from_config(asked["recipe"])
         asked["calendar"] = check_calendar(asked["calendar"])

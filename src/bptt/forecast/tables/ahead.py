@@ -103,7 +103,7 @@ def _check_known(line: Line, layout: Layout, panel: Panel, horizon: int) -> None
 
 
 def _with_values(panel: Panel, layout: Layout, source: object) -> list[Line]:
-    found, _ = open_source(source)
+    found, _ = open_source(source, layout.decimal)
     needed = (*layout.time, *layout.group, *layout.future)
     absent = [name for name in needed if name not in found.header]
     if absent:

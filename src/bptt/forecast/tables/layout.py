@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from bptt.data.parsing import DECIMALS
 from bptt.errors import FileFormatError
 from bptt.forecast.panel import Panel
 
@@ -70,6 +71,8 @@ class Layout:
         Columns that are not used, and why.
     series : tuple of str
         Names of the series that there were.
+    decimal : str
+        The decimal mark of numbers in text.
     """
 
     target: str
@@ -85,6 +88,7 @@ class Layout:
     zone: str | None = None
     left_out: Mapping[str, str] = field(default_factory=dict)
     series: tuple[str, ...] = ()
+    decimal: str = "."
 
     @property
     def timedelta(self) -> np.timedelta64:
@@ -112,6 +116,8 @@ class Layout:
             A field that is missing, unknown or of another type.
         """
         names = [each.name for each in fields(cls)]
+        if isinstance(config, Mapping):
+            config = {"decimal": ".", **config}  # files of before it could be a comma do not say
         if not isinstance(config, Mapping) or sorted(config) != sorted(names):
             raise FileFormatError(f"layout must have the fields {', '.join(names)}. Got {_shown(config)}")
         made: dict[str, Any] = {}
@@ -133,6 +139,8 @@ class Layout:
                 good = (
                     _is_text(value) and value[:-1].isdecimal() and value[-1] in "sM" and int(value[:-1]) > 0
                 )
+            elif name == "decimal":
+                good = value in DECIMALS
             else:
                 good = _is_text(value) or (name == "zone" and value is None)
             if not good:

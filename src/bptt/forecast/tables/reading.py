@@ -8,10 +8,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from bptt.checks import Array
+from bptt.checks import Array, check_choice
 from bptt.data.frames import Columns
+from bptt.data.parsing import DECIMALS
 from bptt.data.zones import check_zone
-from bptt.errors import DataError
+from bptt.errors import DataError, InvalidInput
 from bptt.forecast.panel import Panel
 from bptt.forecast.tables.ahead import extend
 from bptt.forecast.tables.assembling import make_line, part_names, rows_ahead, static_names
@@ -41,9 +42,11 @@ def read_panel(
     inputs: Names = None,
     future: Names = None,
     static: Names = None,
+    without: Names = None,
     missing: str | Mapping[str, str] | None = None,
     step: str | np.timedelta64 | None = None,
     zone: str | None = None,
+    decimal: str | None = None,
     future_values: object = None,
     horizon: int = 0,
     layout: Layout | None = None,
@@ -65,12 +68,17 @@ def read_panel(
     inputs, future, static : str or sequence of str, optional
         Columns measured together with the target (by default all that are left; () for none), known ahead, and
         constant in each series.
+    without : str or sequence of str, optional
+        Columns that are not looked at.
     missing : {"forward", "mask", "drop", "error"} or mapping, optional
         What is done where a value is missing, for all columns or by column.
     step : str or timedelta64, optional
         From one row to the next, as "10 min" or "1 month".
     zone : str, optional
         Whose clock times without an offset show, as "Europe/Berlin".
+    decimal : {".", ","}, optional
+        The decimal mark of a CSV file; by default a point, or with a layout its own. A point is no mark of thousands
+        where it is a comma, nor the other way round: numbers with such marks are refused.
     future_values : table, optional
         Rows after the last, with the time, the group and the columns known ahead.
     horizon : int
@@ -88,7 +96,10 @@ def read_panel(
     FileMissing, FileFormatError, DataError, InvalidInput, InvalidType
         One line, with the place and the remedy.
     """
-    found, sha256 = open_source(source)
+    if decimal is not None:
+        check_choice("decimal", decimal, DECIMALS)
+        layout = None if layout is None else replace(layout, decimal=decimal)
+    found, sha256 = open_source(source, layout.decimal if layout is not None else decimal or ".")
     if layout is not None:
         made = _as_before(found, layout)
     else:
@@ -103,6 +114,7 @@ def read_panel(
                 inputs=inputs,
                 future=future,
                 static=static,
+                without=without,
             ),
             missing=missing,
             step=None if step is None else parse_step(step),
@@ -139,6 +151,10 @@ def _choose(
     zone: str | None,
 ) -> _Made:
     """Find out what is what."""
+    unwanted = roles["without"] or ()
+    if target is not None and target in unwanted:
+        raise InvalidInput(f"without must not name the target. Got {target!r} as both: name another column")
+    found = found.without(unwanted)
     time = find_times(found, roles["time"])
     group = roles["group"]
     if group is None and "unique_id" in found.header:
@@ -172,7 +188,7 @@ def _choose(
     policies = check_missing(missing, (name, *used))
     named = set(missing) if isinstance(missing, Mapping) else set()
     findings = list(tracks.findings)
-    left_out = dict(chosen.left_out)
+    left_out = dict.fromkeys(unwanted, "as asked") | dict(chosen.left_out)
     if "" in found.header:
         left_out["(unnamed)"] = "has no name"
     kept: dict[str, str] = {}
@@ -207,6 +223,7 @@ def _choose(
         zone=tracks.zone,
         left_out=left_out,
         series=tuple(track.id for track in tracks.tracks),
+        decimal=found.decimal,
     )
     return layout, tracks, columns, findings
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,7 +62,11 @@ def read_column(found: Columns, name: str, *, levels: Sequence[str] | None = Non
     entries = found.entries_of(name)
     if isinstance(entries, np.ndarray) and entries.dtype.kind == "M":
         raise DataError(f"{found.name}, column {name!r} must hold numbers or words. Got times: leave it out")
-    read = entries if isinstance(entries, np.ndarray) else parsing.numbers(entries, typed=found.typed)
+    read = (
+        entries
+        if isinstance(entries, np.ndarray)
+        else parsing.numbers(entries, typed=found.typed, decimal=found.decimal)
+    )
     if isinstance(read, np.ndarray) and not levels:
         _check_finite(found, name, read, entries)
         return Column(name, read)
@@ -70,7 +74,13 @@ def read_column(found: Columns, name: str, *, levels: Sequence[str] | None = Non
     if not levels and (levels is not None or not is_text(found, name)):
         row = read if isinstance(read, int) else 0
         place = f"{found.name}, {found.place(row)}, column {name!r}"
-        raise parsing.not_a_number(words[row], place, "inputs=, --inputs")
+        raise parsing.not_a_number(
+            words[row],
+            place,
+            "inputs=, --inputs, or leave this one out: without=, --without",
+            decimal=found.decimal,
+            comma="decimal=',', --decimal ,",
+        )
     texts = ["" if parsing.is_missing(word) else _text(word) for word in words]
     if levels is None:
         some = sorted(set(texts) - {""})
@@ -107,9 +117,9 @@ def is_text(found: Columns, name: str) -> bool:
     entries = found.entries_of(name)
     if isinstance(entries, np.ndarray):
         return False
-    if not parsing.mostly_text(entries, typed=found.typed):
+    if not parsing.mostly_text(entries, typed=found.typed, decimal=found.decimal):
         return False
-    return found.typed or parsing.dressed_number(entries) is None
+    return found.typed or parsing.dressed_number(entries, decimal=found.decimal) is None
 
 
 def numbers_as_text(found: Columns, name: str) -> bool:
@@ -145,7 +155,11 @@ def check_roles(**given: Sequence[str] | str | None) -> dict[str, tuple[str, ...
     for role, names in given.items():
         if isinstance(names, str):
             names = (names,)
-        made[role] = None if names is None else () if len(names) == 0 else check_names(role, list(names))
+        if names is None:
+            made[role] = None
+        else:
+            several = list(names) if isinstance(names, Iterable) else names
+            made[role] = () if several == [] else check_names(role, several)
         for name in made[role] or ():
             if name in holder:
                 raise InvalidInput(

@@ -15,10 +15,11 @@ from bptt.data.reading import open_columns, read_file
 from bptt.errors import InvalidType
 
 
-def open_source(source: object) -> tuple[Columns, str | None]:
+def open_source(source: object, decimal: str = ".") -> tuple[Columns, str | None]:
     """Return the columns of a table, and the sha256 of its file if it is one.
 
-    A 1-D array is one series, "y"; the columns of a 2-D array are called "0", "1", ...
+    A 1-D array is one series, "y"; the columns of a 2-D array are called "0", "1", ... `decimal` is the mark that
+    numbers in a CSV file have.
 
     Raises
     ------
@@ -27,7 +28,7 @@ def open_source(source: object) -> tuple[Columns, str | None]:
     """
     if isinstance(source, (str, os.PathLike)):
         raw = read_file(source)
-        return open_columns(raw, str(source)), hashlib.sha256(raw).hexdigest()
+        return open_columns(raw, str(source), decimal=decimal), hashlib.sha256(raw).hexdigest()
     if isinstance(source, Mapping):
         return from_mapping(source), None
     if isinstance(source, (list, tuple)):

@@ -89,10 +89,7 @@ def find_times(found: Columns, wanted: Sequence[str] | None) -> TimeColumns | No
         name = lower[short]
         if not _may_be_time(found, name, named=True):
             continue
-        clock = next((lower[c] for c in _CLOCKS if c in lower and lower[c] != name), None)
-        if clock is not None and _is_clock(found, clock) and not _has_clock(found, name):
-            return _read_together(found, (name, clock))
-        return _read_one(found, name, asked=False)
+        return _read_with_clock(found, name, lower)
     if apart:
         return _from_parts(found, parts)
     sure = next((lower[short] for short in _SURE if short in lower and lower[short] not in apart), None)
@@ -106,7 +103,26 @@ def find_times(found: Columns, wanted: Sequence[str] | None) -> TimeColumns | No
     name = next((name for name in found.header if name and _may_be_time(found, name, named=False)), "")
     if not name:
         _refuse_other_dates(found)
-    return _read_one(found, name, asked=False) if name else None
+    return _read_with_clock(found, name, lower) if name else None
+
+
+def _read_with_clock(found: Columns, name: str, lower: dict[str, str]) -> TimeColumns:
+    """Read a column of times, together with that of the times of day where it holds the days alone."""
+    if not _has_clock(found, name):
+        clock = next((lower[c] for c in _CLOCKS if c in lower and lower[c] != name), None)
+        if clock is None or not _is_clock(found, clock):
+            # By whatever name it goes, and in whatever language: 06:30 in every row is no name of a series.
+            clock = next((each for each in found.header if each and _holds_clock(found, each)), None)
+        if clock is not None:
+            return _read_together(found, (name, clock))
+    return _read_one(found, name, asked=False)
+
+
+def _holds_clock(found: Columns, name: str) -> bool:
+    entries = _entries(found, name)
+    if isinstance(entries, np.ndarray):
+        return False
+    return all(":" in str(entry) and _seconds(entry) is not None for entry in entries)
 
 
 def _refuse_other_dates(found: Columns) -> None:
@@ -140,7 +156,7 @@ def _may_be_time(found: Columns, name: str, *, named: bool) -> bool:
     if not some:
         return False
     if named and all(str(entry).strip().lstrip("-").isdecimal() for entry in some):
-        values = parsing.numbers(list(entries))
+        values = parsing.numbers(list(entries), decimal=found.decimal)
         return isinstance(values, np.ndarray) and _numeric_kind(values, name) is not None
     return all(looks_like_time(entry) for entry in some)
 
@@ -200,7 +216,7 @@ def _read_one(found: Columns, name: str, *, asked: bool) -> TimeColumns:
         return TimeColumns((name,), Moments(instants + offset.astype("timedelta64[s]"), offset, zone))
     values = entries if isinstance(entries, np.ndarray) else None
     if values is None and all(_is_whole(entry) for entry in _first_entries(found, name)):
-        read = parsing.numbers(list(entries))
+        read = parsing.numbers(list(entries), decimal=found.decimal)
         values = read if isinstance(read, np.ndarray) else None
     if values is None:
         return TimeColumns((name,), read_moments(entries, file=found.name, column=name, place=found.place))
@@ -306,7 +322,9 @@ def _from_parts(found: Columns, parts: dict[str, str]) -> TimeColumns:
 
 def _whole(found: Columns, name: str, part: str) -> Array:
     entries = _entries(found, name)
-    read = entries if isinstance(entries, np.ndarray) else parsing.numbers(list(entries))
+    read = (
+        entries if isinstance(entries, np.ndarray) else parsing.numbers(list(entries), decimal=found.decimal)
+    )
     low, high = _RANGES[part]
     if isinstance(read, np.ndarray) and read.dtype.kind == "f":
         with np.errstate(invalid="ignore"):
