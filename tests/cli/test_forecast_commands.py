@@ -60,7 +60,7 @@ def test_fit_says_what_it_found_and_how_good_it_is(folder: Path) -> None:
         "known ahead: plan",
         "warning: 2 rows are missing in 2 series",
         "repeat the last season",
-        "ridge on the window",
+        "least squares on the window",
         "best baseline",
         "doctor: ",
         "model: sales.safetensors",

@@ -47,7 +47,9 @@ class Display:
         """Write a line for a failure to stderr, as every other error of the command."""
         typer.echo(f"bptt: {text}", err=True)
 
-    def table(self, headers: Sequence[str], rows: Sequence[Sequence[str]], *, caption: str) -> None:
+    def table(
+        self, headers: Sequence[str], rows: Sequence[Sequence[str]], *, caption: str | None = None
+    ) -> None:
         """Write a table whose first column names the rows."""
         if self.quiet:
             return

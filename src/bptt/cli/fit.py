@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from bptt.cli.display import Display
     from bptt.forecast.forecaster import Forecaster
     from bptt.forecast.scoring.rehearsal import Rehearsal
+    from bptt.forecast.scoring.scorecard import Scorecard
     from bptt.forecast.tables.layout import PanelData
 
 
@@ -77,6 +78,7 @@ def fit(
     from bptt.cli.display import Display
     from bptt.forecast.forecaster import Forecaster
     from bptt.forecast.saving.facts import too_few_for
+    from bptt.forecast.scoring.scorecard import Scorecard
     from bptt.forecast.tables.reading import read_panel
 
     display = Display(quiet=quiet, to_stderr=str(json_to) == "-")
@@ -103,7 +105,8 @@ def fit(
         if model.diagnosis is not None:
             display.line(f"doctor: {model.diagnosis.line}")
         if rehearsal is not None:
-            _show_test(display, rehearsal, unit)
+            model.tested = Scorecard.of(rehearsal, unit)
+            show_test(display, model.tested)
         model.save(place)
         again = (
             shlex.join(["bptt", *sys.argv[1:]])
@@ -178,14 +181,13 @@ def _rehearse(
     return found
 
 
-def _show_test(display: Display, rehearsal: Rehearsal, unit: str) -> None:
-    from bptt.report.forecast import HEADERS, score_rows
+def show_test(display: Display, tested: Scorecard) -> None:
+    """Write how a model did on rows that were kept aside."""
+    from bptt.forecast.scoring.scorecard import HEADERS
 
-    rows, _ = score_rows(rehearsal)
-    where = f" in {unit}" if unit else ""
-    caption = f"test{where}: means over the horizon, {len(rehearsal.rows):,} forecasts of rows the model had not seen"
-    display.table(HEADERS, rows, caption=caption)
-    display.line(rehearsal.verdict(unit))
+    display.line(tested.caption())
+    display.table(HEADERS, tested.rows())
+    display.line(tested.verdict)
 
 
 def _numbers(

@@ -38,6 +38,7 @@ from bptt.forecast.recipe import Recipe
 from bptt.forecast.results import Forecast, as_table, interval_names, quantile_name
 from bptt.forecast.saving import container
 from bptt.forecast.scoring.backtest import Backtest, run_backtest
+from bptt.forecast.scoring.scorecard import Scorecard
 from bptt.forecast.tables.layout import PanelData
 
 
@@ -98,6 +99,8 @@ class Forecaster:
         The training doctor's: `print` shows it; `.line` is a single one.
     findings : tuple of Finding
         What is odd about the table that it was trained on.
+    tested : Scorecard or None
+        How a model of the same settings did on rows kept aside, where `bptt fit` made such a test.
 
     Raises
     ------
@@ -170,6 +173,7 @@ class Forecaster:
             decimal=check_choice("decimal", decimal, DECIMALS),
         )
         self._fitted: Fitted | None = None
+        self.tested: Scorecard | None = None
         self._source: container.Source | None = None
         # What follows the lines: made of the training rows when it is first asked for.
         self._history: Panel | None = None
@@ -215,7 +219,7 @@ class Forecaster:
                 notify=notify,
                 doctor=True,
             )
-        self._source, self._history, self._places = source, panel, None
+        self._source, self._history, self._places, self.tested = source, panel, None, None
         return self
 
     @property
@@ -425,7 +429,8 @@ class Forecaster:
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the forecaster, its intervals and its place in every series to one file; `bptt.load` reads it."""
         followed = self._places_now().followed
-        return container.write(path, container.Contents(self.asked, self.fitted, self._source, followed))
+        contents = container.Contents(self.asked, self.fitted, self._source, followed, self.tested)
+        return container.write(path, contents)
 
     def without_rows(self) -> Self:
         """Let the training rows go; where the series stand is kept, as in a file."""
@@ -438,6 +443,7 @@ class Forecaster:
         made = cls()
         made.asked, made._fitted, made._source = contents.asked, contents.fitted, contents.source
         made._places = Places(contents.fitted, contents.followed)
+        made.tested = contents.tested
         return made
 
     def __repr__(self) -> str:

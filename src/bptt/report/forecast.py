@@ -17,6 +17,7 @@ from bptt.forecast.results import times_ahead
 from bptt.forecast.saving.facts import describe_columns, describe_model, describe_rows, lag_influence
 from bptt.forecast.scoring.backtest import TITLES
 from bptt.forecast.scoring.rehearsal import Rehearsal
+from bptt.forecast.scoring.scorecard import HEADERS, Scorecard
 from bptt.forecast.tables.layout import PanelData
 from bptt.plots import (
     autocorrelation,
@@ -32,17 +33,6 @@ from bptt.report.blocks import Block, Code, Picture, Section, TableBlock, Text
 from bptt.report.html import write_report
 from bptt.report.versions import describe
 
-HEADERS = (
-    "method",
-    "RMSE",
-    "MAE",
-    "MASE",
-    "sMAPE, %",
-    "interval covers, %",
-    "interval score",
-    "step 1",
-    "last step",
-)
 _COVERAGES = (0.5, 0.9)
 # Steps of the horizon that the wide table shows.
 _STEPS = 8
@@ -50,22 +40,8 @@ _STEPS = 8
 
 def score_rows(rehearsal: Rehearsal) -> tuple[list[tuple[str, ...]], list[int]]:
     """Return the table of methods, the best last, and the rows of methods that lose to a baseline."""
-    names = sorted(rehearsal.scores, key=lambda name: -_mean(rehearsal.scores[name]["rmse"]))
-    rows = []
-    for name in names:
-        scores = rehearsal.scores[name]
-        means = {key: _mean(values) for key, values in scores.items()}
-        ends = [scores["rmse"][k] for k in (0, -1)]
-        rows.append(
-            (
-                TITLES[name],
-                *(_number(means[key]) for key in ("rmse", "mae", "mase", "smape")),
-                _number(100 * means["coverage"], 3),
-                _number(means["interval_score"]),
-                *map(_number, ends),
-            )
-        )
-    return rows, [names.index("model")] if rehearsal.outcome == "loses" else []
+    tested = Scorecard.of(rehearsal)
+    return tested.rows(), [tested.methods.index("model")] if tested.loses else []
 
 
 def write_forecast_report(
@@ -127,8 +103,8 @@ def _result(model: Forecaster, rehearsal: Rehearsal | None, unit: str) -> list[B
         tuple(rows),
         highlight=tuple(k for k, row in enumerate(rows) if row[0] == TITLES["model"]),
         losing=tuple(losing),
-        caption=f"Means over the horizon, {len(rehearsal.rows):,} forecasts of rows kept aside{_in(unit)}. Step 1 and "
-        f"last step are RMSE; intervals aim at {100 * rehearsal.coverage:g} %. The best method stands last.",
+        caption=f"Means over the horizon, {len(rehearsal.rows):,} forecasts of rows kept aside{_in(unit)}. "
+        f"Intervals aim at {100 * rehearsal.coverage:g} %. The best method stands last.",
     )
     steps = _shown_steps(len(rehearsal.scores["model"]["rmse"]))
     by_step = TableBlock(
@@ -325,10 +301,6 @@ def _by_class(classes: Array, count: int, errors: Array) -> Array:
 
 def _shown_steps(horizon: int) -> list[int]:
     return sorted({int(k) for k in np.linspace(1, horizon, min(horizon, _STEPS)).round()})
-
-
-def _mean(values: Array) -> float:
-    return float(np.nanmean(values)) if np.isfinite(values).any() else float("nan")
 
 
 def _number(value: float, digits: int = 4) -> str:

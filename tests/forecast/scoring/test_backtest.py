@@ -49,7 +49,7 @@ def test_no_season_is_repeated_before_there_was_one() -> None:
 
 def test_the_table_and_the_verdict(found: Backtest) -> None:
     text = str(found)
-    for name in ("model", "repeat the last value", "repeat the last season", "ridge on the window"):
+    for name in ("model", "repeat the last value", "repeat the last season", "least squares on the window"):
         assert name in text
     assert text.splitlines()[-1] == found.verdict()
     scores = {name: dict(values) for name, values in found.scores.items()}
@@ -57,7 +57,8 @@ def test_the_table_and_the_verdict(found: Backtest) -> None:
     scores["last"]["rmse"] = scores["model"]["rmse"] + 1
     scores["season"]["rmse"] = scores["model"]["rmse"] + np.array([1, -1, 1])
     assert replace(found, scores=scores).verdict() == (
-        "the model loses: repeat the last season is better at step 2; ridge on the window is better at steps 2, 3"
+        "the model loses: repeat the last season is better at step 2; least squares on the window is better at "
+        "steps 2, 3"
     )
     scores["ridge"]["rmse"] = scores["season"]["rmse"] = scores["last"]["rmse"]
     assert (

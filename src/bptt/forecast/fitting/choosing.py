@@ -94,16 +94,18 @@ class Choice:
             return f"{self.reason}: the last value is repeated"
         others = ", ".join(
             f"{NAMES[kind]} {error:.3f}" for kind, error in sorted(self.errors.items(), key=lambda e: e[1])
-            if kind != self.kind
+            if kind not in (self.kind, "last")
         )  # fmt: skip
         best = "best" if self.errors[self.kind] == min(self.errors.values()) else "kept"
         if self.kind != "network" and best == "kept":
             best = "not reliably beaten"
         stepped = "" if self.kind == "network" else ": the model steps back to it"
-        return (
-            f"on {self.origins} validation forecasts {NAMES[self.kind]} is {best}, with a relative squared error of "
-            f"{self.errors[self.kind]:.3f} ({others}){stepped}"
-        )
+        told = f"on {self.origins:,} validation forecasts {NAMES[self.kind]} is {best}"
+        if self.kind == "last":
+            compared = f" (their mean squared errors, relative to its own: {others})" if others else ""
+            return f"{told}{compared}{stepped}"
+        own = f"its mean squared error is {self.errors[self.kind]:.3f} times that of repeating the last value"
+        return f"{told}: {own}{f' ({others})' if others else ''}{stepped}"
 
 
 def choose(

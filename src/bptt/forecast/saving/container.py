@@ -16,6 +16,7 @@ from bptt.forecast.asking import Asked
 from bptt.forecast.fitting.fitted import Fitted
 from bptt.forecast.panel import Line, Panel
 from bptt.forecast.predicting.following import Followed
+from bptt.forecast.scoring.scorecard import Scorecard
 from bptt.forecast.tables.layout import Finding, Layout, PanelData
 
 KIND = "forecaster"
@@ -73,12 +74,14 @@ class Contents:
     fitted: Fitted
     source: Source | None
     followed: Mapping[str, Followed]
+    tested: Scorecard | None = None
 
 
 def write(path: str | os.PathLike[str], contents: Contents) -> Path:
     """Write a forecaster, whole or not at all."""
     config, arrays = pack(contents)
-    description = {"format": "bptt", "version": 1, "kind": KIND, "config": config, "extra": {}}
+    extra = {} if contents.tested is None else {"tested": contents.tested.to_config()}
+    description = {"format": "bptt", "version": 1, "kind": KIND, "config": config, "extra": extra}
     return write_model(path, arrays, description)
 
 

@@ -74,7 +74,7 @@ def describe_model(fitted: Fitted) -> list[tuple[str, str]]:
     found = [
         ("model", kinds[trained.kind]),
         ("horizon", f"{encoding.horizon} row{_s(encoding.horizon)} of {step_words(encoding.step)}"),
-        ("numbers", f"{numbers:,} trained"),
+        ("parameters", f"{numbers:,}"),
         ("trained on", f"{fitted.rows:,} rows of {len(encoding.ids):,} series"),
         ("transform", encoding.transform or "none"),
         (
@@ -89,8 +89,10 @@ def describe_model(fitted: Fitted) -> list[tuple[str, str]]:
     seen = lag_influence(fitted)
     if seen is not None:
         reach = int(np.searchsorted(np.cumsum(seen) / seen.sum(), _SHARE)) + 1
-        told = f"{reach} rows back: there lies {100 * _SHARE:.0f} % of what its inputs change"
-        found.append(("network sees", f"{told} (of {len(seen)} measured)"))
+        told = (
+            f"{100 * _SHARE:.0f} % of what the inputs change in a forecast comes from the newest {reach} rows"
+        )
+        found.append(("network sees", f"{told} ({len(seen)} were looked at)"))
     found.append(("validation", fitted.choice.verdict()))
     few = too_few_for(fitted, 0.9)
     told = f"calibrated on {fitted.intervals.rows:,} forecasts of rows held out"
@@ -149,6 +151,7 @@ def _with_levels(layout: Layout, name: str) -> str:
     policy = layout.missing.get(name)
     told = [f"{len(levels)} kinds"] if levels else []
     told += [{"forward": "gaps filled, with age", "mask": "gaps marked"}[policy]] if policy else []
+    name = f'"{name}"' if "," in name else name  # else one could not tell where it ends
     return f"{name} ({', '.join(told)})" if told else name
 
 

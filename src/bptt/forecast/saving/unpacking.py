@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,7 @@ from bptt.forecast.predicting.following import Followed
 from bptt.forecast.recipe import READINGS, Recipe
 from bptt.forecast.saving.container import Contents, Source
 from bptt.forecast.saving.fields import check_fields, read_time, same_values
+from bptt.forecast.scoring.scorecard import Scorecard
 from bptt.forecast.tables.layout import Finding, Layout
 from bptt.initializers import Constant
 from bptt.network import Network, Recurrent
@@ -50,7 +51,9 @@ def read(path: str | os.PathLike[str], header: Header) -> Contents:
         # Sizes first: a file must not make us allocate more than it holds.
         frame = _Frame.of(config)
         frame.check(header.arrays)
-        return frame.build(read_arrays(path, header))
+        tested = header.description["extra"].get("tested")
+        contents = frame.build(read_arrays(path, header))
+        return contents if tested is None else replace(contents, tested=Scorecard.from_config(tested))
     except (
         InvalidInput,
         InvalidType,

@@ -35,14 +35,14 @@ from bptt.forecast.fitting.travelling import Job
 from bptt.forecast.panel import Panel
 from bptt.forecast.pieces import cut
 from bptt.forecast.recipe import Recipe
-from bptt.forecast.scoring.metrics import Judged, measure, naive_scale
+from bptt.forecast.scoring.metrics import METRICS, NAMES, Judged, measure, naive_scale
 from bptt.forecast.scoring.trees import has_trees, tree_forecast
 
 TITLES = {
     "model": "model",
     "last": "repeat the last value",
     "season": "repeat the last season",
-    "ridge": "ridge on the window",
+    "ridge": "least squares on the window",
     "trees": "boosted trees",
 }
 # What a fold counts for in the progress, where folds are done side by side.
@@ -102,17 +102,19 @@ class Backtest:
         K = len(self.scores["model"]["rmse"])
         shown = sorted({1, *np.unique(np.linspace(1, K, min(K, 8)).round().astype(int)).tolist()})
         lines = [f"RMSE by step, {self.origins} forecasts in {len(self.folds)} folds"]
-        lines.append(f"{'':24}" + "".join(f"{k:>10}" for k in shown) + f"{'mean':>10}")
+        lines.append(f"{'':28}" + "".join(f"{k:>10}" for k in shown) + f"{'mean':>10}")
         for name, scores in self.scores.items():
             rmse = scores["rmse"]
             mean = np.mean(rmse) if np.isfinite(rmse).all() else np.nan
-            lines.append(f"{TITLES[name]:24}" + "".join(_cell(rmse[k - 1]) for k in shown) + _cell(mean))
+            lines.append(f"{TITLES[name]:28}" + "".join(_cell(rmse[k - 1]) for k in shown) + _cell(mean))
         lines.append(f"means over the horizon (intervals of {100 * self.coverage:g} %)")
-        names = ("mae", "rmse", "mase", "smape", "pinball", "coverage", "interval_score")
-        lines.append(f"{'':24}" + "".join(f"{name:>15}" for name in names))
-        for name, scores in self.scores.items():
-            means = [np.mean(scores[n]) if np.isfinite(scores[n]).all() else np.nan for n in names]
-            lines.append(f"{TITLES[name]:24}" + "".join(_cell(value, 15) for value in means))
+        widths = {name: max(10, 2 + len(NAMES[name])) for name in METRICS}
+        lines.append(f"{'':28}" + "".join(f"{NAMES[name]:>{width}}" for name, width in widths.items()))
+        for method, scores in self.scores.items():
+            means = {n: np.mean(scores[n]) if np.isfinite(scores[n]).all() else np.nan for n in METRICS}
+            means["coverage"] *= 100
+            cells = [_cell(means[n], width) for n, width in widths.items()]
+            lines.append(f"{TITLES[method]:28}" + "".join(cells))
         return "\n".join([*lines, self.verdict()])
 
 

@@ -9,6 +9,16 @@ import numpy as np
 from bptt.checks import Array
 
 METRICS = ("mae", "rmse", "mase", "smape", "pinball", "coverage", "interval_score")
+# As they are called wherever they are shown.
+NAMES = {
+    "mae": "MAE",
+    "rmse": "RMSE",
+    "mase": "MASE",
+    "smape": "sMAPE, %",
+    "pinball": "pinball loss",
+    "coverage": "interval covers, %",
+    "interval_score": "interval score",
+}
 
 
 @dataclass(frozen=True, eq=False)

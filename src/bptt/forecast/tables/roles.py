@@ -142,7 +142,7 @@ class Roles:
     left_out: Mapping[str, str]
 
 
-def check_roles(**given: Sequence[str] | str | None) -> dict[str, tuple[str, ...] | None]:
+def check_roles(**given: object) -> dict[str, tuple[str, ...] | None]:
     """Return each role's column names as a tuple, None where none were asked for; no column in two roles.
 
     Raises
