@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import numpy as np
 import typer
 
 from bptt.cli.apps import app
@@ -60,7 +61,7 @@ def predict(
     from bptt.forecast.asking import check_coverage
     from bptt.forecast.results import interval_names, quantile_name
     from bptt.forecast.tables.reading import read_panel
-    from bptt.forecast.tables.writing import text_times, write_forecast
+    from bptt.forecast.tables.writing import last_offsets, text_times, write_forecast
 
     for name, path in (("--out", out), ("--plot", plot)):
         if path is not None:
@@ -93,7 +94,8 @@ def predict(
     }
     columns |= {quantile_name(level): found.quantiles[levels.index(level)] for level in asked.quantiles}
     made: dict[str, Any] = write_forecast(data_as_dict(data), columns)
-    made["ds"] = text_times(data.layout, made["ds"])
+    steps = len(made["ds"]) // len(data.panel)
+    made["ds"] = text_times(data.layout, made["ds"], np.repeat(last_offsets(data), steps))
     text = _as_csv(made)
     if plot is not None:
         from bptt.plots import save_png

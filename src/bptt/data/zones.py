@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from datetime import timedelta, timezone, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
@@ -10,11 +12,12 @@ from bptt.data.parsing import Array
 from bptt.errors import InvalidInput, InvalidType
 
 _FIRST, _LAST = np.datetime64("0001-01-03T00:00:00"), np.datetime64("9999-12-29T00:00:00")
+_FIXED = re.compile(r"(?:UTC)?([+-])([01]\d|2[0-3]):?([0-5]\d)", re.ASCII)
 _QUARTER = 900  # seconds; clocks change at whole quarters of an hour
 
 
-def check_zone(zone: object) -> ZoneInfo:
-    """Return a time zone by its name.
+def check_zone(zone: object) -> tzinfo:
+    """Return a time zone by its name, or the clock that is always so much ahead by its offset: +02:00, UTC-03:30.
 
     Raises
     ------
@@ -23,12 +26,22 @@ def check_zone(zone: object) -> ZoneInfo:
     """
     if not isinstance(zone, str):
         raise InvalidType(f"zone must be the name of a time zone such as Europe/Berlin. Got {zone!r}")
+    fixed = _FIXED.fullmatch(zone)
+    if fixed is not None:
+        shift = timedelta(hours=int(fixed[2]), minutes=int(fixed[3]))
+        return timezone(-shift if fixed[1] == "-" else shift)
     try:
         return ZoneInfo(zone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise InvalidInput(
             f"zone must be the name of a time zone such as Europe/Berlin. Got {zone!r}, unknown here"
         ) from None
+
+
+def offset_words(seconds: int) -> str:
+    """Return an offset from UTC as ISO 8601 writes it."""
+    minutes = abs(seconds) // 60
+    return f"{'-' if seconds < 0 else '+'}{minutes // 60:02}:{minutes % 60:02}"
 
 
 def offsets_at(utc: Array, zone: str) -> Array:

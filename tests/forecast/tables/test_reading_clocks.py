@@ -8,7 +8,7 @@ import pytest
 from bptt.errors import DataError, InvalidInput
 from bptt.forecast.tables.reading import read_panel
 from bptt.forecast.tables.steps import advance, parse_step, step_words
-from bptt.forecast.tables.writing import text_times, write_forecast
+from bptt.forecast.tables.writing import last_offsets, text_times, write_forecast
 
 pandas = pytest.importorskip("pandas")
 HOUR = np.timedelta64(3600, "s")
@@ -133,7 +133,85 @@ def test_offsets_in_text_keep_the_wall_clock(tmp_path, rng):
     assert np.array_equal(line.times, aware.tz_convert("UTC").tz_localize(None).values.astype("M8[s]"))
     assert np.array_equal(line.local, aware.tz_localize(None).values.astype("M8[s]"))
     made = write_forecast(data, {"y_hat": rng.normal(size=(1, 2))})
-    assert text_times(data.layout, made["ds"]) == ["2013-04-01T11:00:00Z", "2013-04-01T12:00:00Z"]
+    # The clocks are those of Berlin, whoever keeps them.
+    assert data.layout.zone == "Europe/Berlin"
+    assert text_times(data.layout, made["ds"]) == ["2013-04-01T13:00:00+02:00", "2013-04-01T14:00:00+02:00"]
+
+
+def stamped(zone, start, rows, step="h"):
+    """Return a table whose times are text with the offsets of a zone."""
+    times = pandas.date_range(start, periods=rows, freq=step, tz=zone)
+    return {"when": [t.isoformat() for t in times], "y": np.arange(float(rows)) % 7}, times
+
+
+@pytest.mark.parametrize(
+    "zone", ["Europe/Berlin", "America/New_York", "America/St_Johns", "Australia/Lord_Howe"]
+)
+def test_times_come_back_by_the_clock_that_went_in(zone):
+    """Also beyond the next night on which it is set."""
+    table, times = stamped(zone, "2021-01-01", 24 * 300)
+    data = read_panel(table)
+    assert (data.layout.zone, data.findings[0].kind) == (zone, "clock")
+    assert "later times are shown by its clock" in data.findings[0].text
+    made = write_forecast(data, {"y_hat": np.zeros((1, 24 * 120))})
+    ahead = pandas.date_range(times[-1], periods=24 * 120 + 1, freq="h")[1:]
+    assert text_times(data.layout, made["ds"]) == [t.isoformat() for t in ahead]
+
+
+def test_an_offset_that_never_changes_comes_back():
+    fixed = pandas.Timestamp("2021-01-01T00:00+05:30").tz
+    table, times = stamped(fixed, "2021-01-01", 50)
+    data = read_panel(table)
+    assert data.layout.zone is None
+    made = write_forecast(data, {"y_hat": np.zeros((1, 2))})
+    wanted = ["2021-01-03T02:00:00+05:30", "2021-01-03T03:00:00+05:30"]
+    assert text_times(data.layout, made["ds"], last_offsets(data)[0]) == wanted
+    # In a frame, as times: in what pandas calls UTC+05:30.
+    for frame in (pandas.DataFrame({"when": times, "y": table["y"]}), pandas.DataFrame(table)):
+        shown = write_forecast(read_panel(frame), {"y_hat": np.zeros((1, 2))})["ds"]
+        assert [t.isoformat() for t in shown] == wanted
+    # Days are days of the wall's clock; what they begin at is an instant.
+    data = read_panel(stamped(fixed, "2021-01-01T06:00", 50, "D")[0])
+    made = write_forecast(data, {"y_hat": np.zeros((1, 1))})
+    assert text_times(data.layout, made["ds"]) == ["2021-02-20T06:00:00+05:30"]
+
+
+def test_offsets_of_no_clock_are_said_and_the_last_one_is_kept():
+    table, _ = stamped("Europe/Berlin", "2021-03-25", 60)
+    # Set forward on a Friday, by the clock of nobody.
+    table["when"] = [t.isoformat() for t in pandas.date_range("2021-03-25", periods=30, freq="h", tz="UTC").tz_convert(
+        pandas.Timestamp("2021-01-01T00:00+01:00").tz)] + [
+        t.isoformat() for t in pandas.date_range("2021-03-26T06:00", periods=30, freq="h", tz="UTC").tz_convert(
+        pandas.Timestamp("2021-01-01T00:00+02:00").tz)]  # fmt: skip
+    data = read_panel(table)
+    assert data.layout.zone is None
+    assert "by the rules of no zone that is known here" in data.findings[0].text
+    assert data.findings[0].warning
+    made = write_forecast(data, {"y_hat": np.zeros((1, 1))})
+    assert text_times(data.layout, made["ds"], last_offsets(data)[0]) == ["2021-03-27T14:00:00+02:00"]
+    named = read_panel(table, zone="Africa/Lagos")
+    assert named.layout.zone == "Africa/Lagos"
+
+
+def test_a_zone_that_is_not_used_is_said():
+    table, _ = stamped("UTC", "2021-01-01", 60)
+    data = read_panel(table, zone="Europe/Berlin")
+    assert data.layout.zone == "UTC"
+    assert "zone Europe/Berlin is not used: the times say that they are in UTC" in [
+        f.text for f in data.findings
+    ]
+
+
+def test_rows_that_tell_more_than_training_did():
+    """A winter has one offset; the year after shows whose clock it is."""
+    winter, _ = stamped("Europe/Berlin", "2021-01-01", 24 * 30)
+    year, times = stamped("Europe/Berlin", "2021-01-01", 24 * 300)
+    layout = read_panel(winter).layout
+    assert layout.zone is None
+    data = read_panel(year, layout=layout)
+    made = write_forecast(data, {"y_hat": np.zeros((1, 24 * 20))})
+    ahead = pandas.date_range(times[-1], periods=24 * 20 + 1, freq="h")[1:]
+    assert text_times(data.layout, made["ds"]) == [t.isoformat() for t in ahead]
 
 
 def test_columns_that_make_a_time_together(tmp_path, rng):

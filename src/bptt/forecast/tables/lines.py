@@ -11,7 +11,8 @@ import numpy as np
 from bptt.checks import Array
 from bptt.data import parsing
 from bptt.data.frames import Columns
-from bptt.data.zones import offsets_at
+from bptt.data.recognised import recognise_zone
+from bptt.data.zones import offset_words, offsets_at
 from bptt.errors import DataError
 from bptt.forecast.tables.clock_changes import Ordered, order_rows
 from bptt.forecast.tables.layout import Finding
@@ -122,8 +123,18 @@ def make_tracks(
     if time is None or time.moments is None:
         return _counted(found, time, names, parts, same, step)
     moments = time.moments
+    changes: list[Finding] = []
     if moments.zone is not None:
         zone = moments.zone
+    elif moments.offset is not None and zone is None and np.ptp(moments.offset):
+        zone = recognise_zone(moments.utc, moments.offset)
+        told = (
+            "offsets from UTC change, by the rules of no zone that is known here: later times keep the last one, and "
+            "the clock is not set again (--zone names a zone)"
+        )
+        if zone is not None:
+            told = f"offsets from UTC change as those of {zone} do: later times are shown by its clock"
+        changes.append(Finding("clock", told, time.names[0], warning=zone is None))
     ordered = [
         order_rows(
             moments.local[rows],
@@ -144,6 +155,9 @@ def make_tracks(
     chosen = step if step is not None else find_step(instants)
     if chosen is None:
         chosen = _no_step(found)
+    if zone is None and moments.offset is not None and is_daily(chosen):
+        # Days are counted by the wall's clock: how far it is ahead would be lost.
+        zone = offset_words(int(moments.offset[np.argmax(moments.utc)]))
     laid = [_lay(found, time, times, chosen) for times in instants]
     tracks = []
     for name, rows, order, times, each in zip(names, parts, ordered, instants, laid, strict=True):
@@ -153,7 +167,7 @@ def make_tracks(
         if clock == "utc" and zone is not None and not is_daily(chosen):
             local = each.times + offsets_at(each.times, zone).astype("timedelta64[s]")
         tracks.append(Track(name, rows[order.rows][each.kept], each.place, each.times, local))
-    findings = [*_order_findings(ordered), *_clock_findings(ordered, laid, tracks, chosen)]
+    findings = [*changes, *_order_findings(ordered), *_clock_findings(ordered, laid, tracks, chosen)]
     return Tracks(tuple(tracks), chosen, clock, zone, tuple(findings))
 
 

@@ -204,6 +204,10 @@ def _choose(
             left_out[column] = "values are missing, and it was to be dropped then"
         elif column != name and policies[column] in ("forward", "mask"):
             kept[column] = policies[column]
+    if zone is not None and tracks.zone != zone:
+        why = f"the times say that they are in {tracks.zone}" if tracks.zone else "the rows are only counted"
+        text = f"zone {zone} is not used: {why}"
+        findings.append(Finding("clock", text, times[0] if times else "", warning=True))
     findings += _suspects(name, columns, tracks)
     findings += [
         Finding("left out", f"{column}: not used ({reason})", column, warning=reason == "numbers as text")
@@ -253,6 +257,8 @@ def _as_before(found: Columns, layout: Layout) -> _Made:
             f"{found.name} must have times as the model was trained on, with {words[layout.clock]}. "
             f"Got {words[tracks.clock]}: write them alike"
         )
+    if layout.zone is None and tracks.zone is not None:
+        layout = replace(layout, zone=tracks.zone)  # one offset does not tell whose clock it is, two may
     later = rows_ahead(tracks, columns, (layout.target, *layout.past)) if layout.future else None
     for name, column in columns.items():
         if column.unseen:

@@ -10,13 +10,15 @@ import numpy.typing as npt
 
 from bptt.checks import Array
 from bptt.data.frames import make_frame
-from bptt.data.zones import offsets_at, offsets_of_wall
+from bptt.data.zones import offset_words, offsets_at, offsets_of_wall
 from bptt.errors import InvalidInput
 from bptt.forecast.tables.ahead import wall_clock
 from bptt.forecast.tables.layout import Layout, PanelData
 from bptt.forecast.tables.lines import is_daily
 from bptt.forecast.tables.steps import advance
 
+# Libraries whose columns of times may have an offset that is no zone's.
+_FIXED_OFFSETS = ("pandas", "pyarrow")
 _NO_FRAME = ("csv", "parquet", "dict", "array")
 
 
@@ -73,17 +75,31 @@ def write_rows(
         return made
     made["unique_id"] = [str(name) for name in made["unique_id"]]
     zones = {"ds": data.layout.zone or "UTC"} if data.layout.clock == "utc" else {}
+    shifts = set(last_offsets(data)) if zones and data.layout.zone is None else set()
+    if len(shifts) == 1 and shifts != {0} and data.kind in _FIXED_OFFSETS:
+        zones = {"ds": offset_words(shifts.pop())}
     return make_frame(data.kind, made, zones)
 
 
-def text_times(layout: Layout, times: Array) -> list[str]:
-    """Return times that `write_rows` made as text (ISO 8601), with an offset where the source had one."""
+def last_offsets(data: PanelData) -> list[int]:
+    """Return by how many seconds the wall's clock was ahead of UTC in the last row of each series."""
+    return [int((line.local[len(line) - 1] - line.times[-1]).astype(np.int64)) for line in data.panel]
+
+
+def text_times(layout: Layout, times: Array, last: npt.ArrayLike = 0) -> list[str]:
+    """Return times that `write_rows` made as text (ISO 8601), with an offset where the source had one.
+
+    `last` are the seconds ahead of UTC that they are shown with where the source names no zone: see `last_offsets`.
+    """
     if layout.clock == "count":
         return [str(value) for value in times]
     moments = times.astype("datetime64[s]")
     offset = None
     if layout.clock == "utc":
-        offset = offsets_at(moments, layout.zone or "UTC")
+        if layout.zone is not None:
+            offset = offsets_at(moments, layout.zone)
+        else:
+            offset = np.broadcast_to(np.asarray(last, np.int64), moments.shape)
         moments = moments + offset.astype("timedelta64[s]")
     begins = moments.astype("datetime64[D]")
     if is_daily(layout.timedelta) and bool((moments == begins).all()):
@@ -91,14 +107,9 @@ def text_times(layout: Layout, times: Array) -> list[str]:
     texts = [str(moment) for moment in moments]
     if offset is None:
         return [text.replace("T", " ") for text in texts]
-    return [text + _offset_words(int(shift)) for text, shift in zip(texts, offset, strict=True)]
-
-
-def _offset_words(seconds: int) -> str:
-    if seconds == 0:
-        return "Z"
-    minutes = abs(seconds) // 60
-    return f"{'-' if seconds < 0 else '+'}{minutes // 60:02}:{minutes % 60:02}"
+    return [
+        text + (offset_words(int(shift)) if shift else "Z") for text, shift in zip(texts, offset, strict=True)
+    ]
 
 
 def _shown_times(data: PanelData, which: Array, times: Array) -> Array:
