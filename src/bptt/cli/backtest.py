@@ -58,12 +58,12 @@ def backtest(
     settings = options.make_settings(config, given)
     from bptt.cli.display import Display
     from bptt.forecast.forecaster import Forecaster
-    from bptt.forecast.tables.reading import read_panel
+    from bptt.forecast.given import read_to_learn
 
     display = Display(quiet=quiet, to_stderr=str(json_to) == "-")
     check_json(json_to)
     model = Forecaster(**settings)
-    data = read_panel(table, **model.asked.columns())
+    data = read_to_learn(table, model.asked)
     show_data(display, data)
     try:
         with display.progress(lines=False) as notify:

@@ -77,9 +77,9 @@ def fit(
     settings = options.make_settings(config, given)
     from bptt.cli.display import Display
     from bptt.forecast.forecaster import Forecaster
+    from bptt.forecast.given import read_to_learn
     from bptt.forecast.saving.facts import too_few_for
     from bptt.forecast.scoring.scorecard import Scorecard
-    from bptt.forecast.tables.reading import read_panel
 
     display = Display(quiet=quiet, to_stderr=str(json_to) == "-")
     place = Path(Path(table).name.split(".")[0] + ".safetensors") if out is None else out
@@ -87,7 +87,7 @@ def fit(
         check_place(name, path)
     check_json(json_to)
     model = Forecaster(**settings)
-    data = read_panel(table, **model.asked.columns())
+    data = read_to_learn(table, model.asked)
     show_data(display, data)
     try:
         rehearsal = _rehearse(display, model, data, test, trees=not no_trees)

@@ -59,6 +59,8 @@ def predict(
     """
     from bptt.atomic import write_atomic
     from bptt.forecast.asking import check_coverage
+    from bptt.forecast.given import comes_near_zero
+    from bptt.forecast.predicting.picture import left_out_words
     from bptt.forecast.results import interval_names, quantile_name
     from bptt.forecast.tables.reading import read_panel
     from bptt.forecast.tables.writing import last_offsets, text_times, write_forecast
@@ -88,6 +90,12 @@ def predict(
     bounds = ((1 - share) / 2, (1 + share) / 2)
     levels = sorted({*bounds, *asked.quantiles})
     found = forecaster.forecast(data, levels=levels)
+    if not quiet and (found.quantiles < 0).any() and comes_near_zero(data.panel):
+        typer.echo(
+            f"bptt: note: {data.panel.target} is never negative, and its interval reaches below 0: "
+            "bptt fit --transform log1p keeps it above",
+            err=True,
+        )
     columns = {"y_hat": found.y_hat}
     columns |= {
         name: found.quantiles[levels.index(b)] for name, b in zip(interval_names(share), bounds, strict=True)
@@ -101,6 +109,8 @@ def predict(
         from bptt.plots import save_png
 
         save_png(forecaster.plot(data), plot)
+        if not quiet and left_out_words(len(data.panel)):
+            typer.echo(f"bptt: note: {plot} shows {left_out_words(len(data.panel))}", err=True)
     if out is not None:
         write_atomic(out, text.encode())
     elif str(json_to) != "-":

@@ -31,7 +31,7 @@ from bptt.forecast.given import check_untimed, read_known, read_new, series_of
 from bptt.forecast.panel import Panel
 from bptt.forecast.predicting.alignment import Alignment, check_alignment
 from bptt.forecast.predicting.following import follow
-from bptt.forecast.predicting.picture import plot_forecast
+from bptt.forecast.predicting.picture import plot_forecasts
 from bptt.forecast.predicting.places import Places, in_units
 from bptt.forecast.predicting.standing import check_known, forecast_of
 from bptt.forecast.recipe import Recipe
@@ -409,22 +409,22 @@ class Forecaster:
     # ---------------------------------------------------------------- pictures, files
 
     def plot(self, frame: object = None, *, series: str | None = None, rows: int | None = None) -> Any:
-        """Draw the end of the history and the forecast with its intervals; return the matplotlib figure.
+        """Draw the end of every series and its forecast with its intervals; return the matplotlib figure.
 
         Parameters
         ----------
         frame : as for `fit`, optional
             The history; without one the training rows.
         series : str, optional
-            Which one; the first by default.
+            That one alone; by default a small panel each, of the first 12.
         rows : int, optional
             Of the history; by default four times the horizon, and at least 48.
         """
         panel = self._history_or(frame)
-        line = next((each for each in panel if series in (None, each.id)), None)
-        if line is None:
+        lines = [each for each in panel if series in (None, each.id)]
+        if not lines:
             raise InvalidInput(f"series must be one of the history's. Got {series!r}")
-        return plot_forecast(self.fitted, line, panel, rows)
+        return plot_forecasts(self.fitted, lines, panel, rows)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the forecaster, its intervals and its place in every series to one file; `bptt.load` reads it."""

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
 
 from bptt.errors import DataError, InvalidInput, InvalidType, NotFittedError
 from bptt.forecast.asking import Asked
+from bptt.forecast.fitting.settling import MANY
 from bptt.forecast.panel import Panel
 from bptt.forecast.predicting.places import Places
 from bptt.forecast.saving.container import Source
-from bptt.forecast.tables.layout import PanelData
+from bptt.forecast.tables.layout import Finding, PanelData
 from bptt.forecast.tables.reading import read_panel
 
 
@@ -19,7 +23,7 @@ def read_new(frame: object, asked: Asked) -> tuple[Panel, Source]:
         return frame, Source(
             None, "dict", (), frame.target, frame.past, frame.future, frame.static, frame.step
         )
-    data = frame if isinstance(frame, PanelData) else read_panel(frame, **asked.columns())
+    data = frame if isinstance(frame, PanelData) else read_to_learn(frame, asked)
     panel = data.panel
     return panel, Source(
         data.layout,
@@ -31,6 +35,32 @@ def read_new(frame: object, asked: Asked) -> tuple[Panel, Source]:
         panel.static,
         panel.step,
     )
+
+
+def read_to_learn(frame: object, asked: Asked) -> PanelData:
+    """Return what a table is read as, with what is odd about it in view of what is asked for."""
+    data = read_panel(frame, **asked.columns())
+    target = data.panel.target
+    if asked.recipe.transform is not None or len(data.panel) >= MANY or not comes_near_zero(data.panel):
+        return data
+    text = (
+        f"{target}: never negative, and near 0 at times: intervals may reach below 0, "
+        f"--transform log1p (transform='log1p') keeps them and the forecasts above"
+    )
+    return replace(data, findings=(*data.findings, Finding("sign", text, target)))
+
+
+def comes_near_zero(panel: Panel) -> bool:
+    """Return whether the target is never negative, and in some series so near to 0 that an interval may reach below.
+
+    Nearer than one of its usual deviations.
+    """
+    known = [line.y[np.isfinite(line.y)] for line in panel]
+    known = [values for values in known if values.size]
+    if not known or min(float(values.min()) for values in known) < 0:
+        return False
+    with np.errstate(over="ignore"):
+        return any(float(values.min()) < float(values.std()) for values in known)
 
 
 def read_known(

@@ -29,6 +29,7 @@ def forecast_fan(
     title: str | None = None,
     theme: str = "light",
     size: str = "wide",
+    legend: bool = True,
     ax: Axes | None = None,
 ) -> Axes:
     """Draw a history and a forecast.
@@ -43,6 +44,8 @@ def forecast_fan(
         As ``{0.9: (low, high)}``; the widest lies at the back.
     quantity : str
         What is drawn, with its unit.
+    legend : bool
+        Whether a legend says which is which.
     title, theme, size, ax
         As in `learning_curve`.
 
@@ -79,8 +82,9 @@ def forecast_fan(
     if np.asarray(times).dtype.kind == "M":
         from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
-        locator = AutoDateLocator(minticks=2, maxticks=5 if look.is_narrow else 9)  # type: ignore[no-untyped-call]  # as matplotlib has it
+        few = look.is_narrow or not legend  # one of several small ones
+        locator = AutoDateLocator(minticks=2, maxticks=5 if few else 9)  # type: ignore[no-untyped-call]  # as matplotlib has it
         ax.xaxis.set_major_locator(locator)
         ax.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]  # as above
-    finish(ax, look, title=title, x_label="", y_label=quantity)
+    finish(ax, look, title=title, x_label="", y_label=quantity, legend=legend)
     return ax

@@ -28,7 +28,7 @@ from bptt.forecast.scoring.metrics import naive_scale
 # seasons and more.
 _SEASONS, _MOST_WINDOW, _LONG = 7, 336, 2
 # Lines whose relative errors are worth a decision.
-_MANY = 20
+MANY = 20
 # Rows that the decisions are made from, at most.
 _ROWS = 60_000
 # A line's weight is the inverse of its squared error, this part of the usual one added; twice over.
@@ -79,7 +79,7 @@ def read_level(recipe: Recipe, period: int, horizon: int) -> str:
 
 def transform_options(recipe: Recipe, panel: Panel, period: int, horizon: int) -> list[Recipe]:
     """Return the recipe without and with a logarithm: of many lines that are never negative; or as it is."""
-    if recipe.transform is not None or len(panel) < _MANY or not period or not horizon:
+    if recipe.transform is not None or len(panel) < MANY or not period or not horizon:
         return [recipe]
     if any(bool((line.y < 0).any()) for line in panel):
         return [recipe]
