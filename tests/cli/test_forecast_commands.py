@@ -200,9 +200,13 @@ def test_a_mistake_is_one_line_and_status_2(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT to send to one process")
-def test_ctrl_c_is_one_line_and_leaves_no_file(folder: Path, tmp_path: Path) -> None:
+def test_ctrl_c_is_one_line_and_leaves_every_file_as_it_was(folder: Path, tmp_path: Path) -> None:
     options = ("--target", "sold", "--future", "plan", "--ensemble", "60")
     command = [sys.executable, "-m", "bptt", "fit", str(folder / "sales.csv"), *options]
+    # What an earlier fit wrote stays as it is, to the bit.
+    before = {name: (folder / name).read_bytes() for name in ("sales.safetensors", "report.html")}
+    for name, content in before.items():
+        (tmp_path / name).write_bytes(content)
     process = subprocess.Popen(
         command,
         cwd=tmp_path,
@@ -220,4 +224,5 @@ def test_ctrl_c_is_one_line_and_leaves_no_file(folder: Path, tmp_path: Path) -> 
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert errors.splitlines()[-1].startswith("bptt: interrupted")
-    assert list(tmp_path.iterdir()) == []
+    assert "nothing was written" in errors.splitlines()[-1]
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before

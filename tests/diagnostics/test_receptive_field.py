@@ -144,6 +144,9 @@ def test_it_is_drawn(rng: np.random.Generator) -> None:
     assert ax.images[0].get_array().shape == (T, T, 4)
     lines = receptive_field(make(rng, "gru", readout="last"), x).plot(names=["a", "b", "c"]).lines
     assert [line.get_label() for line in lines] == ["a", "b", "c"]
+    for names, told in ((3, "3"), ("abc", "'abc'")):
+        with pytest.raises(InvalidType, match=rf"^names must be a sequence of D = 3 names.* Got {told}$"):
+            receptive_field(net, x).plot(names=names)
     with pytest.raises(InvalidInput, match=r"^names must be D = 3, one a column of x\. Got 1"):
         receptive_field(net, x).plot(names=["a"])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
 from dataclasses import replace
 from pathlib import Path
@@ -356,12 +357,30 @@ def test_a_row_without_a_time_says_what_it_lacks(rng: np.random.Generator) -> No
     with pytest.raises(DataError, match=r"^row must hold every column .* Got none called 'temp', and the"):
         made.step({"load": 1.0, "sky": "rain"})
     with pytest.raises(
-        DataError, match=r"^row must hold its time in 'time' where a value is no number .*'rain'"
+        DataError, match=r"^row must hold its time in 'time' where a value is missing, a word is new .*'fog'"
     ):
-        made.step(row)
+        made.step({**row, "sky": "fog"})
     again = Forecaster(target="load", recipe=TINY).fit(table, progress=False)
     again.update({name: [value] for name, value in {"time": hours[-1] + HOUR, **row}.items()})
-    np.testing.assert_array_equal(made.step({"time": hours[-1] + HOUR, **row}), again.predict()["y_hat"])
+    with_time = copy.deepcopy(made).step({"time": hours[-1] + HOUR, **row})
+    np.testing.assert_array_equal(with_time, again.predict()["y_hat"])
+    np.testing.assert_allclose(made.step(row), with_time, rtol=0, atol=ATOL)
+
+
+def test_steps_of_words_and_of_columns_that_had_gaps(rng: np.random.Generator) -> None:
+    hours = np.datetime64("2021-03-01T00", "s") + np.arange(97) * HOUR
+    table = {"time": hours, "load": rng.standard_normal(97), "temp": rng.standard_normal(97)}
+    table["sky"] = np.array(["clear", "rain", "snow"], object)[rng.integers(0, 3, 97)]
+    table["pm"] = rng.standard_normal(97)
+    table["temp"][11], table["pm"][7:9], table["sky"][15] = np.nan, np.nan, None
+    first = {name: values[:90] for name, values in table.items()}
+    made = Forecaster(target="load", recipe=TINY, missing={"pm": "mask"}).fit(first, progress=False)
+    again = copy.deepcopy(made)
+    for t in range(90, 97):
+        row = {name: values[t] for name, values in table.items() if name != "time"}
+        stepped = made.step(row)
+        again.update({name: values[t : t + 1] for name, values in table.items()})
+        np.testing.assert_allclose(stepped, again.predict()["y_hat"], rtol=0, atol=ATOL)
 
 
 @pytest.mark.parametrize("rows", [1, 2, 8])

@@ -11,7 +11,7 @@ import pytest
 from bptt.cells import Cell, get_cell
 from bptt.engine import reference
 from bptt.errors import DivergedError, InvalidInput, InvalidType
-from bptt.learning import RTRL, LeakyElman, rtrl_gradients
+from bptt.learning import EKF, RTRL, LeakyElman, rtrl_gradients
 from bptt.learning.influence import Influence
 from bptt.network import Network, Recurrent
 from bptt.network.readout import read
@@ -337,3 +337,11 @@ def test_a_loss_or_gradient_that_is_not_finite_stops_before_the_weights_move(
         learner.step(np.zeros(D), np.full(K, 1e200))
     for name, p in net.parameters.items():
         np.testing.assert_allclose(p, kept[name], rtol=0, atol=0)
+
+
+def test_learners_say_in_one_line_what_they_are() -> None:
+    net = Network(Recurrent("elman", 2, 3, seed=0), 1, readout="every")
+    learner = RTRL(net, streams=2, influence="diagonal")
+    learner.step(np.ones((2, 2)), np.ones((2, 1)))
+    assert repr(learner) == f"RTRL({net!r}, streams=2, influence='diagonal', updates=1)"
+    assert repr(EKF(net)) == f"EKF({net!r}, streams=1, influence='full', updates=0)"

@@ -220,3 +220,11 @@ def test_message(call: Callable[[], Any], kind: type[BpttError], message: str) -
         call()
     assert str(caught.value) == message
     assert "\n" not in message
+
+
+def test_targets_of_unequal_length() -> None:
+    ragged: Any = [[[1.0, 2.0]] * T] * (B - 1) + [[[1.0, 2.0]]]
+    told = r"^y must be a rectangular array of numbers\. Got nested sequences of unequal length: pad them and pass"
+    for call in (net(readout="every").loss_and_gradients, net(readout="every").loss_value):
+        with pytest.raises(InvalidType, match=told):
+            call(X, ragged)

@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 
 from bptt.errors import InvalidInput, InvalidType
+from bptt.network import Network, Recurrent
 from bptt.plots.learning_curve import learning_curve, running_mean
 from bptt.plots.style import LIGHT
+from bptt.training import train
 
 ROUNDING = 1e-14  # one mean of 25 numbers of order 1
 
@@ -153,7 +155,7 @@ def test_beyond_the_palette_runs_differ_in_line_style(rng):
 @pytest.mark.parametrize(
     ("runs", "options", "kind", "message"),
     [
-        ([1.0, 2.0], {}, InvalidType, "runs must map a name to an array of losses. Got list"),
+        ([1.0, 2.0], {}, InvalidType, "runs must be a History, or map a name to an array.* Got list"),
         ({}, {}, InvalidInput, "runs must hold at least 1 run. Got none"),
         ({"a": []}, {}, InvalidInput, r"runs\['a'\] must hold at least N = 1 value. Got none"),
         ({"a": ["x"]}, {}, InvalidType, r"runs\['a'\] must hold numbers"),
@@ -184,3 +186,15 @@ def test_bad_input(runs, options, kind, message):
 def test_a_loss_of_zero_can_be_drawn_on_a_linear_axis():
     ax = learning_curve({"a": [0.0, 0.0]}, log=False)
     np.testing.assert_array_equal(drawn(ax, 0.6)[0].get_ydata(), [0.0, 0.0])
+
+
+def test_what_a_training_returns_is_drawn_as_it_is(rng):
+    net = Network(Recurrent("elman", 2, 3, seed=0), 1)
+    x, y = rng.normal(size=(9, 5, 2)), rng.normal(size=(9, 1))
+    history = train(net, (x, y), steps=13, validation=(x, y), evaluate_every=5, progress=False)
+    ax = learning_curve(history, window=1)
+    np.testing.assert_array_equal(drawn(ax, 0.6)[0].get_ydata(), history.losses)
+    points = next(line for line in ax.get_lines() if line.get_marker() == "o")
+    np.testing.assert_array_equal(points.get_xydata(), history.validation)
+    ax = learning_curve({"one": history, "two": [history.losses, history]}, window=1)
+    assert [line.get_ydata().tolist() for line in drawn(ax, 0.6)] == [history.losses.tolist()] * 3

@@ -55,7 +55,7 @@ def test_only_what_was_asked_for_is_kept(rng: np.random.Generator) -> None:
     assert seen is not None
     assert (seen.gradient_norms, seen.weight_norms, seen.snapshots) == ({}, {}, ())
     assert list(seen.spectral_radius) == ["layers.0.W_hh"]
-    assert seen.steps.tolist() == [0, 3]
+    assert seen.steps.tolist() == [0, 1, 2, 3]
     assert train(make_net("elman"), make_data(rng), steps=3, progress=False).recorded is None
 
 
@@ -125,3 +125,25 @@ def test_layers_and_directions_have_a_radius_each(rng: np.random.Generator) -> N
 def test_messages(rng: np.random.Generator, settings: dict[str, Any], error: type, message: str) -> None:
     with pytest.raises(error, match=message):
         train(make_net(), make_data(rng), steps=2, progress=False, **settings)
+
+
+@pytest.mark.parametrize(("steps", "looks"), [(37, 38), (120, 61), (5_300, 54)])
+def test_a_run_of_any_length_is_looked_at_often_enough(
+    steps: int, looks: int, rng: np.random.Generator
+) -> None:
+    x, y = make_data(rng)
+    history = train(
+        make_net("elman"), (x[:5], y[:5]), steps=steps, batch_size=2, record=["weight_norms"], progress=False
+    )
+    assert history.recorded is not None
+    assert len(history.recorded.steps) == looks
+    assert history.recorded.steps[-1] == steps
+
+
+def test_a_longer_run_goes_on_with_the_looks_it_began_with(rng: np.random.Generator, tmp_path: Any) -> None:
+    settings: dict[str, Any] = {"record": ["weight_norms"], "checkpoint": tmp_path / "run", "progress": False}
+    data = make_data(rng)
+    train(make_net("elman"), data, steps=120, **settings)
+    history = train(make_net("elman"), data, steps=300, resume=True, **settings)
+    assert history.recorded is not None
+    assert history.recorded.steps.tolist() == list(range(0, 301, 2))  # not every 6th

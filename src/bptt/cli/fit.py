@@ -89,6 +89,7 @@ def fit(
     model = Forecaster(**settings)
     data = read_to_learn(table, model.asked)
     show_data(display, data)
+    saved = False
     try:
         rehearsal = _rehearse(display, model, data, test, trees=not no_trees)
         started = clock.perf_counter()
@@ -108,6 +109,7 @@ def fit(
             model.tested = Scorecard.of(rehearsal, unit)
             show_test(display, model.tested)
         model.save(place)
+        saved = True
         again = (
             shlex.join(["bptt", *sys.argv[1:]])
             if sys.argv[1:2] == ["fit"]
@@ -118,7 +120,12 @@ def fit(
         write_forecast_report(report, model, data, rehearsal, again, unit=unit)
     except KeyboardInterrupt:
         # The command's own parser would swallow it without a word.
-        display.error("interrupted: a model is written whole or not at all; run the command again")
+        told = (
+            f"{place} was written whole, the report was not"
+            if saved
+            else "nothing was written, and an older file is as it was"
+        )
+        display.error(f"interrupted: {told}; run the command again")
         raise typer.Exit(INTERRUPTED) from None
     write_json(json.dumps(_numbers(model, data, rehearsal, place, report), indent=2), json_to)
     display.always(f"model: {place}")

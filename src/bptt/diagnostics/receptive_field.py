@@ -83,6 +83,8 @@ class ReceptiveField:
         `names` are those of x's columns; `look` as for `bptt.plots.curves` or `bptt.plots.receptive_field`.
         """
         D = self.uses.shape[2]
+        if names is not None and (isinstance(names, str) or not isinstance(names, Sequence)):
+            raise InvalidType(f"names must be a sequence of D = {D} names, one a column of x. Got {names!r}")
         if names is not None and len(names) != D:
             raise InvalidInput(f"names must be D = {D}, one a column of x. Got {len(names)}")
         if len(self.outputs) > 1:

@@ -27,7 +27,7 @@ from bptt.forecast.fitting.bar import show_progress
 from bptt.forecast.fitting.fit import fit_panel
 from bptt.forecast.fitting.fitted import Fitted
 from bptt.forecast.fitting.given_executor import open_workers
-from bptt.forecast.given import check_untimed, read_known, read_new, series_of
+from bptt.forecast.given import check_untimed, read_known, read_new, series_of, spread_row
 from bptt.forecast.panel import Panel
 from bptt.forecast.predicting.alignment import Alignment, check_alignment
 from bptt.forecast.predicting.following import follow
@@ -339,7 +339,7 @@ class Forecaster:
             )
         name = series_of(row, source, places)
         timed = source.layout is not None and any(part in row for part in source.layout.time)
-        y_hat = None if timed else places.step(name, row, source.target)
+        y_hat = None if timed else places.step(name, spread_row(row, source.layout), source.target)
         if y_hat is None:
             if not timed:
                 check_untimed(row, source)

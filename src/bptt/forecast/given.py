@@ -13,7 +13,8 @@ from bptt.forecast.fitting.settling import MANY
 from bptt.forecast.panel import Panel
 from bptt.forecast.predicting.places import Places
 from bptt.forecast.saving.container import Source
-from bptt.forecast.tables.layout import Finding, PanelData
+from bptt.forecast.tables.filling import spread
+from bptt.forecast.tables.layout import Finding, Layout, PanelData
 from bptt.forecast.tables.reading import read_panel
 
 
@@ -104,6 +105,26 @@ def read_known(
     return panel, data
 
 
+def spread_row(row: Mapping[str, object], layout: Layout | None) -> Mapping[str, object]:
+    """Return a row with what a model reads of its words, and of columns that had gaps, as numbers beside them.
+
+    Words that training did not see, and values that are missing, stay as they are: the rows before decide about them.
+    """
+    if layout is None or not (layout.levels or layout.missing):
+        return row
+    found = dict(row)
+    for name in layout.past:
+        levels, policy, value = layout.levels.get(name), layout.missing.get(name), row.get(name)
+        if levels is not None and isinstance(value, str) and value.strip() in levels:
+            entry = np.array([levels.index(value.strip())])
+        elif levels is None and policy is not None and isinstance(value, (int, float)) and np.isfinite(value):
+            entry = np.array([float(value)])
+        else:
+            continue
+        found |= {part: float(values[0]) for part, values in spread(name, entry, levels, policy)}
+    return found
+
+
 def check_untimed(row: Mapping[str, object], source: Source) -> None:
     """Raise DataError for a row without a time that could not be taken as the next one, with the reason."""
     layout = source.layout
@@ -117,7 +138,7 @@ def check_untimed(row: Mapping[str, object], source: Source) -> None:
                 f"columns {', '.join(map(str, row)) or 'none'}: give it, as nan where it is missing"
             )
     raise DataError(
-        f"row must hold its time in {time} where a value is no number or a series is new. Got "
+        f"row must hold its time in {time} where a value is missing, a word is new or a series is. Got "
         f"{', '.join(f'{name} = {value!r}' for name, value in row.items())}: add it"
     )
 

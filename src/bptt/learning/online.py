@@ -134,6 +134,12 @@ class Online:
             self.net, self.streams, parameters=self.net.parameters, state=checked, kind=self._influence
         )
 
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}({self.net!r}, streams={self.streams}, influence={self._influence!r}, "
+            f"updates={self.updates})"
+        )
+
     def _learn(self, y_hat: Array, y: Array, dy_hat: Array, weights: npt.ArrayLike | None) -> None:
         raise NotImplementedError
 

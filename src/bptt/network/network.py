@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from bptt.checks import Array, check_array, check_whole
 from bptt.engine.blas import one_blas_thread
-from bptt.errors import InvalidInput
+from bptt.errors import InvalidInput, InvalidType
 from bptt.initializers import Glorot, Initializer, get_initializer
 from bptt.losses import Loss
 from bptt.network import feedback, windowed
@@ -382,7 +382,13 @@ class Network(Design):
         return array.transpose(1, 0, 2), checked, None
 
     def _targets(self, y: npt.ArrayLike) -> npt.ArrayLike:
-        array = np.asarray(y)
+        try:
+            array = np.asarray(y)
+        except ValueError:
+            raise InvalidType(
+                "y must be a rectangular array of numbers. Got nested sequences of unequal length: pad them and pass "
+                "lengths= (or weights=)"
+            ) from None
         if self.loss.class_targets or array.dtype.kind not in "fiub":
             return array
         return array.astype(self.dtype, copy=False)

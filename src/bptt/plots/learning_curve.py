@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -18,12 +18,25 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[Any]
 
+
+class Recorded(Protocol):
+    """What `bptt.train` returns."""
+
+    @property
+    def losses(self) -> Array:
+        """Of the steps, (S,)."""
+
+    @property
+    def validation(self) -> Sequence[tuple[int, float]]:
+        """Pairs of a step and the loss measured after it."""
+
+
 # More raw points than this cannot be told apart on a screen, and Agg refuses very long noisy lines.
 _MOST_POINTS = 4000
 
 
 def learning_curve(
-    runs: Mapping[str, Array | Sequence[Array]],
+    runs: Recorded | Mapping[str, Recorded | Array | Sequence[Recorded | Array]],
     *,
     validation: Mapping[str, tuple[Array, Array]] | None = None,
     lines: Mapping[str, float] | None = None,
@@ -39,9 +52,9 @@ def learning_curve(
 
     Parameters
     ----------
-    runs : mapping of str to ndarray (S,), or to a sequence of such
+    runs : History, or mapping of str to History or ndarray (S,), or to a sequence of such
         Losses of the steps 1 to S by method; a sequence holds runs of the same method (seeds), drawn in
-        one colour. A loss that is not finite leaves a gap.
+        one colour. A loss that is not finite leaves a gap. Of a `History` alone its validation is drawn too.
     validation : mapping of str to (steps, losses), optional
         Points measured after those steps; a name that is also in `runs` takes its colour.
     lines : mapping of str to float, optional
@@ -68,6 +81,10 @@ def learning_curve(
     InvalidInput, InvalidType
         No run, an empty run, text, or a logarithmic axis without a positive loss.
     """
+    if not isinstance(runs, Mapping) and _is_history(runs):
+        if validation is None and len(runs.validation):
+            validation = {"training": tuple(np.array(runs.validation, np.float64).T)}
+        runs = {"training": runs}
     checked = _checked_runs(runs)
     check_whole("window", window)
     look = look_named(theme, size)
@@ -124,14 +141,26 @@ def running_mean(losses: Array, window: int) -> tuple[Array, Array]:
     return np.arange(window, losses.size + 1), means
 
 
-def _checked_runs(runs: Mapping[str, Array | Sequence[Array]]) -> dict[str, list[Array]]:
+def _is_history(value: object) -> bool:
+    """Return whether this is a training's record; the loop that makes one lies below the pictures."""
+    return hasattr(value, "losses") and hasattr(value, "validation")
+
+
+def _losses(value: Any) -> Any:
+    return value.losses if _is_history(value) else value
+
+
+def _checked_runs(runs: object) -> dict[str, list[Array]]:
     if not isinstance(runs, Mapping):
-        raise InvalidType(f"runs must map a name to an array of losses. Got {type(runs).__name__}")
+        raise InvalidType(
+            f"runs must be a History, or map a name to an array of losses. Got {type(runs).__name__}"
+        )
     if not runs:
         raise InvalidInput("runs must hold at least 1 run. Got none")
     checked: dict[str, list[Array]] = {}
     for name, value in runs.items():
         label = f"runs[{name!r}]"
+        value = [_losses(one) for one in value] if isinstance(value, (list, tuple)) else _losses(value)
         # Rows may differ in length, so only the first one is asked whether it is a run or a loss.
         is_several = isinstance(value, (list, tuple, np.ndarray)) and len(value) > 0 and np.ndim(value[0]) > 0
         if is_several:

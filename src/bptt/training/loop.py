@@ -30,6 +30,8 @@ from bptt.training.termination import hear_termination
 
 # How often a run given in steps is evaluated, where the caller does not say.
 _EVALUATIONS = 20
+# How often it is looked at for `record`, at least, and how many steps lie between two looks at most.
+_LOOKS, _LOOKS_APART = 50, 100
 
 _log = logging.getLogger("bptt.training")
 
@@ -95,7 +97,8 @@ def train(
         What to look at in the network, from "gradient_norms", "weight_norms", "spectral_radius" and "snapshots":
         `History.recorded` then holds a `Recorded`.
     every : int, optional
-        Steps between two such looks, 100 by default; one is taken before the first step, one after the last.
+        Steps between two such looks: by default a fiftieth of the run, at most 100; a run that goes on keeps its own.
+        One is taken before the first step, one after the last.
     progress : bool or callable, optional
         None shows a bar where stderr is a terminal, False never; a callback (`ProgressBar`) takes the bar's place.
     threads : int, optional
@@ -159,10 +162,11 @@ def train(
         raise InvalidInput(
             'every must come with something to record. Got none: pass record=["weight_norms"], say'
         )
-    recorder = (
-        None if record is None else Recorder(record, 100 if every is None else every, net, source, total)
-    )
     path, sealed = find_checkpoints(checkpoint, checkpoint_every, resume)
+    if record is not None and every is None:
+        kept = None if sealed is None else sealed.run.get("every")
+        every = kept if isinstance(kept, int) else max(1, min(_LOOKS_APART, total // _LOOKS))
+    recorder = None if record is None or every is None else Recorder(record, every, net, source, total)
     if checkpoint_every is not None:
         check_whole("checkpoint_every", checkpoint_every)
     run = Run(
