@@ -87,10 +87,10 @@ def fit(
         check_place(name, path)
     check_json(json_to)
     model = Forecaster(**settings)
-    data = read_to_learn(table, model.asked)
-    show_data(display, data)
     saved = False
     try:
+        data = read_to_learn(table, model.asked)
+        show_data(display, data)
         rehearsal = _rehearse(display, model, data, test, trees=not no_trees)
         started = clock.perf_counter()
         with display.progress(lines=False) as notify:
