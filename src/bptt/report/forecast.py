@@ -73,7 +73,7 @@ def write_forecast_report(
         lead = "Nothing was kept aside to test this model on. " + _sentence(model.verdict) + "."
     else:
         lead = _sentence(rehearsal.verdict(unit)) + (
-            f": rows from {str(rehearsal.first).replace('T', ' ')} on, which the tested model had not seen."
+            f", on rows from {Scorecard.of(rehearsal).first} on, which the tested model had not seen."
         )
     sections = [
         Section("Result", tuple(_result(model, rehearsal, unit))),
@@ -117,7 +117,7 @@ def _result(model: Forecaster, rehearsal: Rehearsal | None, unit: str) -> list[B
     )
     tone = {"wins": "plain", "ties": "note", "loses": "warning"}[rehearsal.outcome]
     blocks: list[Block] = [
-        Text(rehearsal.verdict(unit) + ".", tone),
+        Text(_sentence(rehearsal.verdict(unit)) + ".", tone),
         table,
         by_step,
         Text(_sentence(model.verdict) + "."),
