@@ -58,7 +58,8 @@ class Display:
 
         table = Table(box=box.SIMPLE_HEAD, caption=caption, caption_justify="left")
         for k, header in enumerate(headers):
-            table.add_column(header, justify="left" if k == 0 else "right", overflow="fold")
+            # A name in one line, so that the rows stay as high as their numbers.
+            table.add_column(header, justify="left" if k == 0 else "right", overflow="fold", no_wrap=k == 0)
         for row in rows:
             table.add_row(*row)
         self.console.print(table)

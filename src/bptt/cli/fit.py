@@ -26,6 +26,11 @@ if TYPE_CHECKING:
     from bptt.forecast.tables.layout import PanelData
 
 
+# A terminal in which the whole table of a test can be read, and the columns of it for a narrower one: method, RMSE,
+# MAE, what the intervals cover and their score.
+_WIDE, _NARROW = 130, (0, 1, 2, 5, 6)
+
+
 @app.command("fit")
 def fit(
     table: options.Table,
@@ -193,7 +198,9 @@ def show_test(display: Display, tested: Scorecard) -> None:
     from bptt.forecast.scoring.scorecard import HEADERS
 
     display.line(tested.caption())
-    display.table(HEADERS, tested.rows())
+    # What a narrow terminal has no room for is in the report, and with --json.
+    shown = range(len(HEADERS)) if display.console.width >= _WIDE else _NARROW
+    display.table([HEADERS[k] for k in shown], [[row[k] for k in shown] for row in tested.rows()])
     display.line(tested.verdict)
 
 

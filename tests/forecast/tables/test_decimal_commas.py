@@ -7,7 +7,8 @@ import pytest
 
 from bptt import Forecaster, load
 from bptt.data import read_table
-from bptt.errors import BpttError, DataError, InvalidInput
+from bptt.errors import BpttError, DataError, FileFormatError, InvalidInput
+from bptt.files.model import read_arrays, read_header, write_model
 from bptt.forecast import Recipe
 from bptt.forecast.tables.reading import read_panel
 
@@ -182,3 +183,23 @@ def test_a_clock_beside_the_date_by_any_name(tmp_path):
     assert found.layout.group == ()
     assert found.panel.lines[0].times[0] == np.datetime64("2013-03-29T05:00:00")
     assert np.array_equal(found.panel.lines[0].y, np.array(y, float))
+
+
+def test_files_of_before_there_was_a_choice_are_read(tmp_path):
+    y, x = numbers(9)
+    path = write(tmp_path / "p.csv", ["time", "y", "x"], rows_of(y, x), ",")
+    model = Forecaster(target="y", recipe=Recipe(ensemble=1, hidden=3, updates=20)).fit(path, progress=False)
+    file = model.save(tmp_path / "m.safetensors")
+    header = read_header(file)
+    arrays = read_arrays(file, header)
+    config = header.description["config"]
+    del config["asked"]["without"], config["asked"]["decimal"], config["source"]["layout"]["decimal"]
+    write_model(file, arrays, header.description)
+    again = load(file)
+    assert (again.asked.without, again.asked.decimal, again._source.layout.decimal) == (None, ".", ".")
+    assert np.array_equal(again.predict(path)["y_hat"], model.predict()["y_hat"])
+    for name, value in (("decimal", ";"), ("without", 3)):
+        config["asked"] |= {"without": None, "decimal": ".", name: value}
+        write_model(file, arrays, header.description)
+        with pytest.raises(FileFormatError, match=f"asked.{name} must be a"):
+            load(file)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from bptt.data.parsing import DECIMALS
 from bptt.errors import InvalidInput
 from bptt.forecast.fitting.trained import KINDS
 from bptt.forecast.tables.layout import POLICIES
@@ -72,7 +73,11 @@ _ASKED: dict[str, Rule] = {
     "search": _whole(0),
     "seed": _whole(0),
     "threads": _or_none(_whole(1)),
+    "without": _NAMES,
+    "decimal": ("a decimal mark", lambda v: v in DECIMALS),
 }  # fmt: skip
+# Files of before these could be asked for do not have them.
+_LATER: dict[str, Any] = {"without": None, "decimal": "."}
 _CONFIG: dict[str, Rule] = {
     "asked": _MAPPING,
     "recipe": _MAPPING,
@@ -133,7 +138,8 @@ def check_fields(config: Mapping[str, Any]) -> None:
     Fields that are named here must be there. Others are none of this function's business.
     """
     _check("", config, _CONFIG)
-    _check("asked", config["asked"], _ASKED)
+    asked = config["asked"]
+    _check("asked", {**_LATER, **asked} if type(asked) is dict else asked, _ASKED)
     _check_recipe("asked.recipe", config["asked"]["recipe"])
     _check_recipe("recipe", config["recipe"])
     _check("encoding", config["encoding"], _ENCODING)
