@@ -26,7 +26,7 @@ def one_blas_thread() -> Iterator[None]:
     try:
         # All of it in here: an interruption leaves nothing behind that the next use would not put right.
         _held.depth = 1
-        own = [(lib, lib.get_num_threads()) for lib in _libraries() if _is_per_thread(lib)]
+        own = _several([lib for lib in _libraries() if _is_per_thread(lib)])
         _process.enter()
         for lib, _ in own:
             lib.set_num_threads(1)
@@ -52,9 +52,7 @@ class _ProcessHold:
             if not self.inside - {own}:
                 # What was before may be known still, where an interruption came between two lines.
                 if not self.before:
-                    self.before = [
-                        (lib, lib.get_num_threads()) for lib in _libraries() if not _is_per_thread(lib)
-                    ]
+                    self.before = _several([lib for lib in _libraries() if not _is_per_thread(lib)])
                 for lib, _ in self.before:
                     _set(lib, 1)
             self.inside.add(own)
@@ -93,6 +91,12 @@ def _libraries() -> list[Any]:
 
 def _is_per_thread(lib: Any) -> bool:
     return getattr(lib, "threading_layer", "") == "openmp"
+
+
+def _several(libraries: list[Any]) -> list[tuple[Any, int]]:
+    """Return those that run several threads, and how many: the others need no holding, which takes a while."""
+    found = [(lib, lib.get_num_threads()) for lib in libraries]
+    return [(lib, threads) for lib, threads in found if threads != 1]
 
 
 def _set(lib: Any, threads: int) -> None:

@@ -34,8 +34,8 @@ class Tape:
     parameters: Mapping[str, Array]
     x: Array
     lengths: npt.NDArray[np.int64] | None
-    states: dict[str, Array]
-    saved: dict[str, Array]
+    states: Mapping[str, Array]
+    saved: Mapping[str, Array]
 
 
 @dataclass(frozen=True)

@@ -60,6 +60,8 @@ def get_threads() -> int:
         asked = _Setting.threads
     if asked is None:
         asked = _from_environment()
+    if asked == 1:  # counting the CPUs takes as long as a step of a small network
+        return 1
     cpus = available_cpus()
     return cpus if asked is None else min(asked, cpus)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -36,22 +36,21 @@ class StackPass(torch.autograd.Function):  # type: ignore[misc]
         *tensors: Any,
     ) -> tuple[Any, ...]:
         """Run the stack."""
-        names, states = pytorch_names(stack), stack.states
-        given = tensors[: len(tensors) - len(names)]
-        arrays = [tensor.detach().numpy() for tensor in tensors]
-        weights = dict(zip(names, arrays[len(given) :], strict=True))
-        state0 = dict(zip(states, arrays, strict=False)) if given else None
+        names, states = names_of(stack), stack.states
+        given = len(tensors) - len(names)
+        arrays = [tensor.numpy(force=True) for tensor in tensors]
         with _held(stack):
             h, final, record = stack.run(
-                x.detach().numpy(),
-                state0,
+                # PyTorch turns the batch time first in half of NumPy's time.
+                x.detach().contiguous().numpy() if tape else x.detach().numpy(),
+                dict(zip(states, arrays, strict=False)) if given else None,
                 lengths,
-                parameters=parameters_from_pytorch(stack, weights),
+                parameters=parameters_from_pytorch(stack, dict(zip(names, arrays[given:], strict=True))),
                 dropout_key=dropout_key,
                 tape=tape,
             )
         assert h is not None
-        ctx.stack, ctx.record, ctx.given = stack, record, len(given)
+        ctx.stack, ctx.record, ctx.given = stack, record, given
         # The record may show x itself: asked for again before the sweep, PyTorch tells whether x was written to.
         ctx.save_for_backward(x)
         ctx.set_materialize_grads(False)
@@ -79,7 +78,7 @@ class StackPass(torch.autograd.Function):  # type: ignore[misc]
             found = stack.sweep(record, dh, dstate or None, want=want)
         dx = None if found.x is None else _tensor(found.x)
         dstates = [_tensor(found.state[name]) if found.state else None for name in stack.states][: ctx.given]
-        names = pytorch_names(stack)
+        names = names_of(stack)
         if "parameters" in want:
             gradients = gradients_to_pytorch(stack, found.parameters)
             dweights = [
@@ -91,15 +90,21 @@ class StackPass(torch.autograd.Function):  # type: ignore[misc]
         return None, None, None, None, dx, *dstates, *dweights
 
 
-@contextmanager
-def _held(stack: Recurrent) -> Iterator[None]:
+@lru_cache(maxsize=64)
+def names_of(stack: Recurrent) -> tuple[str, ...]:
+    """Return the names of PyTorch's parameters, in the order of `StackPass`'s weights."""
+    return tuple(pytorch_names(stack))
+
+
+def _held(stack: Recurrent) -> AbstractContextManager[None]:
     """Use as many threads as PyTorch does, and one of BLAS where there is any BLAS to hold, which takes a while."""
-    compiled = get_engine(stack.engine).NAME == "compiled"
-    with (
-        nullcontext() if compiled else one_blas_thread(),
-        use_threads(min(get_threads(), torch.get_num_threads())),
-    ):
-        yield
+    threads = use_threads(min(get_threads(), torch.get_num_threads()))
+    if get_engine(stack.engine).NAME == "compiled":
+        return threads
+    both = ExitStack()
+    both.enter_context(one_blas_thread())
+    both.enter_context(threads)
+    return both
 
 
 def _tensor(array: Array) -> Any:

@@ -17,9 +17,8 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 from bptt.checks import check_choice, check_lengths
 from bptt.engine.choice import ENGINES
 from bptt.errors import InvalidInput, InvalidType
-from bptt.interop.pytorch_arrays import pytorch_names
 from bptt.network import Recurrent
-from bptt.torch.autograd import StackPass
+from bptt.torch.autograd import StackPass, names_of
 
 DTYPES = {torch.float32: "float32", torch.float64: "float64"}
 
@@ -72,13 +71,12 @@ class _Module(nn.Module):  # type: ignore[misc]
         order = None if packed is None else packed.sorted_indices
         states = self._states(hx, B, batched, order, x.dtype)
         stack = self._stack(dtype)
-        names = pytorch_names(stack)
-        weights = [getattr(self, name) for name in names]
+        weights = [getattr(self, name) for name in names_of(stack)]
         tape = torch.is_grad_enabled() and any(t.requires_grad for t in (x, *states, *weights))
         key = None
         if self.training and stack.dropout:
             key = int(torch.randint(2**62, ())), 0  # so that torch.manual_seed decides
-        ends = check_lengths(None if lengths is None else np.asarray(lengths), B, T)
+        ends = None if lengths is None else check_lengths(np.asarray(lengths), B, T)
         output, *final = StackPass.apply(stack, ends, key, tape, x, *states, *weights)
         if packed is not None:
             data = pack_padded_sequence(output, lengths).data

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +31,24 @@ class CompiledTape(Tape):
         states = {name: array.copy() for name, array in self.states.items()}
         saved = {name: array.copy() for name, array in self.saved.items()}
         return Tape, (self.cell, dict(self.parameters), self.x, self.lengths, states, saved)
+
+
+class Shown(Mapping[str, Array]):
+    """A tape's arrays without their padding, each made when it is asked for: a training step never asks."""
+
+    def __init__(self, route: Route, block: Array, kind: str, names: Sequence[str], steps: int) -> None:
+        self._route, self._block, self._kind, self._names, self._steps = route, block, kind, names, steps
+
+    def __getitem__(self, name: str) -> Array:
+        route = self._route
+        start = route.tape.offsets[f"{self._kind}:{name}"]
+        return route.shown(_part(self._block, start, (self._steps, *route.grid)))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
 def forward(
@@ -72,26 +90,24 @@ def forward(
     if batch_first:
         call.set("x_t", D)
         call.set("x_b", T * D)
-    offsets = route.tape.offsets
-    states = {}
+    states = Shown(route, block, "state", plan.states, T + 1 if every else 2)
+    cells = route.grid[0] * route.grid[1]
     for name in plan.states:
-        array = _part(block, offsets[f"state:{name}"], (T + 1 if every else 2, *route.grid))
-        array[0] = 0
-        states[name] = route.shown(array)
+        start = route.tape.offsets[f"state:{name}"]
+        block[start : start + cells] = 0
         if state0 is not None and name in state0:
             states[name][0] = state0[name]
     h = call.give_outputs() if outputs == "all" and route.layout.name == "rows" else None
     call.run(*kernels)
 
     last = T if every else T & 1
-    final = {name: array[last].copy() for name, array in states.items()}
     if outputs == "all" and h is None:
         h = _outputs(states["h"], active)
+    # What keeps two steps alone may be held by its final states; more must go when it is done.
+    final = {name: array[last].copy() if every else array[last] for name, array in states.items()}
     if not tape:
         return h, final, None
-    saved = {
-        name: route.shown(_part(block, offsets[f"saved:{name}"], (T, *route.grid))) for name in plan.saved
-    }
+    saved = Shown(route, block, "saved", plan.saved, T)
     return h, final, CompiledTape(cell, parameters, x, lengths, states, saved, block=block, route=route)
 
 

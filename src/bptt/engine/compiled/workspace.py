@@ -6,6 +6,7 @@ is scratch memory of the calling thread.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import sys
 import threading
@@ -109,7 +110,10 @@ def scratch(count: int, dtype: np.dtype[Any]) -> Array:
 
 def address(array: Array) -> int:
     """Return where an array's first number lies."""
-    return int(array.__array_interface__["data"][0])
+    try:  # a fifth of the time, for what can be written and lies in one piece
+        return ctypes.addressof(ctypes.c_char.from_buffer(array))
+    except (TypeError, ValueError, BufferError):
+        return int(array.__array_interface__["data"][0])
 
 
 def places(counts: Iterable[tuple[str, int]], itemsize: int) -> tuple[dict[str, int], int]:
