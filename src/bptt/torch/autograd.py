@@ -96,7 +96,7 @@ def names_of(stack: Recurrent) -> tuple[str, ...]:
     return tuple(pytorch_names(stack))
 
 
-def _held(stack: Recurrent) -> AbstractContextManager[None]:
+def _held(stack: Recurrent) -> AbstractContextManager[object]:
     """Use as many threads as PyTorch does, and one of BLAS where there is any BLAS to hold, which takes a while."""
     threads = use_threads(min(get_threads(), torch.get_num_threads()))
     if get_engine(stack.engine).NAME == "compiled":

@@ -111,7 +111,7 @@ def scratch(count: int, dtype: np.dtype[Any]) -> Array:
 def address(array: Array) -> int:
     """Return where an array's first number lies."""
     try:  # a fifth of the time, for what can be written and lies in one piece
-        return ctypes.addressof(ctypes.c_char.from_buffer(array))
+        return ctypes.addressof(ctypes.c_char.from_buffer(array))  # type: ignore[arg-type]  # arrays are buffers
     except (TypeError, ValueError, BufferError):
         return int(array.__array_interface__["data"][0])
 
