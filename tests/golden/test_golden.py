@@ -47,7 +47,9 @@ def assert_close(found: dict[str, Any], expected: dict[str, Any], tolerance: flo
 def test_no_golden_file_was_written_anew() -> None:
     lines = (FOLDER / "sha256.txt").read_text().splitlines()
     listed = {name: digest for digest, name in map(str.split, lines)}
-    there = {path.name: path for path in FOLDER.iterdir() if path.name not in ("sha256.txt", ".gitattributes")}
+    there = {
+        path.name: path for path in FOLDER.iterdir() if path.name not in ("sha256.txt", ".gitattributes")
+    }
     assert there.keys() == listed.keys()
     for name, path in there.items():
         assert hashlib.sha256(path.read_bytes()).hexdigest() == listed[name], name

@@ -23,9 +23,16 @@ class ReadoutTape:
 
 
 def read(
-    net: Design, parameters: Mapping[str, Array], features: Array, linear: Array | None, last_x: Array
+    net: Design,
+    parameters: Mapping[str, Array],
+    features: Array,
+    linear: Array | None,
+    last_x: Array | None,
 ) -> tuple[Array, ReadoutTape]:
-    """Return y_hat (..., K) from features (..., H), the linear path's output and the newest inputs (..., D)."""
+    """Return y_hat (..., K) from features (..., H), the linear path's output and the newest inputs (..., D).
+
+    The newest inputs are read by a network whose target is a change, and by no other.
+    """
     a_y = features @ parameters["readout.W_hy"]
     if "readout.b_y" in parameters:
         a_y = a_y + parameters["readout.b_y"]
@@ -35,6 +42,7 @@ def read(
     # A copy: the caller may turn y_hat into its own gradient in place.
     y_hat = activated.copy()
     if net.change_of is not None:
+        assert last_x is not None
         y_hat = last_x[..., list(net.change_of)] + activated * _scale(net, activated)
     return y_hat, ReadoutTape(features, activated)
 

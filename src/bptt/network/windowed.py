@@ -57,7 +57,8 @@ def forward(
     if W_xy is not None:
         linear = linear_every(x, W_xy) if every else linear_last(x, last, W_xy)
     features = cast(Array, h) if every else _final_features(net, state)
-    last_x = x if every else x[last, np.arange(B)]
+    # Only a change adds to the newest inputs; of many short windows their gathering is a share of the time.
+    last_x = x if every else None if net.change_of is None else x[last, np.arange(B)]
     y_hat, readout_tape = read(net, parameters, features, linear, last_x)
     if active is not None:
         y_hat = np.where(active, y_hat, np.zeros((), y_hat.dtype))
