@@ -16,8 +16,9 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "BPTT_NUM_THREADS"):
-    os.environ.setdefault(_name, "1")
+if __name__ == "__main__":  # and not for the tests that import it: they would all run on one thread
+    for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "BPTT_NUM_THREADS"):
+        os.environ.setdefault(_name, "1")
 
 import numpy as np
 

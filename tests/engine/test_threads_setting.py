@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -111,3 +113,52 @@ def test_a_containers_quota_counts(files: dict[str, str], allowed: int, tmp_path
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
     assert threads.read_quota(tmp_path) == allowed
+
+
+def test_an_interrupt_at_any_moment_leaves_the_setting_as_it_was() -> None:
+    """A signal comes between two steps of the interpreter: here after each of them in turn."""
+
+    def block() -> None:
+        with use_threads(3):
+            pass
+
+    def run(stop_at: int) -> int:
+        """Run the block, with an interrupt before its so-manieth line; return how many lines there were."""
+        seen = 0
+
+        def trace(frame: Any, event: str, argument: Any) -> Any:
+            nonlocal seen
+            if frame.f_code.co_filename != threads.__file__:
+                return (
+                    trace
+                    if frame.f_code is block.__code__ or "contextlib" in frame.f_code.co_filename
+                    else None
+                )
+            if event == "line":
+                seen += 1
+                if seen == stop_at:
+                    raise KeyboardInterrupt
+            return trace
+
+        before = sys.gettrace()
+        sys.settrace(trace)
+        try:
+            block()
+        finally:
+            sys.settrace(before)
+        return seen
+
+    lines = run(0)
+    assert lines >= 4
+    for stop_at in range(1, lines):  # the last one is where it is put back
+        with pytest.raises(KeyboardInterrupt):
+            run(stop_at)
+        assert threads._inside.get() is None, stop_at
+
+
+def test_what_tests_import_leaves_the_number_of_threads_alone() -> None:
+    import benchmarks.doctor.__main__ as doctor
+
+    assert doctor.HEALTHY
+    importlib.reload(doctor)
+    assert "BPTT_NUM_THREADS" not in os.environ

@@ -78,11 +78,13 @@ def use_threads(threads: int | None) -> Iterator[None]:
     if threads is None:
         yield
         return
-    token = _inside.set(check_whole("threads", threads))
+    before, wanted = _inside.get(), check_whole("threads", threads)
     try:
+        # Inside, and put back by value: Ctrl-C may come at any moment, also before a token would have a name.
+        _inside.set(wanted)
         yield
     finally:
-        _inside.reset(token)
+        _inside.set(before)
 
 
 def available_cpus() -> int:
