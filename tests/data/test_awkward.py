@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import os
+import threading
 
 import numpy as np
 import pytest
@@ -118,6 +120,29 @@ def test_devices_and_endless_pipes_end(tmp_path, monkeypatch):
         os.close(pipe)
     with pytest.raises(FileMissing):
         read_file(tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_that_never_ends_is_given_up(tmp_path, monkeypatch):
+    monkeypatch.setattr("bptt.data.reading.LARGEST_PIPED", 1 << 20)
+    monkeypatch.setattr("bptt.data.reading._PIECE", 1 << 16)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+
+    def write_on() -> None:
+        with contextlib.suppress(BrokenPipeError), pipe.open("wb") as file:
+            while True:
+                file.write(b"1,2\n" * 1000)
+
+    writer = threading.Thread(target=write_on)
+    writer.start()
+    with pytest.raises(DataError) as caught:
+        read_table(pipe)
+    writer.join(30)
+    assert not writer.is_alive()
+    assert str(caught.value) == (
+        f"{pipe} must bring at most 1 MiB, being a pipe. Got more: write it to a file first"
+    )
 
 
 def test_members_of_a_gzip_file_follow_one_another(tmp_path):

@@ -30,7 +30,7 @@ from tests.training.setups import assert_same_bits, copy_of, make_data, make_net
 
 COPIES: dict[str, Callable[[Any], Any]] = {
     "deepcopy": copy.deepcopy,
-    **{f"pickle {p}": lambda each, p=p: pickle.loads(pickle.dumps(each, p)) for p in (2, pickle.HIGHEST_PROTOCOL)},
+    **{f"pickle {p}": lambda each, p=p: pickle.loads(pickle.dumps(each, p)) for p in (pickle.HIGHEST_PROTOCOL,)},
 }  # fmt: skip
 
 DATA = make_data(np.random.default_rng(0))

@@ -21,6 +21,8 @@ from bptt.errors import DataError, FileMissing, InvalidType
 
 PARQUET_MAGIC = b"PAR1"
 _PIECE = 1 << 24
+# Of what comes through a pipe, which may have no end and cannot be asked for its size.
+LARGEST_PIPED = 1 << 28
 
 
 def read_table(
@@ -91,7 +93,8 @@ def read_file(path: str | os.PathLike[str]) -> bytes:
         status = place.stat()
         if stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode):
             raise DataError(f"path must name a file. Got the device {place}, which has no end")
-        if stat.S_ISREG(status.st_mode):
+        is_file = stat.S_ISREG(status.st_mode)
+        if is_file:
             raw = place.read_bytes() if status.st_size <= LARGEST else None
         else:
             raw = _read_pipe(place)
@@ -102,6 +105,10 @@ def read_file(path: str | os.PathLike[str]) -> bytes:
             raise
         reason = getattr(error, "strerror", None) or str(error) or "not enough memory"
         raise DataError(f"{place} must be readable. Got: {reason}") from None
+    if raw is None and not is_file:
+        raise DataError(
+            f"{place} must bring at most {LARGEST_PIPED >> 20} MiB, being a pipe. Got more: write it to a file first"
+        )
     if raw is None:
         raise DataError(
             f"{place} must have at most {LARGEST >> 30} GiB. Got more: cut it into parts, or pass a data frame"
@@ -110,9 +117,9 @@ def read_file(path: str | os.PathLike[str]) -> bytes:
 
 
 def _read_pipe(place: Path) -> bytes | None:
-    """Read what may never end, up to the most that a table may have."""
+    """Read what may never end, up to the most that may come this way."""
     pieces: list[bytes] = []
-    room = LARGEST
+    room = LARGEST_PIPED
     with place.open("rb") as file:
         while piece := file.read(_PIECE):
             room -= len(piece)
