@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import struct
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from bptt.losses import LOSSES, CrossEntropy, Huber, Pinball, Squared
 from bptt.models import cell_digest, load, read_extra, save
 from bptt.network import Network, Recurrent
 from bptt.training import train
+from tests.files.sealing import joined, parts_of
 
 D, H, K, B, T = 3, 5, 2, 4, 6
 
@@ -186,15 +186,10 @@ def test_loading_draws_no_starting_weights(tmp_path: Path, monkeypatch: pytest.M
 
 
 def edit(path: Path, change: Callable[[dict[str, Any]], object]) -> Path:
-    """Change the description inside a model file."""
-    raw = path.read_bytes()
-    length = struct.unpack("<Q", raw[:8])[0]
-    header = json.loads(raw[8 : 8 + length])
-    description = json.loads(header["__metadata__"]["bptt"])
+    """Change the description inside a model file; its digest is made to fit."""
+    header, description, data = parts_of(path.read_bytes())
     change(description)
-    header["__metadata__"]["bptt"] = json.dumps(description)
-    text = json.dumps(header).encode()
-    path.write_bytes(struct.pack("<Q", len(text)) + text + raw[8 + length :])
+    path.write_bytes(joined(header, description, data))
     return path
 
 
