@@ -49,7 +49,7 @@ def run_corpus(folder: Path, stride: int, first: int = 0) -> dict[str, Any]:
 
 
 def test_some_hundred_hostile_files(tmp_path: Path) -> None:
-    found = run_corpus(tmp_path, 61)
+    found = run_corpus(tmp_path, 71)
     assert found["refused"] + found["harmless"] >= 300
 
 
