@@ -46,7 +46,7 @@ class Task:
     @property
     def outputs(self) -> int:
         if self.loss == "cross_entropy":
-            return int(self.y.max()) + 1
+            return int(max(self.y.max(), self.fresh_y.max())) + 1
         return int(self.y.shape[-1])
 
     def learnt(self, loss: float) -> float:

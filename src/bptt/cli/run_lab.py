@@ -44,6 +44,8 @@ def run_lab(
         display.error("interrupted: the table needs every run, so nothing was written")
         raise typer.Exit(INTERRUPTED) from None
     display.table(outcome.table.headers, outcome.table.rows, caption=outcome.table.caption)
+    if outcome.note:
+        display.line(outcome.note)
     for sentence in outcome.verdicts:
         display.line(sentence)
     if outcome.doctor:

@@ -76,7 +76,7 @@ def run_weather(
     from bptt.data import load_weather
     from bptt.labs.outcome import make_folder
     from bptt.labs.weather import run
-    from bptt.labs.weather_report import HEADERS, as_json, table_rows, verdicts, write_folder
+    from bptt.labs.weather_report import HEADERS, as_json, doctor, table_rows, verdicts, write_folder
 
     # With JSON on stdout, everything for people goes to stderr.
     check_notation("weather", notation)
@@ -108,8 +108,8 @@ def run_weather(
     )
     for sentence in verdicts(result):
         display.line(sentence)
-    for name, found in result.diagnoses.items():
-        display.line(f"Doctor, {result.methods[name].title}: {found.line}")
+    if result.diagnoses:
+        display.line(doctor(result))
     again = _again(data, chosen.name, target, columns, unit, seed, seeds)
     again += f" --notation {notation}" if notation != "ours" else ""
     report = write_folder(result, out, again, notation)

@@ -26,6 +26,7 @@ from bptt.labs.addition_data import (
     get_encoding,
     keys,
 )
+from bptt.labs.watched import RECORDED, Watched, look_every, watch
 from bptt.network import Network, Recurrent
 from bptt.optim import SGD, Adam, Optimizer
 from bptt.training import Event, History, TrainingDivergedError, train
@@ -77,6 +78,8 @@ class Trained:
     seconds : list of float
     diagnoses : list of Diagnosis
         What the training doctor says, of the run with snapshots alone.
+    histories : list of History
+        Of that run, with what it recorded.
     """
 
     title: str
@@ -87,6 +90,7 @@ class Trained:
     diverged: list[bool] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
     diagnoses: list[Diagnosis] = field(default_factory=list)
+    histories: list[History] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -107,6 +111,8 @@ class Adding:
         The same networks.
     parts_error : float
         Largest difference of the parts' sum to the full gradient, over each tensor's largest entry.
+    watched : Watched or None
+        The first seed's default run, for the sliders.
     """
 
     recipes: dict[str, Trained]
@@ -115,6 +121,7 @@ class Adding:
     profiles: dict[int, PathLengths]
     snapshots: dict[int, Network]
     parts_error: float
+    watched: Watched | None = None
 
 
 def make_network(seed: int, *, inputs: int = TEN, cell: str = "elman", dtype: str = "float32") -> Network:
@@ -125,14 +132,15 @@ def make_network(seed: int, *, inputs: int = TEN, cell: str = "elman", dtype: st
 
 def train_adder(
     net: Network, examples: Examples, recipe: Recipe, *, steps: int, seed: int,
-    callbacks: tuple[Callable[[Event], object], ...] = (),
+    callbacks: tuple[Callable[[Event], object], ...] = (), record: bool = False,
 ) -> tuple[History, bool]:  # fmt: skip
     """Train in place; return the history, and whether the run diverged: it then ends at its last good weights."""
     source = Arrays(examples.x, examples.y, weights=examples.weights)
     try:
         history = train(
             net, source, optimizer=recipe.optimizer, clip=recipe.clip, steps=steps, batch_size=BATCH, seed=seed,
-            callbacks=callbacks, progress=False,
+            callbacks=callbacks, progress=False, record=RECORDED if record else None,
+            every=look_every(steps) if record else None,
         )  # fmt: skip
     except TrainingDivergedError as error:
         return error.history, True
@@ -197,6 +205,7 @@ def run(
         profiles=profiles,
         snapshots=snapshots,
         parts_error=worst,
+        watched=_look_back(recipes["default"].histories, all_seeds[0]),
     )
 
 
@@ -229,13 +238,15 @@ def _train_one(
     """Train one network and add its scores to the row."""
     encoding = get_encoding(layout)
     net = make_network(seed, inputs=encoding.inputs)
-    watch = _Watch(tell, f"{row.title}, seed {seed}", steps, {} if snapshots is None else snapshots, wanted)
-    watch.keep(0, net)
+    watcher = _Watch(tell, f"{row.title}, seed {seed}", steps, {} if snapshots is None else snapshots, wanted)
+    watcher.keep(0, net)
     history, diverged = train_adder(
-        net, encoding.encode(pairs), recipe, steps=steps, seed=seed, callbacks=(watch,)
-    )
+        net, encoding.encode(pairs), recipe, steps=steps, seed=seed, callbacks=(watcher,),
+        record=snapshots is not None,
+    )  # fmt: skip
     if snapshots is not None:
         examples = encoding.encode(pairs)
+        row.histories.append(history)
         row.diagnoses.append(diagnose(history, net, Arrays(examples.x, examples.y, weights=examples.weights)))
     row.losses.append(history.losses)
     row.norms.append(history.gradient_norms)
@@ -272,6 +283,14 @@ class _Watch:
             for name, p in net.parameters.items():
                 copied.parameters[name][...] = p
             self.kept[done] = copied
+
+
+def _look_back(histories: list[History], seed: int) -> Watched:
+    examples = get_encoding("interleaved").encode(draw_pairs(np.random.default_rng([seed, 4]), 64, SCORED[0]))
+    return watch(
+        f"the default training, seed {seed}", make_network(0), histories[0], examples.x, examples.y,
+        f"64 pairs of {SCORED[0]} digits, interleaved", weights=examples.weights,
+    )  # fmt: skip
 
 
 def _profiles(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from bptt.labs import addition_limits
-from bptt.labs.addition import BAR, HIDDEN, SCORED, TRAIN_DIGITS, Adding, Notify, Trained
+from bptt.labs.addition import BAR, HIDDEN, SCORED, STEPS, TRAIN_DIGITS, Adding, Notify, Trained
 from bptt.labs.addition_answers import ANSWERS
 from bptt.labs.addition_data import get_encoding
 from bptt.labs.addition_limits import Limits
@@ -19,6 +19,7 @@ from bptt.labs.addition_verdicts import paths_line, percent, seeds_of, verdicts
 from bptt.labs.letters import Letters, get_letters
 from bptt.labs.outcome import Drawing, Outcome
 from bptt.labs.told import told_in
+from bptt.labs.watched import watched_section
 from bptt.plots import learning_curve, path_lengths, truncation
 from bptt.plots.unrolled import unrolled
 from bptt.report import Picture, Section, TableBlock, Text
@@ -81,12 +82,23 @@ def outcome_of(result: AdditionResult, notation: str = "ours") -> Outcome:
         drawings=_drawings(result, get_letters("addition", notation)),
         sections=lambda pictures: _sections(result, pictures),
         first_pictures=("training",),
+        note=_note(result),
         numbers=_numbers(result),
         nets={"adder": result.adding.snapshots[result.steps]},
         diagnoses=dict(zip(["default training"], best.diagnoses, strict=False)),
         source=f"{SOURCE}. Seeds {list(result.seeds)}",
     )
     return told_in(outcome, notation)
+
+
+def _note(result: AdditionResult) -> str:
+    """Say so where less was trained than the bars ask for."""
+    if result.steps >= STEPS:
+        return ""
+    return (
+        f"A quick run: {result.steps:,} steps instead of {STEPS:,}, judged on {result.test_pairs:,} pairs. It shows "
+        "what the report looks like; nothing below is to be judged by."
+    )
 
 
 def _recipes(result: AdditionResult) -> TableBlock:
@@ -256,6 +268,7 @@ def _sections(result: AdditionResult, pictures: Mapping[str, Picture]) -> list[S
             "The gradient by path length (exercise 3)",
             (pictures["path_lengths"], Text(paths_line(result)), Text(ANSWERS["paths"])),
         ),
+        *([] if result.adding.watched is None else [watched_section(result.adding.watched)]),
         Section(
             "Why truncate?", (_cuts(result.truncated), pictures["truncation"], Text(ANSWERS["truncation"]))
         ),

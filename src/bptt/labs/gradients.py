@@ -27,8 +27,17 @@ from bptt.labs.gradients_data import LAGS, Task, get_task
 from bptt.labs.gradients_feedback import Fed, run_feedback
 from bptt.labs.gradients_forcing import Forced, run_forcing
 from bptt.labs.gradients_latch import Latching, run_latch
-from bptt.labs.gradients_remedies import REMEDIES, STEPS, Remedy, Run, make_network, train_one
+from bptt.labs.gradients_remedies import (
+    REMEDIES,
+    STEPS,
+    Remedy,
+    Run,
+    make_network,
+    train_and_keep,
+    train_one,
+)
 from bptt.labs.gradients_spectral import Decay, run_radii
+from bptt.labs.watched import RECORDED, Watched, look_every, watch
 from bptt.network import Network
 
 # Called with what is being trained, parts done and parts to do.
@@ -118,6 +127,8 @@ class Gradients:
         Of the first seed's networks after training at the longest lag they solved: that lag, and the flow.
     nets : dict of str to Network
         The same networks.
+    watched : Watched
+        The Elman network without a remedy, at the longest lag that it solved, else at the first: for the sliders.
     radii : tuple of Decay
     latch : Latching
     cliff : Cliff
@@ -135,6 +146,7 @@ class Gradients:
     starts: dict[str, Start]
     trained: dict[str, tuple[int, Array]]
     nets: dict[str, Network]
+    watched: Watched
     radii: tuple[Decay, ...]
     latch: Latching
     cliff: Cliff
@@ -191,6 +203,7 @@ def run(
         starts={name: look_at(REMEDIES[name], all_seeds[0]) for name in STARTS},
         trained=trained,
         nets=nets,
+        watched=_look_back(trained.get("none", (lags[0],))[0], all_seeds[0], steps),
         radii=run_radii(seed=all_seeds[0]),
         latch=run_latch(seed=all_seeds[0], neurons=max(5, min(20, steps // 50))),
         cliff=run_cliff(),
@@ -286,6 +299,19 @@ def look_at(remedy: Remedy, seed: int) -> Start:
         radius=max(spectral_radius(gate) for gate in gates),
         norm=max(spectral_norm(gate) for gate in gates),
     )
+
+
+def _look_back(lag: int, seed: int, steps: int) -> Watched:
+    """Train the Elman network again, with the same bits, and record it."""
+    task = get_task("echo")
+    record = {"record": RECORDED, "every": look_every(steps)}
+    net, _, history = train_and_keep(REMEDIES["none"], task, lag, seed, steps=steps, settings=record)
+    assert history is not None  # without a remedy `train` does it all
+    x, y = task.draw(np.random.default_rng([seed, 7]), PROFILE_ROWS, lag)
+    return watch(
+        f"the Elman network without a remedy, digit echo at lag {lag}, seed {seed}", net, history, x, y,
+        f"{PROFILE_ROWS} fresh sequences",
+    )  # fmt: skip
 
 
 def _flow(net: Network, task: Task, lag: int, seed: int) -> Array:

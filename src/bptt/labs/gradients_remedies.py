@@ -162,6 +162,18 @@ def train_one(
 
     Once `stop` is set, from another thread, it ends with an exception.
     """
+    net, found, _ = train_and_keep(remedy, task, lag, seed, steps=steps, stop=stop)
+    return net, found
+
+
+def train_and_keep(
+    remedy: Remedy, task: Task, lag: int, seed: int, *, steps: int = STEPS,
+    stop: threading.Event | None = None, settings: Mapping[str, Any] | None = None,
+) -> tuple[Network, Run, History | None]:  # fmt: skip
+    """Train as `train_one`, and return the history too, where `bptt.train` made one.
+
+    `settings` are further arguments of `bptt.train`: what to record.
+    """
     net = make_network(remedy, task, seed)
     x, y = task.draw(np.random.default_rng([seed, lag, 0]), EXAMPLES, lag)
     held_out = task.draw(np.random.default_rng([seed, lag, 2]), HELD_OUT, lag)
@@ -172,7 +184,7 @@ def train_one(
             history = train(
                 net, (x, y), optimizer=Adam(RATE), clip=remedy.clip, penalty=remedy.penalty, steps=steps,
                 batch_size=BATCH, seed=seed, validation=held_out, evaluate_every=EVERY, callbacks=(watch,),
-                progress=False,
+                progress=False, **(settings or {}),
             )  # fmt: skip
             if history.stopped_because == "interrupted":
                 raise KeyboardInterrupt
@@ -189,7 +201,7 @@ def train_one(
     solved, found = task.solved(score), None
     if remedy is REMEDIES["none"] and not solved and watch.history is not None:
         found = diagnose(watch.history, net, seen)
-    return net, Run(score, solved, watch.steps, diverged, found)
+    return net, Run(score, solved, watch.steps, diverged, found), watch.history
 
 
 class _Decided(Exception):

@@ -17,6 +17,7 @@ from bptt.labs.gradients_verdicts import lag_or_none, verdicts
 from bptt.labs.letters import Letters, get_letters
 from bptt.labs.outcome import Drawing, Outcome
 from bptt.labs.told import told_in
+from bptt.labs.watched import watched_section
 from bptt.plots import path_lengths
 from bptt.plots.loss_surface import loss_surface
 from bptt.plots.unrolled import unrolled
@@ -79,12 +80,23 @@ def outcome_of(result: Gradients, notation: str = "ours") -> Outcome:
         drawings=_drawings(result, get_letters("gradients", notation)),
         sections=lambda pictures: _sections(result, pictures),
         first_pictures=("flow_start",),
+        note=_note(result),
         numbers=_numbers(result),
         nets={f"echo_{name}": net for name, net in result.nets.items() if name in ("gru_keep", "lstm_keep")},
         source=f"{SOURCE}. Seeds {list(result.seeds)}",
         diagnoses=_failures(echo["none"]),
     )
     return told_in(outcome, notation)
+
+
+def _note(result: Gradients) -> str:
+    """Say so where less was trained than a lag takes."""
+    if result.steps >= STEPS:
+        return ""
+    return (
+        f"A quick run: up to {result.steps:,} updates instead of {STEPS:,}, and few lags. It shows what the report "
+        "looks like; nothing below is to be judged by."
+    )
 
 
 def _failures(ladder: Ladder) -> dict[str, Diagnosis]:
@@ -283,6 +295,7 @@ def _sections(result: Gradients, pictures: Mapping[str, Picture]) -> list[Sectio
         Section("Forcing", (_forced(result), _fed(result))),
         Section("One neuron (Bengio 1994)", (_latch(result), pictures["latch"])),
         Section("The cliff (Pascanu 2013)", (pictures["cliff"],)),
+        watched_section(result.watched),
     ]
 
 

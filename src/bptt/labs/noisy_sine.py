@@ -16,6 +16,8 @@ from bptt.checks import Array
 from bptt.diagnostics import Diagnosis, diagnose
 from bptt.initializers import Normal, SpectralRadius
 from bptt.labs.noisy_sine_data import msse
+from bptt.labs.watched import RECORDED, Watched, look_every
+from bptt.labs.watched import watch as look_back
 from bptt.losses import HalfSquared
 from bptt.network import Network, Recurrent
 from bptt.optim import SGD
@@ -23,6 +25,8 @@ from bptt.training import Event, TrainingDivergedError, train
 
 # Called with updates made and updates to make.
 Tell = Callable[[int, int], None]
+# A look at hundreds of neurons, its radius and its paths, takes as long as many updates.
+LOOKS, LONGEST = 5, 40
 WEIGHTS = ("layers.0.W_xh", "layers.0.W_hh", "layers.0.b_h")
 
 
@@ -99,6 +103,8 @@ class Fitted:
         By updates made.
     diagnosis : Diagnosis or None
         What the training doctor says, of runs with snapshots.
+    watched : Watched or None
+        For the sliders, of a run that was to be recorded.
     """
 
     net: Network
@@ -107,6 +113,7 @@ class Fitted:
     diverged: int | None = None
     snapshots: dict[int, Snapshot] = field(default_factory=dict)
     diagnosis: Diagnosis | None = None
+    watched: Watched | None = None
 
 
 def make_network(recipe: Recipe, seed: int) -> Network:
@@ -135,6 +142,7 @@ def run_rnn(
     seed: int = 0,
     keep: Iterable[int] = (),
     tell: Tell | None = None,
+    record: str | None = None,
 ) -> Fitted:
     """Train on one sequence, as the lecture's RunMyRNN.
 
@@ -149,6 +157,8 @@ def run_rnn(
         After how many updates to keep a snapshot: each needs a pass of its own.
     tell : callable, optional
         Told of progress.
+    record : str, optional
+        What to call the run in a report: it is then recorded, to be moved through with sliders.
     """
     net = make_network(recipe, seed)
     one_x, one_y = (np.asarray(a, net.dtype)[None] for a in (x, y))
@@ -159,6 +169,8 @@ def run_rnn(
         history = train(
             net, (one_x, one_y), epochs=recipe.epochs, batch_size=1, clip=recipe.clip, callbacks=(watch,),
             optimizer=SGD(recipe.learning_rate, momentum=recipe.momentum, decay=recipe.decay), progress=False,
+            record=None if record is None else RECORDED,
+            every=None if record is None else look_every(recipe.epochs, LOOKS),
         )  # fmt: skip
     except TrainingDivergedError as error:
         history, diverged = error.history, error.updates_kept
@@ -166,9 +178,14 @@ def run_rnn(
         raise KeyboardInterrupt
     end = msse(net.predict(one_x)[0], np.asarray(y))
     found = diagnose(history, net, (one_x, one_y)) if watch.snapshots else None
+    watched = None
+    if record is not None and diverged is None:
+        examples = f"the sequence itself, paths of up to {LONGEST} steps"
+        watched = look_back(record, net, history, one_x, one_y, examples, longest=LONGEST)
     return Fitted(
-        net, np.append(history.losses / len(x), end), history.gradient_norms, diverged, watch.snapshots, found
-    )
+        net, np.append(history.losses / len(x), end), history.gradient_norms, diverged, watch.snapshots, found,
+        watched,
+    )  # fmt: skip
 
 
 def apply_rnn(x: Array, net: Network) -> Array:

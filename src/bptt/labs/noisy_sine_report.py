@@ -13,11 +13,12 @@ from bptt.labs.edges import Edges
 from bptt.labs.letters import Letters, get_letters
 from bptt.labs.noisy_sine import Fitted
 from bptt.labs.noisy_sine_data import FLOOR, msse, new_series
-from bptt.labs.noisy_sine_study import BAR, PRINTED_LOSSES, Configuration, Study
+from bptt.labs.noisy_sine_study import BAR, PRINTED_LOSSES, WATCHED, Configuration, Sizes, Study
 from bptt.labs.noisy_sine_verdicts import verdicts
 from bptt.labs.outcome import Drawing, Outcome
 from bptt.labs.rounding import two_digits as short
 from bptt.labs.told import told_in
+from bptt.labs.watched import watched_section
 from bptt.optim import InverseTime
 from bptt.plots import fits, hidden_states, panels, unrolled
 from bptt.report import Picture, Section, TableBlock, Text
@@ -41,10 +42,28 @@ def make_outcome(study: Study, notation: str = "ours") -> Outcome:
         numbers=as_numbers(study),
         source=SOURCE,
         first_pictures=("losses",),
+        note=_note(study),
         nets={name: fitted.net for name, fitted in study.details.items()},
         diagnoses={name: f.diagnosis for name, f in study.details.items() if f.diagnosis is not None},
     )
     return told_in(outcome, notation)
+
+
+def _note(study: Study) -> str:
+    """Say so where less was trained than the lecture and the bars ask for."""
+    asked, lecture, sane = Sizes(), study.sizes.lecture, study.sizes.sane
+    if lecture.epochs >= asked.lecture.epochs and sane.epochs >= asked.sane.epochs:
+        return ""
+    return (
+        f"A quick run: {lecture.neurons} neurons and {lecture.epochs} epochs (sane: {sane.neurons} and {sane.epochs}) "
+        f"instead of {asked.lecture.neurons} and {asked.lecture.epochs:,} ({asked.sane.neurons} and "
+        f"{asked.sane.epochs}). It shows what the report looks like; nothing below is to be judged by."
+    )
+
+
+def _epochs(study: Study) -> str:
+    lecture, sane = study.sizes.lecture.epochs, study.sizes.sane.epochs
+    return f"{lecture:,} epochs" + ("" if lecture == sane else f", sane {sane:,}")
 
 
 def table(study: Study) -> TableBlock:
@@ -57,8 +76,8 @@ def table(study: Study) -> TableBlock:
         headers=HEADERS,
         rows=tuple(rows),
         highlight=(list(study.configurations).index("sane"),),
-        caption=f"MSSE = 1/(2T) sum of (prediction - y)^2 at the end, mean of {len(study.seeds)} seeds, spread "
-        "from the "
+        caption=f"MSSE = 1/(2T) sum of (prediction - y)^2 at the end ({_epochs(study)}), mean of "
+        f"{len(study.seeds)} seeds, spread from the "
         "smallest to the largest; then against the sine without its noise; the norm of the first gradient (of "
         "the recurrent "
         "part alone in the printed rows); the MSSE on the lecture's new series, against the sine.",
@@ -164,8 +183,8 @@ def _drawings(study: Study, letters: Letters) -> dict[str, Drawing]:
         "data": Drawing(data, "The data: a sine with normal noise of deviation 0.1, in steps of 0.1."),
         "losses": Drawing(
             losses,
-            f"MSSE against the epoch, logarithmic, seed {seed}. The lecture's own curve shows this number "
-            "divided by T once more.",
+            f"MSSE against the epoch, logarithmic, seed {seed}; {_epochs(study)}. The lecture's own curve shows "
+            "this number divided by T once more.",
         ),
         "states": Drawing(
             states,
@@ -199,7 +218,11 @@ def _drawings(study: Study, letters: Letters) -> dict[str, Drawing]:
             for name, title, flow in _flows(study)
         },
         "decay": Drawing(decay, "The decay of the learning rate: rate / (1 + decay x epoch)."),
-        "activations": Drawing(activations, f"The sane recipe with each activation, seed {seed}."),
+        "activations": Drawing(
+            activations,
+            f"The sane recipe with each activation: MSSE against the epoch, "
+            f"{study.sizes.activations.epochs} of them, seed {seed}.",
+        ),
     }
 
 
@@ -225,6 +248,7 @@ def _sections(study: Study, pictures: Mapping[str, Picture]) -> list[Section]:
         "epochs, the same "
         "momentum. The same seed starts the printed and the corrected run from the same weights."
     )
+    watched = study.activations[WATCHED].watched
     return [
         Section("Data and first states", (pictures["data"], pictures["states"])),
         Section(
@@ -244,6 +268,7 @@ def _sections(study: Study, pictures: Mapping[str, Picture]) -> list[Section]:
         Section("Fits", (pictures["fits_printed"], pictures["fits_corrected"], pictures["fits_sane"])),
         Section("Another series", (pictures["applied"], _applied_table(study))),
         Section("Activations and decay", (pictures["activations"], pictures["decay"])),
+        *([] if watched is None else [watched_section(watched)]),
         Section("How it was done", (Text(how),)),
     ]
 

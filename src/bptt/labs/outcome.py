@@ -63,6 +63,8 @@ class Outcome:
         The document that the lab follows, for the report's last line.
     diagnoses : dict of str to Diagnosis
         What the training doctor says of some runs, by what they are called.
+    note : str
+        What to know before the verdicts are believed: that training was cut short.
     """
 
     lab: str
@@ -77,11 +79,17 @@ class Outcome:
     first_pictures: tuple[str, ...] = ()
     nets: Mapping[str, Network] = field(default_factory=dict)
     diagnoses: Mapping[str, Diagnosis] = field(default_factory=dict)
+    note: str = ""
 
     @property
     def doctor(self) -> str:
         """What the doctor says of each run, a line each; empty where none was looked at."""
-        return "\n".join(f"Doctor, {title}: {found.line}" for title, found in self.diagnoses.items())
+        return doctor_lines(self.diagnoses)
+
+
+def doctor_lines(diagnoses: Mapping[str, Diagnosis]) -> str:
+    """Return what the doctor says of each run, a line each, for the terminal and the report."""
+    return "\n".join(f"Doctor, {title}: {found.line}" for title, found in diagnoses.items())
 
 
 def make_folder(out: Path) -> None:
@@ -117,9 +125,15 @@ def draw_picture(draw: Callable[..., Any], path: Path, alt: str) -> Picture:
 
 
 def as_json(outcome: Outcome) -> dict[str, Any]:
-    """Return the numbers with the lab's name and the versions they were made with."""
+    """Return the numbers with the lab's name, what to know of them, and the versions they were made with."""
     doctor = {title: found.to_dict() for title, found in outcome.diagnoses.items()}
-    return {"lab": outcome.lab, **outcome.numbers, "doctor": doctor, "versions": versions()}
+    return {
+        "lab": outcome.lab,
+        "note": outcome.note,
+        **outcome.numbers,
+        "doctor": doctor,
+        "versions": versions(),
+    }
 
 
 def write_outcome(outcome: Outcome, out: Path, command: str) -> Path:
@@ -141,6 +155,7 @@ def write_outcome(outcome: Outcome, out: Path, command: str) -> Path:
     first = Section(
         "Result",
         (
+            *([Text(outcome.note, "warning")] if outcome.note else []),
             outcome.table,
             *(pictures[name] for name in outcome.first_pictures),
             Text("\n\n".join([*outcome.verdicts, *outcome.doctor.splitlines()])),

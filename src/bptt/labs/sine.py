@@ -19,6 +19,7 @@ from bptt.initializers import Normal
 from bptt.labs.sine_data import Baselines, SineData, make_sine, measure_baselines, rmse
 from bptt.labs.sine_free import FreeRun, run_freely
 from bptt.labs.sine_gradients import Flow, gradient_flow
+from bptt.labs.watched import RECORDED, Watched, look_every, watch
 from bptt.losses import HalfSquared
 from bptt.network import Network, Recurrent
 from bptt.optim import SGD, ClipNorm, Clipping, ClipValue
@@ -113,6 +114,8 @@ class SineResult:
         For each start, and for the best setting's first network ("trained"): the gradient of one window's error.
     diagnosis : Diagnosis or None
         What the training doctor says of the best setting's first run.
+    watched : Watched or None
+        The same run, for the sliders.
     """
 
     seeds: tuple[int, ...]
@@ -125,6 +128,7 @@ class SineResult:
     free: list[FreeRun]
     flows: dict[str, Flow]
     diagnosis: Diagnosis | None = None
+    watched: Watched | None = None
 
 
 def settings() -> list[Setting]:
@@ -151,21 +155,25 @@ def make_network(start: str, activation: str, seed: int, dtype: str = "float32")
 
 
 def train_one(
-    setting: Setting, data: SineData, seed: int, epochs: int | None = None
+    setting: Setting, data: SineData, seed: int, epochs: int | None = None, *, record: bool = False
 ) -> tuple[Network, History, int | None]:
     """Train one network; return it, its history, and after how many updates it diverged, if it did."""
     net = make_network(setting.start, setting.activation, seed)
+    passes = epochs or EPOCHS[setting.batch]
+    steps = passes * -(-len(data.x) // BATCHES[setting.batch])
     try:
         history = train(
             net,
             (data.x.astype(net.dtype), data.y.astype(net.dtype)),
             optimizer=SGD(RATE, momentum=MOMENTA[setting.optimizer]),
             clip=CLIPS[setting.clip],
-            epochs=epochs or EPOCHS[setting.batch],
+            epochs=passes,
             batch_size=BATCHES[setting.batch],
             sampling="shuffled",
             seed=seed,
             progress=False,
+            record=RECORDED if record else None,
+            every=look_every(steps) if record else None,
         )
     except TrainingDivergedError as error:
         return net, error.history, error.updates_kept
@@ -202,7 +210,7 @@ def run(
         tell(f"{start} start", len(chosen), len(chosen))
     best = min(grid, key=lambda setting: grid[setting].last_loss)
     # The same seeds give the same bits, so nothing had to be kept of 360 networks.
-    trained = [train_one(best, data, k, passes[best.batch]) for k in all_seeds]
+    trained = [train_one(best, data, k, passes[best.batch], record=k == first) for k in all_seeds]
     nets = [net for net, _, _ in trained]
     flows = {start: gradient_flow(make_network(start, "identity", first), data.x, data.y) for start in STARTS}
     flows["trained"] = gradient_flow(nets[0], data.x, data.y)
@@ -217,6 +225,9 @@ def run(
         free=[run_freely(net, data) for net in nets],
         flows=flows,
         diagnosis=diagnose(trained[0][1], nets[0], (data.x, data.y)),
+        watched=watch(
+            f"the best setting, seed {first}", nets[0], trained[0][1], data.x, data.y, "all 175 windows"
+        ),
     )
 
 

@@ -28,6 +28,7 @@ from bptt.labs.sine import (
 from bptt.labs.sine_free import STRETCH
 from bptt.labs.sine_verdicts import verdicts
 from bptt.labs.told import told_in
+from bptt.labs.watched import watched_section
 from bptt.plots import forecast_week, panels, unrolled
 from bptt.report import Picture, Section, TableBlock, Text
 
@@ -57,10 +58,26 @@ def make_outcome(result: SineResult, notation: str = "ours") -> Outcome:
         numbers=as_numbers(result),
         source=SOURCE,
         first_pictures=("losses",),
+        note=_note(result),
         nets={f"best_seed_{seed}": net for seed, net in zip(result.seeds, result.nets, strict=True)},
         diagnoses={} if result.diagnosis is None else {"best setting": result.diagnosis},
     )
     return told_in(outcome, notation)
+
+
+def _note(result: SineResult) -> str:
+    """Say so where less was trained than the bar asks for."""
+    made = {s.batch: trained.losses.shape[1] for s, trained in result.grid.items()}
+    if all(made[batch] >= EPOCHS[batch] for batch in made):
+        return ""
+    told = ", ".join(f"{made[batch]} with the {batch}" for batch in made).replace(
+        "the per sample", "one sample each"
+    )
+    usual = " and ".join(str(EPOCHS[batch]) for batch in made)
+    return (
+        f"A short run: passes over the windows {told}, instead of {usual}. It shows what the report looks like; "
+        "nothing below is to be judged by."
+    )
 
 
 def table(result: SineResult) -> TableBlock:
@@ -215,6 +232,7 @@ def _sections(result: SineResult, pictures: Mapping[str, Picture]) -> list[Secti
         Section("Do gradients explode?", (pictures["norms"], *graphs)),
         Section("Prediction", (pictures["prediction"],)),
         Section("Running freely", (_free_table(result), pictures["free_run"], pictures["drift"])),
+        *([] if result.watched is None else [watched_section(result.watched)]),
         Section("How it was done", (Text(how),)),
     ]
 

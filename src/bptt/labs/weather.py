@@ -30,6 +30,7 @@ from bptt.forecast.fitting.closed_form import predict_windows, silenced
 from bptt.forecast.scoring.baselines import least_squares, persistence, seasonal_naive
 from bptt.initializers import Normal
 from bptt.labs.edges import Edges, edges
+from bptt.labs.watched import RECORDED, Watched, look_every, watch
 from bptt.labs.weather_facts import Fact, lab_facts
 from bptt.network import Network, Recurrent
 from bptt.optim import SGD
@@ -126,6 +127,8 @@ class WeatherResult:
         Of the whole run.
     diagnoses : dict of name to Diagnosis
         What the training doctor says of the first seed's runs.
+    watched : Watched or None
+        The first seed's run of the lab's recipe, for the sliders.
     """
 
     data: WeatherData
@@ -141,6 +144,7 @@ class WeatherResult:
     facts: list[Fact]
     seconds: float
     diagnoses: dict[str, Diagnosis] = field(default_factory=dict)
+    watched: Watched | None = None
 
 
 def run(data: WeatherData, *, seed: int = 0, seeds: int = 3, notify: Notify | None = None) -> WeatherResult:
@@ -192,12 +196,18 @@ def run(data: WeatherData, *, seed: int = 0, seeds: int = 3, notify: Notify | No
     tell = notify or (lambda *_: None)
     nets: dict[str, Network] = {}
     diagnoses: dict[str, Diagnosis] = {}
+    spread = train_windows.batch(np.linspace(0, len(train_windows) - 1, FLOW_WINDOWS).astype(np.intp))
+    watched = None
     for k in all_seeds:
-        net, history = _train_lab_recipe(train_windows, k, tell)
+        net, history = _train_lab_recipe(train_windows, k, tell, record=k == all_seeds[0])
         board.add("lab_recipe", predict_windows(net, test), history.losses, history.seconds)
-        if "lab_recipe" not in nets:
+        if k == all_seeds[0]:
+            nets["lab_recipe"] = net
             diagnoses["lab_recipe"] = diagnose(history, net, train_windows)
-        nets.setdefault("lab_recipe", net)
+            watched = watch(
+                f"{TITLES['lab_recipe']}, seed {k}", net, history, spread.x, spread.y,
+                f"{FLOW_WINDOWS} windows spread evenly over the training part",
+            )  # fmt: skip
     ridges: dict[str, list[float]] = {}
     for name, recipe in (("default", WINDOW), ("default_carried", CARRIED)):
         for k in all_seeds:
@@ -217,7 +227,6 @@ def run(data: WeatherData, *, seed: int = 0, seeds: int = 3, notify: Notify | No
                 diagnoses[name] = diagnose(fitted.history, fitted.net, train_windows)
             nets.setdefault(name, fitted.net)
     untrained = lab_network(len(data.columns), all_seeds[0])
-    spread = train_windows.batch(np.linspace(0, len(train_windows) - 1, FLOW_WINDOWS).astype(np.intp))
     looked_at = {"start": untrained, "trained": nets["lab_recipe"]}
     on_labs_file = data.name == "beijing"
     return WeatherResult(
@@ -234,6 +243,7 @@ def run(data: WeatherData, *, seed: int = 0, seeds: int = 3, notify: Notify | No
         facts=lab_facts(data.values, training, untrained, train_windows) if on_labs_file else [],
         seconds=time.perf_counter() - began,
         diagnoses=diagnoses,
+        watched=watched,
     )
 
 
@@ -259,7 +269,9 @@ def lab_recipe(windows: Windows, *, seed: int, notify: Notify | None = None) -> 
     return net, history.losses, history.seconds
 
 
-def _train_lab_recipe(windows: Windows, seed: int, notify: Notify) -> tuple[Network, History]:
+def _train_lab_recipe(
+    windows: Windows, seed: int, notify: Notify, *, record: bool = False
+) -> tuple[Network, History]:
     net = lab_network(len(windows.inputs), seed)
     ticks = _Ticks(notify, f"{TITLES['lab_recipe']}, seed {seed}", LAB_STEPS)
     history = train(
@@ -272,6 +284,8 @@ def _train_lab_recipe(windows: Windows, seed: int, notify: Notify) -> tuple[Netw
         seed=seed,
         callbacks=(ticks,),
         progress=False,
+        record=RECORDED if record else None,
+        every=look_every(LAB_STEPS) if record else None,
     )
     if history.stopped_because == "interrupted":
         raise KeyboardInterrupt

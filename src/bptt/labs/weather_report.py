@@ -13,8 +13,9 @@ import numpy as np
 from bptt.atomic import write_atomic
 from bptt.checks import Array
 from bptt.labs.letters import Letters, get_letters
-from bptt.labs.outcome import draw_picture, make_folder
+from bptt.labs.outcome import doctor_lines, draw_picture, make_folder
 from bptt.labs.told import derivation_section, say_section
+from bptt.labs.watched import watched_section
 from bptt.labs.weather import (
     BASELINES,
     HOURS_A_DAY,
@@ -66,6 +67,13 @@ def verdicts(result: WeatherResult) -> list[str]:
             f"With its recurrent part silenced: {mute.mean_rmse:.3f}{_worth(model, mute)}."
         )
     return lines
+
+
+def doctor(result: WeatherResult) -> str:
+    """Return what the training doctor says of each run it looked at, a line each."""
+    return doctor_lines(
+        {result.methods[name].title: diagnosis for name, diagnosis in result.diagnoses.items()}
+    )
 
 
 def _worth(model: Method, mute: Method) -> str:
@@ -144,6 +152,9 @@ def as_json(result: WeatherResult) -> dict[str, Any]:
             name: {"dh": flow.dh.tolist(), "dx": flow.dx.tolist()} for name, flow in result.flows.items()
         },
         "methods": {name: _method_json(method, data.unit) for name, method in result.methods.items()},
+        "doctor": {
+            result.methods[name].title: diagnosis.to_dict() for name, diagnosis in result.diagnoses.items()
+        },
         "seconds": result.seconds,
         "versions": versions(),
     }
@@ -218,7 +229,14 @@ def _sections(result: WeatherResult, pictures: dict[str, Picture]) -> list[Secti
         "Silenced rows hold the recurrent part at its training mean: what is left is the linear path."
     )
     return [
-        Section("Result", (table, pictures["methods"], Text("\n\n".join(verdicts(result))))),
+        Section(
+            "Result",
+            (
+                table,
+                pictures["methods"],
+                Text("\n\n".join([*verdicts(result), *doctor(result).splitlines()])),
+            ),
+        ),
         Section(
             "Forecast",
             (
@@ -234,6 +252,7 @@ def _sections(result: WeatherResult, pictures: dict[str, Picture]) -> list[Secti
             "The gradient on its way back",
             (pictures["unrolled_trained"], pictures["unrolled_start"], _flow_text(result)),
         ),
+        *([] if result.watched is None else [watched_section(result.watched)]),
     ]
 
 

@@ -1,4 +1,4 @@
-"""What a report is made of: sections of text, tables, pictures, formulas and code."""
+"""What a report is made of: sections of text, tables, pictures, charts with sliders, formulas and code."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from bptt.errors import InvalidInput, InvalidType
 from bptt.report.formula import to_mathml
 from bptt.report.png import png_size
+from bptt.report.sliders import Chart
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,7 @@ class Equations:
             to_mathml(tex)  # raises on what cannot be drawn
 
 
-Block = Text | TableBlock | Picture | Equations | Code
+Block = Text | TableBlock | Picture | Chart | Equations | Code
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,8 @@ class Section:
     Attributes
     ----------
     title : str
-    blocks : tuple of Text, TableBlock, Picture, Equations or Code
+    blocks : tuple of Text, TableBlock, Picture, Chart, Equations or Code
+        Charts have names unlike those of any other in the report.
     """
 
     title: str
@@ -155,7 +157,8 @@ class Section:
         if not self.title.strip():
             raise InvalidInput("title of a section must not be empty. Got an empty text")
         for block in self.blocks:
-            if not isinstance(block, (Text, TableBlock, Picture, Equations, Code)):
+            if not isinstance(block, (Text, TableBlock, Picture, Chart, Equations, Code)):
                 raise InvalidType(
-                    f"blocks must be Text, TableBlock, Picture, Equations or Code. Got {type(block).__name__}"
+                    "blocks must be Text, TableBlock, Picture, Chart, Equations or Code. "
+                    f"Got {type(block).__name__}"
                 )

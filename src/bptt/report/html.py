@@ -1,4 +1,4 @@
-"""A report as one self-contained HTML file: no script, no network, pictures inside."""
+"""A report as one self-contained HTML file: no network, pictures inside, no script but that of the sliders."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from bptt.report.blocks import Block, Code, Equations, Picture, Section, TableBl
 from bptt.report.css import style_sheet
 from bptt.report.formula import to_mathml
 from bptt.report.png import png_size
+from bptt.report.sliders import CSS, SCRIPT, SCRIPT_DIGEST, Chart, render_chart
 
 # Should markup ever slip through, the browser itself refuses to load or run anything.
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
@@ -78,17 +79,20 @@ def render_report(
     for section in sections:
         if not isinstance(section, Section):
             raise InvalidType(f"sections must hold Section objects. Got {type(section).__name__}")
+    charts = _charts(sections)
+    # The script of the sliders is allowed by its digest, where there is a slider.
+    policy = f"{_POLICY}; script-src '{SCRIPT_DIGEST}'" if charts else _POLICY
     parts = [
         "<!DOCTYPE html>",
         f'<html lang="{_text(lang)}">',
         "<head>",
         '<meta charset="utf-8">',
-        f'<meta http-equiv="Content-Security-Policy" content="{_text(_POLICY)}">',
+        f'<meta http-equiv="Content-Security-Policy" content="{_text(policy)}">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         '<meta name="color-scheme" content="light dark">',
         '<link rel="icon" href="data:,">',  # or the browser would ask a server for one
         f"<title>{_text(title)}</title>",
-        f"<style>\n{style_sheet()}</style>",
+        f"<style>\n{style_sheet()}{CSS if charts else ''}</style>",
         "</head>",
         "<body>",
         '<div class="page">',
@@ -102,11 +106,21 @@ def render_report(
         "</main>",
         *([f"<footer>{_paragraphs(footer)}</footer>"] if footer.strip() else []),
         "</div>",
+        *([f"<script>{SCRIPT}</script>"] if charts else []),
         "</body>",
         "</html>",
         "",
     ]
     return "\n".join(parts)
+
+
+def _charts(sections: Sequence[Section]) -> list[str]:
+    """Return the names of the charts with sliders; each becomes an element's id."""
+    names = [block.name for section in sections for block in section.blocks if isinstance(block, Chart)]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InvalidInput(f"charts of one report must each have a name of their own. Got {twice[0]!r} twice")
+    return names
 
 
 def _text(value: object) -> str:
@@ -145,6 +159,8 @@ def _block(block: Block) -> str:
         return _table(block)
     if isinstance(block, Picture):
         return _picture(block)
+    if isinstance(block, Chart):
+        return render_chart(block)
     if isinstance(block, Equations):
         return _equations(block)
     return _code(block)

@@ -6,6 +6,8 @@ without script the first place stands. The slider is the browser's own: keys mov
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -40,6 +42,9 @@ document.querySelectorAll("figure[data-places]").forEach(function (figure) {
   show();
 });
 """
+
+# For a page's content security policy: the browser then runs this script and no other.
+SCRIPT_DIGEST = f"sha256-{base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()}"
 
 CSS = """\
 .slider svg{display:block;width:100%;height:auto;font-size:13px}

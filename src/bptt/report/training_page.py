@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import os
 from collections.abc import Mapping
 from html import escape
@@ -19,7 +17,7 @@ from bptt.diagnostics import gradient_by_path_length
 from bptt.errors import InvalidInput, InvalidType
 from bptt.network import Network
 from bptt.report.css import style_sheet
-from bptt.report.sliders import CSS, SCRIPT, Chart, render_chart, thin
+from bptt.report.sliders import CSS, SCRIPT, SCRIPT_DIGEST, Chart, render_chart, thin
 from bptt.report.versions import describe
 from bptt.training import History, Recorded
 
@@ -117,14 +115,9 @@ def render_training_page(
     history: History, *, profiles: npt.ArrayLike | None = None, title: str = "A training run", lead: str = ""
 ) -> str:
     """Return the page that `write_training_page` writes, as a string."""
-    if not isinstance(history, History):
-        raise InvalidType(f"history must be the History that train returned. Got {type(history).__name__}")
-    if not history.steps:
-        raise InvalidInput("history must hold at least one step to be shown. Got none")
-    charts = [*_profile_charts(history.recorded, profiles), _course(history), *_recorded(history.recorded)]
-    allowed = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
+    charts = training_charts(history, profiles=profiles)
     # The browser itself refuses any other script, and everything from elsewhere.
-    policy = f"default-src 'none'; script-src 'sha256-{allowed}'; style-src 'unsafe-inline'; img-src data:"
+    policy = f"default-src 'none'; script-src '{SCRIPT_DIGEST}'; style-src 'unsafe-inline'; img-src data:"
     body = "\n".join(f"<section>{render_chart(chart)}</section>" for chart in charts)
     lead_html = f'<div class="lead"><p>{escape(lead)}</p></div>' if lead.strip() else ""
     return (
@@ -136,6 +129,26 @@ def render_training_page(
         f'<div class="page">\n<header><h1>{escape(title)}</h1>{lead_html}</header>\n<main>\n{body}\n</main>\n'
         f"<footer><p>{escape(describe())}.</p></footer>\n</div>\n<script>{SCRIPT}</script>\n</body>\n</html>\n"
     )
+
+
+def training_charts(history: History, *, profiles: npt.ArrayLike | None = None) -> list[Chart]:
+    """Return a run's charts with sliders: the page's, and blocks for a section of a report.
+
+    Parameters
+    ----------
+    history, profiles
+        As for `write_training_page`.
+
+    Raises
+    ------
+    InvalidInput, InvalidType
+        As there.
+    """
+    if not isinstance(history, History):
+        raise InvalidType(f"history must be the History that train returned. Got {type(history).__name__}")
+    if not history.steps:
+        raise InvalidInput("history must hold at least one step to be shown. Got none")
+    return [*_profile_charts(history.recorded, profiles), _course(history), *_recorded(history.recorded)]
 
 
 def _profile_charts(recorded: Recorded | None, profiles: npt.ArrayLike | None) -> list[Chart]:
