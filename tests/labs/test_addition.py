@@ -17,6 +17,7 @@ from bptt.labs.addition_result import AdditionResult, run_all
 from bptt.labs.addition_verdicts import percent, verdicts
 from bptt.labs.outcome import as_json, write_outcome
 from bptt.network import Network
+from tests.labs.sliders import assert_can_be_moved_through
 
 PICTURES = {
     "training",
@@ -207,6 +208,9 @@ def test_the_outcome_is_written_whole(result: AdditionResult, tmp_path: Path) ->
     # Two hundred steps are too few, and the table and the sentences say so.
     assert 0 in outcome.table.losing
     assert "missed" in verdicts(result)[0]
+    assert_can_be_moved_through(page, outcome.doctor)
+    assert "A quick run: 200 steps instead of 4,000" in outcome.note
+    assert outcome.note in page
 
 
 def test_shares_are_never_rounded_to_all_or_none() -> None:

@@ -15,6 +15,7 @@ from bptt.labs.gradients_report import QUICK_LAGS, make_outcome, outcome_of
 from bptt.labs.gradients_spectral import RADII, run_radii
 from bptt.labs.gradients_verdicts import lag_or_none, verdicts
 from bptt.labs.outcome import as_json, write_outcome
+from tests.labs.sliders import assert_can_be_moved_through
 
 PICTURES = {"flow_start", "flow_trained", "by_lag", "radii", "latch", "cliff", "unrolled"}
 
@@ -110,6 +111,9 @@ def test_the_outcome_is_written_whole(result: Gradients, tmp_path: Path) -> None
     assert set(numbers["ladders"]["echo"]["none"]["lags"]) <= {"3", "10"}
     assert numbers["cliff"]["plain"]["longest_step"] > numbers["cliff"]["clipped"]["loss"]
     report = write_outcome(outcome, tmp_path, "bptt lab gradients").read_text()
+    assert_can_be_moved_through(report, outcome.doctor)
+    assert "A quick run: up to 120 updates instead of 2,000" in outcome.note
+    assert outcome.note in report
     for name in PICTURES:
         assert (tmp_path / f"{name}.png").exists()
     for remedy in REMEDIES.values():

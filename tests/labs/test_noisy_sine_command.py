@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.labs.sliders import assert_can_be_moved_through
 from tests.labs.test_noisy_sine import PICTURES
 
 
@@ -41,6 +43,8 @@ def test_the_command_ends_in_a_table_and_a_report(tmp_path: Path) -> None:
     for words in ("Another series", "The first epochs", "M. Hohle"):
         assert words in report
     assert json.loads((tmp_path / "n.json").read_text())["lab"] == "noisy-sine"
+    assert "A quick run: 90 neurons and 40 epochs" in done.stdout
+    assert_can_be_moved_through(report, "\n".join(re.findall(r"^Doctor, .*", done.stdout, re.MULTILINE)))
     for name in PICTURES:
         assert (tmp_path / f"here/{name}.png").stat().st_size > 3000, name
     assert (tmp_path / "here/sane.bptt").exists()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.labs.sliders import assert_can_be_moved_through
 from tests.labs.test_sine import PICTURES
 
 
@@ -29,6 +31,8 @@ def test_the_command_ends_in_a_table_and_a_report(tmp_path: Path) -> None:
     report = (tmp_path / "bptt-sine/report.html").read_text()
     for words in ("bptt lab sine --seed 1 --seeds 1 --epochs 1", "Running freely", "S. Pal, 2023"):
         assert words in report
+    assert "A short run: passes over the windows 1 with the full batch, 1 with one sample each" in done.stdout
+    assert_can_be_moved_through(report, "\n".join(re.findall(r"^Doctor, .*", done.stdout, re.MULTILINE)))
     for name in PICTURES:
         assert (tmp_path / f"bptt-sine/{name}.png").stat().st_size > 3000, name
     assert (tmp_path / "bptt-sine/best_seed_1.bptt").exists()

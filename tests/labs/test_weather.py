@@ -13,7 +13,8 @@ import bptt
 from bptt.data import Scaler, Windows, load_weather, split_days
 from bptt.errors import DataError
 from bptt.labs.weather import BASELINES, LAB_STEPS, TITLES, TRAINED, Method, WeatherResult, lab_recipe, run
-from bptt.labs.weather_report import as_json, table_rows, verdicts, write_folder
+from bptt.labs.weather_report import as_json, doctor, table_rows, verdicts, write_folder
+from tests.labs.sliders import assert_can_be_moved_through
 from tests.labs.small import DAYS, write_small_table
 
 PICTURES = (
@@ -163,7 +164,8 @@ def test_folder_holds_report_pictures_models_and_result(result: WeatherResult, t
     assert report == tmp_path / "out" / "report.html"
     page = report.read_text()
     assert "bptt lab weather --data small.csv" in page
-    assert "://" not in page
+    assert_can_be_moved_through(page, doctor(result))
+    assert len(result.diagnoses) == 2
     for name in PICTURES:
         assert (tmp_path / "out" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
     stored = json.loads((tmp_path / "out" / "result.json").read_text())

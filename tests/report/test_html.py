@@ -1,17 +1,30 @@
 """A report is one well-formed file that asks nothing of the network and shows text as text."""
 
 import base64
+import hashlib
 import re
 import struct
 import zlib
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 
 from bptt.errors import FileFormatError, FileMissing, InvalidInput, InvalidType
-from bptt.report import Code, Equations, Picture, Section, TableBlock, Text, render_report, write_report
+from bptt.report import (
+    Chart,
+    Code,
+    Equations,
+    Picture,
+    Section,
+    TableBlock,
+    Text,
+    render_report,
+    write_report,
+)
+from bptt.report.sliders import SCRIPT
 
-VOID = frozenset({"meta", "link", "img", "source", "br"})
+VOID = frozenset({"meta", "link", "img", "source", "br", "input"})
 HOSTILE = (
     """</script></style><script>alert(1)</script><img src=x onerror="alert('1')"> & &amp; "quoted" 'single'"""
 )
@@ -400,7 +413,7 @@ CUT = LIGHT[:-6]
         (
             lambda: Section("S", ("text",)),
             InvalidType,
-            r"blocks must be Text, TableBlock, Picture, Equations or Code. Got str",
+            r"blocks must be Text, TableBlock, Picture, Chart, Equations or Code. Got str",
         ),
         (lambda: page(("text",)), InvalidType, r"sections must hold Section objects. Got str"),
         (lambda: page(title=" "), InvalidInput, r"title must not be empty"),
@@ -415,3 +428,33 @@ def test_bad_input(make, kind, message):
 def test_blocks_are_frozen():
     with pytest.raises(AttributeError):
         TABLE.caption = "other"
+
+
+def chart(name):
+    k = np.arange(3)
+    return Chart(
+        name, "T <i>", "x", "y", "Steps", {"c": (k, k + 1.0)}, [(k[:1], None, "a & b"), (k[1:2], None, "b")]
+    )
+
+
+def test_a_slider_brings_the_one_script_that_the_policy_allows():
+    page = render_report(
+        title="t", lead="l", sections=[Section("s", (chart("one"), Text("x"), chart("two")))]
+    )
+    parsed = Page(page)
+    assert parsed.text("script") == [SCRIPT]
+    (policy,) = [a["content"] for a in parsed.all("meta") if a.get("http-equiv") == "Content-Security-Policy"]
+    digest = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in policy
+    assert policy.startswith("default-src 'none'")
+    assert [slider["id"] for slider in parsed.all("input")] == ["one", "two"]
+    assert "T &lt;i&gt;" in page
+    plain = render_report(title="t", lead="l", sections=[Section("s", (Text("x"),))])
+    assert "<script" not in plain
+    assert "script-src" not in plain
+
+
+def test_two_sliders_of_one_name_are_refused():
+    sections = [Section("s", (chart("one"),)), Section("r", (chart("one"),))]
+    with pytest.raises(InvalidInput, match=r"each have a name of their own\. Got 'one' twice"):
+        render_report(title="t", lead="l", sections=sections)

@@ -122,10 +122,10 @@ def test_a_curve_lies_where_its_numbers_say() -> None:
     flat = Chart("a", "t", "x", "y", "s", {"c": (k, np.array([1.0, 10.0, 100.0]))}, [(k[:1], None, "here")])
     drawn = render_chart(flat)
     # From the bottom left of the box to its top right, in equal steps on a logarithmic axis.
-    assert 'd="M64.0 252.0L344.0 133.0L624.0 14.0"' in drawn
-    assert 'class="moving" d="M64.0 14V252"' in drawn
+    assert 'd="M96.0 252.0L350.0 133.0L604.0 14.0"' in drawn
+    assert 'class="moving" d="M96.0 14V252"' in drawn
     gap = Chart("a", "t", "x", "y", "s", {"c": (k, np.array([1.0, 0.0, 100.0]))}, [(k, k + 1.0, "here")])
-    assert 'd="M64.0 252.0M624.0 14.0"' in render_chart(gap)
+    assert 'd="M96.0 252.0M604.0 14.0"' in render_chart(gap)
 
 
 def test_long_runs_are_thinned_and_keep_both_ends() -> None:

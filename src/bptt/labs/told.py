@@ -8,7 +8,7 @@ from dataclasses import replace
 from bptt.labs.derivations import get_derivation
 from bptt.labs.letters import Letters, get_letters
 from bptt.labs.outcome import Outcome
-from bptt.report import Chart, Equations, Picture, Section, TableBlock, Text
+from bptt.report import Equations, Picture, Section, TableBlock, Text
 
 
 def told_in(outcome: Outcome, notation: str = "ours") -> Outcome:
@@ -63,21 +63,8 @@ def say_section(section: Section, letters: Letters) -> Section:
             block = replace(block, text=letters.say(block.text))
         elif isinstance(block, TableBlock):
             block = say_table(block, letters)
-        elif isinstance(block, Chart):
-            block = say_chart(block, letters)
         blocks.append(block)
     return replace(section, title=letters.say(section.title), blocks=tuple(blocks))
-
-
-def say_chart(chart: Chart, letters: Letters) -> Chart:
-    """Return a chart with sliders in these letters."""
-    return replace(
-        chart,
-        title=letters.say(chart.title),
-        y_label=letters.say(chart.y_label),
-        still={letters.say(name): curve for name, curve in chart.still.items()},
-        places=[(x, y, letters.say(text)) for x, y, text in chart.places],
-    )
 
 
 def say_table(table: TableBlock, letters: Letters) -> TableBlock:

@@ -21,9 +21,10 @@ from bptt.errors import InvalidInput
 # Places of a slider at most: a longer run is thinned, evenly.
 PLACES = 400
 
-# The drawing's size, and the box that the curves fill, in its own units.
-_WIDTH, _HEIGHT = 640, 300
-_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 624, 14, 252
+# The drawing's size, and the box that the curves fill, in its own units. The margins hold the large numbers that a
+# narrow screen is given, where the drawing shrinks to half its size.
+_WIDTH, _HEIGHT = 640, 322
+_LEFT, _RIGHT, _TOP, _BOTTOM = 96, 604, 14, 252
 # Below this share of the largest a logarithmic axis ends.
 _DECADES = 12
 
@@ -47,7 +48,7 @@ document.querySelectorAll("figure[data-places]").forEach(function (figure) {
 SCRIPT_DIGEST = f"sha256-{base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()}"
 
 CSS = """\
-.slider svg{display:block;width:100%;height:auto;font-size:13px}
+.slider svg{display:block;width:100%;height:auto;font-size:14px}
 .slider svg text{fill:var(--muted)}
 .slider .axis{stroke:var(--muted);fill:none}
 .slider .grid{stroke:var(--rule);fill:none}
@@ -60,6 +61,7 @@ CSS = """\
 .line-3{stroke:var(--ink)}
 .legend{display:flex;flex-wrap:wrap;gap:.2rem 1.1rem;list-style:none;margin:.3rem 0 0;padding:0;font-size:.9rem}
 .legend svg{display:inline-block;width:28px;height:8px}
+@media (max-width:480px){.slider svg{font-size:22px}.slider .still{stroke-width:2.5}.slider .moving{stroke-width:4}}
 .dash-1{stroke-dasharray:6 4}.dash-2{stroke-dasharray:2 3}.dash-3{stroke-dasharray:9 3 2 3}
 """
 
@@ -184,15 +186,15 @@ class _Scale:
                 else f"{10.0**value if chart.log else value:.3g}"
             )
             drawn.append(f'<path class="grid" d="M{_LEFT} {up:.1f}H{_RIGHT}"></path>')
-            drawn.append(f'<text x="{_LEFT - 6}" y="{up + 4:.1f}" text-anchor="end">{text}</text>')
+            drawn.append(f'<text x="{_LEFT - 6}" y="{up + 5:.1f}" text-anchor="end">{text}</text>')
         for value in _ticks(*self.x, whole=True):
             at = self._across(np.array([value]))[0]
-            drawn.append(f'<text x="{at:.1f}" y="{_BOTTOM + 18}" text-anchor="middle">{value:,.0f}</text>')
+            drawn.append(f'<text x="{at:.1f}" y="{_BOTTOM + 24}" text-anchor="middle">{value:,.0f}</text>')
         drawn.append(f'<path class="axis" d="M{_LEFT} {_TOP}V{_BOTTOM}H{_RIGHT}"></path>')
         middle = (_LEFT + _RIGHT) / 2
         drawn.append(
-            f'<text x="{middle}" y="{_HEIGHT - 10}" text-anchor="middle">{escape(chart.x_label)}</text>'
-            f'<text transform="rotate(-90)" x="{-(_TOP + _BOTTOM) / 2}" y="13" text-anchor="middle">'
+            f'<text x="{middle}" y="{_HEIGHT - 12}" text-anchor="middle">{escape(chart.x_label)}</text>'
+            f'<text transform="rotate(-90)" x="{-(_TOP + _BOTTOM) / 2}" y="22" text-anchor="middle">'
             f"{escape(chart.y_label)}</text>"
         )
         return "".join(drawn)

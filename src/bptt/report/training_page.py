@@ -173,7 +173,7 @@ def _profile_charts(recorded: Recorded | None, profiles: npt.ArrayLike | None) -
             (
                 k,
                 profile,
-                f"after {recorded.steps[row]:,} updates: half of it within {half} steps back, "
+                f"after {recorded.steps[row]:,} updates: half of it {_back(half)}, "
                 f"{profile[far] / profile.max() if total > 0 else 0:.2g} of the largest at {far}",
             )
         )
@@ -188,6 +188,12 @@ def _profile_charts(recorded: Recorded | None, profiles: npt.ArrayLike | None) -
             places,
         )
     ]
+
+
+def _back(steps: int) -> str:
+    if not steps:
+        return "at the step itself"
+    return f"within {steps} step{'' if steps == 1 else 's'} back"
 
 
 def _course(history: History) -> Chart:
