@@ -105,7 +105,7 @@ def test_jacobians_exponents_and_singular_values_are_those_of_autograd(kind: str
     named = pytorch_weights(net.recurrent, net.parameters, np.concatenate, np.zeros)
     module.load_state_dict({name: torch.from_numpy(np.ascontiguousarray(w)) for name, w in named.items()})
     found = step_jacobians(net, series[:40], layer=None)
-    spectra = []
+    spectra, jacobians = [], []
     s = torch.zeros(n, dtype=torch.float64)
     for row, J in zip(torch.from_numpy(series[:40]), found.jacobians, strict=True):
 
@@ -116,9 +116,14 @@ def test_jacobians_exponents_and_singular_values_are_those_of_autograd(kind: str
 
         wanted = torch.autograd.functional.jacobian(step, s).numpy()
         np.testing.assert_allclose(J, wanted, rtol=1e-11, atol=1e-13)
+        jacobians.append(wanted)
         spectra.append(np.linalg.svd(wanted, compute_uv=False))
         s = step(s).detach()
     np.testing.assert_allclose(found.singular_values, spectra, rtol=1e-9, atol=1e-13)
+    exponents = lyapunov_exponents(net, series[:40]).exponents
+    # From the directions that the function begins with, Gram and Schmidt by hand on autograd's Jacobians.
+    Q = np.linalg.qr(np.random.default_rng(0).standard_normal((n, n)))[0]
+    np.testing.assert_allclose(exponents, by_qr([jacobians[0] @ Q, *jacobians[1:]]), rtol=1e-6)
 
 
 @pytest.mark.slow

@@ -31,11 +31,13 @@ def run_lab(
     """
     from bptt.cli.display import Display
     from bptt.labs.outcome import as_json, make_folder, write_outcome
+    from bptt.plots import preload
 
     # With JSON on stdout, everything for people goes to stderr.
     display = Display(quiet=quiet, to_stderr=str(json_to) == "-")
     check_json(json_to)
     make_folder(out)
+    preload()
     try:
         with display.progress() as notify:
             outcome = run(notify)

@@ -77,6 +77,7 @@ def run_weather(
     from bptt.labs.outcome import make_folder
     from bptt.labs.weather import run
     from bptt.labs.weather_report import HEADERS, as_json, doctor, table_rows, verdicts, write_folder
+    from bptt.plots import preload
 
     # With JSON on stdout, everything for people goes to stderr.
     check_notation("weather", notation)
@@ -96,6 +97,7 @@ def run_weather(
         display.line(f"  {note}")
     check_json(json_to)
     make_folder(out)
+    preload()
     try:
         with display.progress() as notify:
             result = run(chosen, seed=seed, seeds=seeds, notify=notify)

@@ -12,6 +12,7 @@ from bptt.plots.learning_curve import learning_curve, running_mean
 from bptt.plots.method_bars import method_bars
 from bptt.plots.panels import panels
 from bptt.plots.path_lengths import path_lengths
+from bptt.plots.preload import preload
 from bptt.plots.receptive_field import receptive_field
 from bptt.plots.save import png_bytes, save_png
 from bptt.plots.scatter import scatter
@@ -44,6 +45,7 @@ __all__ = [
     "panels",
     "path_lengths",
     "png_bytes",
+    "preload",
     "receptive_field",
     "running_mean",
     "save_png",

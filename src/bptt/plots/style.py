@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 
 from bptt.checks import check_choice
 from bptt.errors import InvalidType
+from bptt.plots.preload import wait_for_preload
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -137,6 +138,7 @@ def new_figure(look: Look, *, height: float | None = None, width: float | None =
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
+    wait_for_preload()
     figure = Figure(
         figsize=(width or look.size.width, height or look.size.height),
         facecolor=look.theme.background,
