@@ -2,8 +2,8 @@
 
     python -m benchmarks.path_lengths
 
-The bars are 2 s for an Elman network and 8 s for an LSTM. The parts' sum is compared with the full gradient: a fast wrong
-answer is not reported. Beside the seconds stand those of the processor, which a busy machine does not stretch.
+The bars are 2 s for an Elman network and 8 s for an LSTM. The parts' sum is compared with the full gradient: a fast
+wrong answer is not reported. Beside the seconds stand those of the processor, which a busy machine does not stretch.
 """
 
 from __future__ import annotations
