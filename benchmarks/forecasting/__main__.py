@@ -13,7 +13,7 @@ import sys
 from dataclasses import asdict
 from functools import partial
 
-from benchmarks.forecasting import etth1, m4, next_hour
+from benchmarks.forecasting import etth1, m4, next_hour, rivals
 from benchmarks.forecasting.series import Absent
 from benchmarks.forecasting.table import text
 
@@ -23,17 +23,35 @@ JOBS = {"beijing": next_hour.beijing, "etth1": etth1.run, "m4": m4.run, "nyc": n
 def main(arguments: list[str] | None = None) -> int:
     """Measure; return 1 where a bar is not met, 2 where data are absent."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.forecasting", description=__doc__)
-    parser.add_argument("--job", choices=tuple(JOBS), action="append", help="all unless given")
+    parser.add_argument("--job", choices=(*JOBS, "rivals"), action="append", help="all but rivals unless given")
     parser.add_argument("--json", action="store_true", help="numbers instead of the table")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, help="networks trained at a time; all processors unless given")
     parser.add_argument("--train-only", action="store_true", help="ETTh1: fit on 12 months instead of 16")
+    parser.add_argument(
+        "--python",
+        action="append",
+        default=[],
+        metavar="TOOLKIT=PATH",
+        help="rivals: the Python that has neuralforecast, or darts",
+    )
+    parser.add_argument("--data", choices=("beijing", "nyc"), default="beijing", help="rivals: the series")
+    parser.add_argument("--defaults", action="store_true", help="rivals: their own sizes too; up to an hour")
     asked = parser.parse_args(arguments)
     found = []
     try:
         for name in asked.job or JOBS:
-            job = partial(etth1.run, train_only=asked.train_only) if name == "etth1" else JOBS[name]
-            found += job(asked.seed, asked.threads)
+            jobs = {
+                **JOBS,
+                "etth1": partial(etth1.run, train_only=asked.train_only),
+                "rivals": partial(
+                    rivals.run,
+                    pythons=dict(each.split("=", 1) for each in asked.python),
+                    data=asked.data,
+                    defaults=asked.defaults,
+                ),
+            }
+            found += jobs[name](asked.seed, asked.threads)
     except Absent as error:
         print(error, file=sys.stderr)
         return 2
