@@ -23,7 +23,9 @@ JOBS = {"beijing": next_hour.beijing, "etth1": etth1.run, "m4": m4.run, "nyc": n
 def main(arguments: list[str] | None = None) -> int:
     """Measure; return 1 where a bar is not met, 2 where data are absent."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.forecasting", description=__doc__)
-    parser.add_argument("--job", choices=(*JOBS, "rivals"), action="append", help="all but rivals unless given")
+    parser.add_argument(
+        "--job", choices=(*JOBS, "rivals"), action="append", help="all but rivals unless given"
+    )
     parser.add_argument("--json", action="store_true", help="numbers instead of the table")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, help="networks trained at a time; all processors unless given")

@@ -1,10 +1,10 @@
 """Our forecaster beside the recurrent models of neuralforecast and darts, 24 hours ahead.
 
 Everyone is given the same rows, the same history (a week), the same columns and calendar, standardised by the training
-rows, and the same number of updates as one of our networks makes. Updates, not seconds: the time of a fit is one of the
-things compared. Each toolkit has its own defaults once, and our size with two learning rates; of these the better one on
-the *test* rows counts, which no user could know: the doubt is theirs. Each runs in a process of its own, by the Python that
-`--python` names for it.
+rows, and the same number of updates as one of our networks makes. Updates, not seconds: the time of a fit is one of
+the things compared. Each toolkit has its own defaults once, and our size with two learning rates; of these the better
+one on the *test* rows counts, which no user could know: the doubt is theirs. Each runs in a process of its own, by the
+Python that `--python` names for it.
 """
 
 from __future__ import annotations
@@ -113,9 +113,7 @@ def errors(problem: Problem, y_hat: Array, unit: float) -> Array:
     return found
 
 
-def race(
-    entry: Entry, python: str, problem: Problem, seed: int, threads: int, firsts: int
-) -> dict[str, Any]:
+def race(entry: Entry, python: str, problem: Problem, seed: int, threads: int, firsts: int) -> dict[str, Any]:
     """Return what one configuration did; "failed" with the reason where it did not finish."""
     environment = {
         **os.environ,

@@ -1,4 +1,4 @@
-"""darts' recurrent models. `BlockRNNModel` reads all columns up to now, the calendar too; `RNNModel` no measured ones."""
+"""darts' recurrent models. `BlockRNNModel` reads all columns and the calendar; `RNNModel` the calendar alone."""
 
 from __future__ import annotations
 

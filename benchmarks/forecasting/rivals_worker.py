@@ -1,7 +1,9 @@
 """One toolkit in a process of its own, by the Python that has it; needs NumPy and the toolkit, nothing of ours.
 
-python -m benchmarks.forecasting.rivals_worker fit MODULE FOLDER      trains, forecasts the test part, saves; prints JSON
-python -m benchmarks.forecasting.rivals_worker first MODULE FOLDER    loads and forecasts once; prints JSON
+python -m benchmarks.forecasting.rivals_worker fit MODULE FOLDER      trains, forecasts the test part, saves
+python -m benchmarks.forecasting.rivals_worker first MODULE FOLDER    loads and forecasts once
+
+What was found is printed as JSON.
 """
 
 from __future__ import annotations
