@@ -38,7 +38,12 @@ def main(arguments: list[str] | None = None) -> int:
         help="rivals: the Python that has neuralforecast, or darts",
     )
     parser.add_argument("--data", choices=("beijing", "nyc"), default="beijing", help="rivals: the series")
-    parser.add_argument("--defaults", action="store_true", help="rivals: their own sizes too; up to an hour")
+    parser.add_argument(
+        "--sizes",
+        choices=("ours", "theirs"),
+        default="ours",
+        help="rivals: of their networks; theirs take an hour",
+    )
     asked = parser.parse_args(arguments)
     found = []
     try:
@@ -50,7 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
                     rivals.run,
                     pythons=dict(each.split("=", 1) for each in asked.python),
                     data=asked.data,
-                    defaults=asked.defaults,
+                    sizes=asked.sizes,
                 ),
             }
             found += jobs[name](asked.seed, asked.threads)

@@ -48,37 +48,35 @@ class Entry:
     Attributes
     ----------
     toolkit, title : str
-    own : bool
-        Whether it is the toolkit's defaults.
     settings : dict
         What the worker is told.
     """
 
     toolkit: str
     title: str
-    own: bool
     settings: dict[str, Any]
 
 
-def entries(defaults: bool) -> Iterator[Entry]:
-    """Return everything that takes part."""
-    yield Entry("bptt", "Forecaster()", True, {"recipe": {}})
+def entries(sizes: str) -> Iterator[Entry]:
+    """Return what takes part: ours, and the toolkits in "ours" or "theirs", their default sizes."""
+    yield Entry("bptt", "Forecaster()", {"recipe": {}})
     one = {"ensemble": 1, "trial_members": 1, "shorter": ()}
-    yield Entry("bptt", "one network", False, {"recipe": one})
+    yield Entry("bptt", "one network", {"recipe": one})
+    if sizes == "theirs":
+        for name in ("NHITS", "LSTM", "GRU"):
+            yield Entry("neuralforecast", f"{name}, defaults", {"model": name, "given": {}})
+        given = {"model": "LSTM", "max_steps": 1000}
+        yield Entry("darts", "BlockRNNModel LSTM, defaults", {"model": "BlockRNNModel", "given": given})
+        return
     for rate in RATES:
         small = {"max_steps": UPDATES, "learning_rate": rate, "windows_batch_size": 32}
         small |= {"encoder_hidden_size": 32, "encoder_n_layers": 1, "decoder_hidden_size": 32}
         for name in ("GRU", "LSTM"):
-            yield Entry("neuralforecast", f"{name}, our size", False, {"model": name, "given": small})
+            yield Entry("neuralforecast", f"{name}, our size", {"model": name, "given": small})
         small = {"max_steps": UPDATES, "optimizer_kwargs": {"lr": rate}, "hidden_dim": 32, "batch_size": 32}
         for name, cell in (("BlockRNNModel", "GRU"), ("BlockRNNModel", "LSTM"), ("RNNModel", "LSTM")):
             settings = {"model": name, "given": {"model": cell, **small}}
-            yield Entry("darts", f"{name} {cell}, our size", False, settings)
-    if defaults:
-        for name in ("NHITS", "LSTM", "GRU"):
-            yield Entry("neuralforecast", f"{name}, defaults", True, {"model": name, "given": {}})
-        given = {"model": "LSTM", "max_steps": 1000}
-        yield Entry("darts", "BlockRNNModel LSTM, defaults", True, {"model": "BlockRNNModel", "given": given})
+            yield Entry("darts", f"{name} {cell}, our size", settings)
 
 
 def make_problem(table: Table, target: str = "TEMP") -> tuple[Problem, float]:
@@ -126,9 +124,9 @@ def race(entry: Entry, python: str, problem: Problem, seed: int, threads: int, f
         settings = {**entry.settings, "seed": seed, "threads": threads}
         (folder / "settings.json").write_text(json.dumps(settings))
 
-        def call(task: str) -> tuple[dict[str, Any], float]:
+        def call(task: str) -> tuple[dict[str, Any], float, float]:
             module = "benchmarks.forecasting.rivals_worker"
-            begun = time.perf_counter()
+            before, begun = os.times(), time.perf_counter()
             done = subprocess.run(
                 [python, "-m", module, task, f"rivals_{entry.toolkit}", name],
                 cwd=name,
@@ -137,14 +135,17 @@ def race(entry: Entry, python: str, problem: Problem, seed: int, threads: int, f
                 text=True,
                 check=False,
             )
-            taken = time.perf_counter() - begun
+            taken, after = time.perf_counter() - begun, os.times()
+            processor = sum(after[2:4]) - sum(before[2:4])  # the child's, which no neighbour lengthens
             if done.returncode:
                 raise RuntimeError((done.stderr.strip().splitlines() or ["no message"])[-1])
-            return json.loads(done.stdout.strip().splitlines()[-1]), taken
+            return json.loads(done.stdout.strip().splitlines()[-1]), taken, processor
 
         try:
-            found, _ = call("fit")
-            found["first"] = min((call("first")[1] for _ in range(firsts)), default=np.nan)
+            found = call("fit")[0]
+            loads = [call("first")[1:] for _ in range(firsts)]
+            for k, name in enumerate(("first", "first_processor")):
+                found[name] = min((each[k] for each in loads), default=np.nan)
             found["y_hat"] = np.load(folder / "forecasts.npy")
         except RuntimeError as error:
             return {"failed": str(error)}
@@ -152,13 +153,13 @@ def race(entry: Entry, python: str, problem: Problem, seed: int, threads: int, f
 
 
 def run(
-    seed: int, threads: int | None, pythons: Mapping[str, str], data: str = "beijing", defaults: bool = False
+    seed: int, threads: int | None, pythons: Mapping[str, str], data: str = "beijing", sizes: str = "ours"
 ) -> list[Measured]:
     """Print the tables and return what is asked for."""
     table = load_nyc().table if data == "nyc" else load_beijing(data_file("beijing_pm25.csv"))
     problem, unit = make_problem(table)
     found: dict[str, dict[str, Any]] = {}
-    for entry in entries(defaults):
+    for entry in entries(sizes):
         python = pythons.get(entry.toolkit, sys.executable if entry.toolkit == "bptt" else None)
         if python is None:
             continue
@@ -183,7 +184,8 @@ def _line(title: str, rate: float | None, rmse: Array, result: Mapping[str, Any]
     lr = "" if rate is None else f"lr {rate:g}"
     return (
         f"{title:46}{lr:9} {steps} | fit {result['wall']:7.1f} s, processor {result['processor']:7.1f} s"
-        f" | first {result['first']:6.2f} s | warm {1e3 * result['warm']:8.3f} ms | {result['megabytes']:6.0f} MB"
+        f" | first {result['first']:6.2f} s, processor {result['first_processor']:5.2f} s"
+        f" | warm {1e3 * result['warm']:8.3f} ms | {result['megabytes']:6.0f} MB"
     )
 
 

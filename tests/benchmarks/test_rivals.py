@@ -70,19 +70,15 @@ def test_our_side_forecasts_the_same_in_one_go_and_row_by_row(
         np.testing.assert_allclose(again.once(), after[k], **CARRIED)
 
 
-def test_nobody_but_the_defaults_takes_more_updates_than_one_of_our_networks() -> None:
-    every = list(entries(defaults=True))
-    assert len({each.title for each in every}) == len({(each.toolkit, each.title) for each in every})
-    ours = rivals_bptt.Recipe().updates
-    assert {
-        each.settings["given"]["max_steps"] for each in every if not each.own and each.toolkit != "bptt"
-    } == {ours}
-    assert not any(each.own for each in entries(defaults=False) if each.toolkit != "bptt")
+def test_the_toolkits_make_as_many_updates_as_one_of_our_networks() -> None:
+    updates = {each.settings["given"]["max_steps"] for each in entries("ours") if each.toolkit != "bptt"}
+    assert updates == {rivals_bptt.Recipe().updates}
+    assert {each.toolkit for each in entries("ours")} == {each.toolkit for each in entries("theirs")}
 
 
 def test_a_toolkit_that_is_absent_is_named(rng: np.random.Generator) -> None:
     if importlib.util.find_spec("neuralforecast"):
         pytest.skip("neuralforecast is installed")
-    entry = Entry("neuralforecast", "GRU", True, {"model": "GRU", "given": {}})
+    entry = Entry("neuralforecast", "GRU", {"model": "GRU", "given": {}})
     found = race(entry, sys.executable, small(rng), 0, 1, 1)
     assert found == {"failed": "ModuleNotFoundError: No module named 'neuralforecast'"}
