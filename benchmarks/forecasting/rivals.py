@@ -36,7 +36,7 @@ HORIZON, WINDOW, UPDATES = 24, 168, 900
 SPACING = 5
 FIRSTS = 3
 RATES = (0.001, 0.007)
-# Of the bars: a fit as many times as fast, seconds to the first forecast, milliseconds of a warm one, share of the size.
+# The bars: how many times as fast a fit, seconds to the first forecast, milliseconds of a warm one, share of the size.
 FASTER, FIRST, WARM, SHARE = 10.0, 0.5, 0.2, 1 / 3
 SHOWN = (1, 2, 3, 6, 12, 18, 24)
 
