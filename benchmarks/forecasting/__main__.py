@@ -13,11 +13,17 @@ import sys
 from dataclasses import asdict
 from functools import partial
 
-from benchmarks.forecasting import etth1, m4, next_hour, rivals
+from benchmarks.forecasting import day_ahead, etth1, m4, next_hour, rivals
 from benchmarks.forecasting.series import Absent
 from benchmarks.forecasting.table import text
 
-JOBS = {"beijing": next_hour.beijing, "etth1": etth1.run, "m4": m4.run, "nyc": next_hour.nyc}
+JOBS = {
+    "beijing": next_hour.beijing,
+    "day": day_ahead.run,
+    "etth1": etth1.run,
+    "m4": m4.run,
+    "nyc": next_hour.nyc,
+}
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -31,6 +31,18 @@ def nyc(seed: int, threads: int | None) -> list[Measured]:
     return _measure("LaGuardia, next hour", table, "TEMP", (0.652, None), 60.0, seed, threads)
 
 
+def lab_panel(table: Table, target: str) -> tuple[Line, Panel, int]:
+    """Return the whole series, the panel of its training rows by the lab's split, and how many those are."""
+    train = split_days(len(table)).train.stop
+    number = table.columns.index(target)
+    past = tuple(column for column in table.columns if column != target)
+    values = np.delete(table.values, number, axis=1)
+    assert table.times is not None
+    times = table.times.astype("datetime64[s]")
+    line = Line("", times, times, table.values[:, number], values, np.zeros((len(times), 0)), np.zeros(0))
+    return line, Panel((cut(line, 0, train),), target, past, (), (), HOUR), train
+
+
 def _measure(
     name: str,
     table: Table,
@@ -40,14 +52,7 @@ def _measure(
     seed: int,
     threads: int | None,
 ) -> list[Measured]:
-    train = split_days(len(table)).train.stop
-    number = table.columns.index(target)
-    past = tuple(column for column in table.columns if column != target)
-    values = np.delete(table.values, number, axis=1)
-    assert table.times is not None
-    times = table.times.astype("datetime64[s]")
-    line = Line("", times, times, table.values[:, number], values, np.zeros((len(times), 0)), np.zeros(0))
-    panel = Panel((cut(line, 0, train),), target, past, (), (), HOUR)
+    line, panel, train = lab_panel(table, target)
     errors, times_taken, verdict = [], [], ""
     for each in range(seed, seed + SEEDS):
         began = time.perf_counter()

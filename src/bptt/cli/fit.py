@@ -50,6 +50,7 @@ def fit(
     cell: options.Cell = None,
     hidden: options.Hidden = None,
     ensemble: options.Ensemble = None,
+    head: options.Head = None,
     quantiles: options.Quantiles = None,
     coverage: options.Coverage = None,
     transform: options.Transform = None,

@@ -55,6 +55,7 @@ Window = Annotated[
 Cell = Annotated[str | None, typer.Option("--cell", help="gru, lstm or elman.")]
 Hidden = Annotated[int | None, typer.Option("--hidden", min=1, help="Units of a network.")]
 Ensemble = Annotated[int | None, typer.Option("--ensemble", min=1, help="Networks that are averaged.")]
+Head = Annotated[str | None, typer.Option("--head", help="auto, direct, recursive or segments.")]
 Quantiles = Annotated[
     str | None,
     typer.Option("--quantiles", help="Probabilities whose quantiles are forecast too: 0.1,0.5,0.9."),
@@ -73,7 +74,7 @@ NoTrees = Annotated[bool, typer.Option("--no-trees", help="Leave boosted trees o
 
 _LISTS = ("inputs", "future", "static", "without", "group", "time")
 _NAMES = (
-    "target", "horizon", *_LISTS, "step", "zone", "decimal", "missing", "window", "cell", "hidden", "ensemble",
+    "target", "horizon", *_LISTS, "step", "zone", "decimal", "missing", "window", "cell", "hidden", "ensemble", "head",
     "quantiles", "coverage", "transform", "seed", "threads", "search",
 )  # fmt: skip
 

@@ -72,6 +72,8 @@ class Forecaster:
     cell : {"gru", "lstm", "elman"}
     hidden, layers, ensemble : int
         Size and number of recurrent layers, and of networks that are averaged.
+    head : {"auto", "direct", "recursive", "segments"}
+        How a state becomes `horizon` forecasts: all at once, one fed back for the next, or segment after segment.
     quantiles : sequence of float, optional
         Probabilities whose quantiles `predict` adds, as 0.1.
     coverage : float
@@ -132,6 +134,7 @@ class Forecaster:
         hidden: int | None = None,
         layers: int | None = None,
         ensemble: int | None = None,
+        head: str | None = None,
         quantiles: Sequence[float] | None = None,
         coverage: float = 0.9,
         transform: str | None = None,
@@ -163,6 +166,7 @@ class Forecaster:
                     "hidden": hidden,
                     "layers": layers,
                     "ensemble": ensemble,
+                    "head": head,
                     "transform": transform,
                 },
             ),

@@ -13,6 +13,7 @@ from bptt.errors import FileFormatError, InvalidInput, InvalidType
 ANCHORS = ("auto", "last", "season")
 TRANSFORMS = ("none", "log1p")
 READINGS = ("own", "window")
+HEADS = ("direct", "recursive", "segments")
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,9 @@ class Recipe:
     level : {None, "own", "window"}
         Whether networks and linear path read how high the newest value is, or its distance from the mean of the linear
         path's window, without a drift beside it; None: the distance for horizons of two seasons and more.
+    head : {"auto", "direct", "recursive", "segments"}
+        How a state becomes K forecasts: all from it at once; one row, which is fed back for the next; or segment by
+        segment, a decoder going on from the state. "auto" is direct: nothing else paid where it was measured.
     validation : float
         Share of the rows, the newest ones, on which choices are made.
     blocks : int
@@ -85,6 +89,7 @@ class Recipe:
     period: int | None = None
     transform: str | None = None
     level: str | None = None
+    head: str = "auto"
     validation: float = 0.2
     blocks: int = 4
     trial_members: int = 2
@@ -123,6 +128,7 @@ class Recipe:
         if not isinstance(self.step_back, bool):
             raise InvalidType(f"step_back must be True or False. Got {self.step_back!r}")
         check_choice("anchor", self.anchor, ANCHORS)
+        check_choice("head", self.head, ("auto", *HEADS))
         if self.transform is not None:
             check_choice("transform", self.transform, TRANSFORMS)
         if self.level is not None:

@@ -43,7 +43,7 @@ def forecaster_to_onnx(forecaster: Forecaster, path: str | os.PathLike[str]) -> 
     Raises
     ------
     NotFittedError, InvalidInput, InvalidType
-        Not trained, not a forecaster, or steps of months with a calendar.
+        Not trained, not a forecaster, a head that is not direct, or steps of months with a calendar.
     LibraryMissing
         Without the library onnx: ``pip install 'bptt[onnx]'``.
 
@@ -56,6 +56,10 @@ def forecaster_to_onnx(forecaster: Forecaster, path: str | os.PathLike[str]) -> 
         raise InvalidType(f"forecaster must be a Forecaster. Got {type(forecaster).__name__}")
     trained = forecaster.fitted.trained
     step = trained.encoding.step
+    if trained.encoding.head != "direct":
+        raise InvalidInput(
+            f"forecaster must have a direct head for ONNX. Got {trained.encoding.head!r}: fit with head='direct'"
+        )
     if trained.encoding.calendar.cycles and np.datetime_data(step.dtype)[0] not in ("s", "m", "h", "D"):
         raise InvalidInput(f"forecaster must have steps of one length with a calendar. Got steps of {step}")
     return write_model(forecaster_graph(trained), path)

@@ -14,6 +14,8 @@ from bptt.forecast.pieces import after
 
 # Beyond so many deviations an input grows only as its logarithm: one broken sensor reading must not fill the state.
 _SOFT = 5.0
+# Segments that a horizon is cut into at most.
+_MOST_SEGMENTS = 48
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +54,9 @@ class Encoding:
         Deviation of the scaled target from its anchor, by horizon.
     level : str
         What the newest value is read as: "own", or "window", its distance from the mean of the newest `window` values.
+    head : {"direct", "recursive", "segments"}
+        Whether all K rows come from the last state; one, which is then fed back; or a segment of them after another,
+        from a state that goes on.
     """
 
     horizon: int
@@ -75,6 +80,24 @@ class Encoding:
     change: Array
     target: Array
     level: str = "own"
+    head: str = "direct"
+
+    @property
+    def outputs(self) -> int:
+        """Values that one readout says: K, of a recursive head 1, of segments the rows of one."""
+        return {"direct": self.horizon, "recursive": 1, "segments": self.segment}[self.head]
+
+    @property
+    def segment(self) -> int:
+        """Rows of a segment: a season, or a quarter of a horizon that is shorter than two; 48 segments at most."""
+        K = self.horizon
+        usual = self.period if self.period > 1 and K >= 2 * self.period else -(-K // 4)
+        return max(usual, -(-K // _MOST_SEGMENTS))
+
+    @property
+    def segments(self) -> int:
+        """Segments of the horizon; the last may reach beyond it."""
+        return -(-self.horizon // self.segment)
 
     @property
     def inputs(self) -> int:
@@ -144,6 +167,8 @@ class Encoded:
         The wall's clock one step after each row.
     memory : Memory
         For the rows after these.
+    known : ndarray float64 (T + F, Q)
+        Columns known ahead, scaled.
     """
 
     x: Array
@@ -154,6 +179,7 @@ class Encoded:
     scale: float
     local: Array
     memory: Memory
+    known: Array
 
     def __len__(self) -> int:
         return len(self.x)
@@ -220,7 +246,7 @@ def encode(encoding: Encoding, line: Line, memory: Memory | None = None) -> Enco
     first = len(memory.z)
     ages = _ages(seen, memory.age)
     local = after(line.local[:rows], encoding.step)
-    change = encoding.change
+    change, known = encoding.change, _known(encoding, line)
     parts = [
         soft(z - _base(encoding, z_all, rows))[:, None],
         np.arcsinh((z - z_all[first - 1 : -1]) / change[0])[:, None],
@@ -228,7 +254,7 @@ def encode(encoding: Encoding, line: Line, memory: Memory | None = None) -> Enco
         np.arcsinh((p - p_all[first - 1 : -1]) / change[1:]),
         *([np.log1p(ages)[:, None]] if encoding.age else []),
         encoding.calendar.encode(local),
-        _known_ahead(encoding, line),
+        _known_ahead(encoding, known, rows),
         np.tile(
             (line.static - means[columns + len(encoding.future) :])
             / deviations[columns + len(encoding.future) :],
@@ -238,7 +264,7 @@ def encode(encoding: Encoding, line: Line, memory: Memory | None = None) -> Enco
     x = np.nan_to_num(np.concatenate(parts, axis=1), nan=0.0)
     age = float(ages[-1]) if rows else memory.age
     kept = Memory(z_all[-first:].copy(), p_all[-first:].copy(), age, centre, scale)
-    return Encoded(x, z_all, p_all, seen, centre, scale, local, kept)
+    return Encoded(x, z_all, p_all, seen, centre, scale, local, kept, known)
 
 
 def to_unit(encoding: Encoding, line: Encoded, rows: Array, y_hat: Array) -> Array:
@@ -283,11 +309,16 @@ def _ages(seen: Array, before: float) -> Array:
     return np.where(last > 0, t - last, before + t).astype(float)
 
 
-def _known_ahead(encoding: Encoding, line: Line) -> Array:
+def _known(encoding: Encoding, line: Line) -> Array:
+    """Return the columns known ahead, scaled, missing ones as their mean (T + F, Q)."""
     columns = len(encoding.past)
     which = slice(columns, columns + len(encoding.future))
-    known = (line.future - encoding.means[which]) / encoding.deviations[which]
+    scaled = soft((line.future - encoding.means[which]) / encoding.deviations[which])
+    return np.nan_to_num(scaled, nan=0.0)
+
+
+def _known_ahead(encoding: Encoding, known: Array, count: int) -> Array:
     if not encoding.ahead:
-        return np.zeros((len(line), 0))
-    rows = np.minimum(np.arange(len(line))[:, None] + np.array(encoding.ahead), len(known) - 1)
-    return soft(known[rows].reshape(len(line), -1))
+        return np.zeros((count, 0))
+    rows = np.minimum(np.arange(count)[:, None] + np.array(encoding.ahead), len(known) - 1)
+    return known[rows].reshape(count, -1)

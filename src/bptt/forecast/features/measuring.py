@@ -27,6 +27,7 @@ def fit_encoding(
     window: int,
     past_window: int,
     level: str = "own",
+    head: str = "direct",
 ) -> Encoding:
     """Measure the training rows."""
     scales = [measure(forward(line.y, transform)) for line in panel]
@@ -37,7 +38,8 @@ def fit_encoding(
     ahead: tuple[int, ...] = ()
     if panel.future:
         stride = max(1, -(-horizon * len(panel.future) // _FUTURE_INPUTS))
-        ahead = tuple(range(1, horizon + 1, stride))
+        # What is fed back moves on row by row: each reads the next one.
+        ahead = (1,) if head == "recursive" else tuple(range(1, horizon + 1, stride))
     encoding = Encoding(
         horizon=horizon,
         calendar=calendar,
@@ -60,6 +62,7 @@ def fit_encoding(
         change=np.ones(1 + len(panel.past)),
         target=np.ones(horizon),
         level=level,
+        head=head,
     )
     lines = [encode(encoding, line) for line in panel]
     return replace(encoding, change=_changes(lines), target=_target_scale(encoding, lines))

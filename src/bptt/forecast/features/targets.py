@@ -37,6 +37,11 @@ class Targets:
     def __len__(self) -> int:
         return len(self.seen)
 
+    @property
+    def horizon(self) -> int:
+        """K, values of each row."""
+        return self._encoding.horizon
+
     def __getitem__(self, rows: slice | Array) -> Array:
         encoding, line = self._encoding, self._line
         t = np.arange(len(self))[rows][:, None]

@@ -10,26 +10,29 @@ from bptt.checks import Array
 from bptt.forecast.features.encoding import Encoding
 from bptt.forecast.features.targets import Targets
 from bptt.forecast.fitting.heads import (
+    FEW_WALKS,
     FEW_WITH,
     FEW_WITHOUT,
     WITH_NETWORK,
     WITHOUT_NETWORK,
-    Head,
     Origins,
     Penalty,
+    Reader,
+    Sums,
     head_forecast,
     make_head,
+    mean_forecast,
     origin_features,
 )
-from bptt.forecast.fitting.ridge_path import Normal
 from bptt.forecast.recipe import Recipe
-from bptt.network import Network
 
 # Origins that count as independent, at least.
 _LEAST = 4.0
 # With fewer origins, or fewer than so many horizons of them, only the usual penalties are compared.
 # As many horizons as there are settings to choose between: within one, forecasts are hardly independent.
 _FEW, _FEW_HORIZONS = 50, len(WITH_NETWORK)
+# Numbers in the forecasts of a recursive head that are compared, at most.
+_MOST_WALKED = 100_000
 # Origins without which a kind is not relied on, however well it does.
 _FEW_FOR = {"ridge": 1, "network": 30}
 NAMES = {
@@ -59,8 +62,8 @@ class Trial:
     """Networks that one candidate led to, with their sums over the training rows."""
 
     candidate: Candidate
-    nets: list[Network]
-    normals: list[Normal]
+    nets: list[Reader]
+    normals: list[Sums]
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,7 @@ def choose(
     encoding: Encoding,
     origins: Origins,
     trials: list[Trial],
-    window: Normal | None,
+    window: Sums | None,
     *,
     step_back: bool = True,
     unit: Array | None = None,
@@ -126,13 +129,15 @@ def choose(
     origins : Origins
         Of the validation rows.
     trials : list of Trial
-    window : Normal or None
+    window : sums or None
         Sums of the window alone, for the ridge beside.
     step_back : bool
         Whether anything but a network may be chosen where there is one.
     unit : ndarray float64 (K,), optional
         What errors are divided by, scaled: `Encoding.target` by default.
     """
+    if encoding.head == "recursive":
+        origins = _thinned(origins, encoding.horizon)
     y, weights = origins.truth()
     # The best of many on a handful of forecasts is the luckiest.
     few = len(y) < max(_FEW, _FEW_HORIZONS * encoding.horizon)
@@ -145,7 +150,7 @@ def choose(
         squares = (((y_hat - y) * ratio) ** 2).mean(axis=1)
         error = float(squares @ weights / weights.sum()) if weights.sum() else float("nan")
         if np.isfinite(error) and (kind not in found or error < found[kind].error):
-            found[kind] = _Offer(error, squares, candidate, penalty)
+            found[kind] = _Offer(error, squares, candidate, penalty, y_hat)
 
     offer(encoding.anchor, np.zeros_like(y))
     other = "last" if encoding.anchor == "season" else "season"
@@ -157,14 +162,24 @@ def choose(
             offer("ridge", head_forecast(make_head(encoding, window, None, penalty), features), None, penalty)
     for trial in trials:
         sets = [origin_features(encoding, origins, net) for net in trial.nets]
-        for penalty in FEW_WITH if few else WITH_NETWORK:
-            if not penalty.solved and trial.nets[0].output_size != encoding.horizon:
+        many = FEW_WALKS if encoding.head == "recursive" else WITH_NETWORK
+        for penalty in FEW_WITH if few else many:
+            if not penalty.solved and (
+                encoding.head != "direct" or trial.nets[0].output_size != encoding.horizon
+            ):
                 continue
             heads = [
                 make_head(encoding, normal, net, penalty)
                 for normal, net in zip(trial.normals, trial.nets, strict=True)
             ]
             offer("network", mean_forecast(heads, sets), trial.candidate, penalty)
+    if encoding.head == "direct" and "ridge" in found and "network" in found and not few:
+        ridge, own = found["ridge"], found["network"]
+        assert ridge.penalty is not None and own.penalty is not None
+        near, far = _shares(own.y_hat, ridge.y_hat, y, weights)
+        share = np.linspace(near, far, encoding.horizon)
+        mixed = replace(own.penalty, beside=(ridge.penalty.window, near, far))
+        offer("network", share * own.y_hat + (1 - share) * ridge.y_hat, own.candidate, mixed)
     kind = _best(found, weights, encoding.horizon)
     if not step_back and "network" in found:
         kind = "network"
@@ -181,6 +196,23 @@ class _Offer:
     squares: Array
     candidate: Candidate | None
     penalty: Penalty | None
+    y_hat: Array
+
+
+def _shares(own: Array, ridge: Array, y: Array, weights: Array) -> tuple[float, float]:
+    """Return how much of the first and of the last step is best left to the network's forecast, the rest to the ridge.
+
+    Least squares in two unknowns; a network is taken back where the rows do not bear it out, as far ahead they often do
+    not.
+    """
+    k = np.linspace(0.0, 1.0, y.shape[1])
+    moved = (own - ridge) * np.sqrt(weights)[:, None]
+    wanted = (y - ridge) * np.sqrt(weights)[:, None]
+    size, fit = (moved**2).sum(axis=0), (moved * wanted).sum(axis=0)
+    basis = np.stack([1 - k, k])
+    gram = (basis * size) @ basis.T
+    near, far = np.linalg.lstsq(gram, basis @ fit, rcond=None)[0] if len(k) > 1 else [fit[0] / max(size[0], 1e-300)] * 2
+    return float(np.clip(near, 0.0, 1.0)), float(np.clip(far, 0.0, 1.0))
 
 
 def _best(found: dict[str, _Offer], weights: Array, horizon: int) -> str:
@@ -203,10 +235,10 @@ def _best(found: dict[str, _Offer], weights: Array, horizon: int) -> str:
     return kind
 
 
-def mean_forecast(heads: list[Head], features: list[Array]) -> Array:
-    """Return the mean of the members' forecasts (n, K), in the network's units."""
-    found: Array = np.mean([head_forecast(h, each) for h, each in zip(heads, features, strict=True)], axis=0)
-    return found
+def _thinned(origins: Origins, horizon: int) -> Origins:
+    """Return every nth origin: walks take their time."""
+    stride = max(1, -(-sum(map(len, origins.rows)) * horizon // _MOST_WALKED))
+    return replace(origins, rows=[rows[::stride] for rows in origins.rows])
 
 
 def _other_anchor(encoding: Encoding, origins: Origins, anchor: str) -> Array:

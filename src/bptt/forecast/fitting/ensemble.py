@@ -10,19 +10,19 @@ import numpy as np
 from bptt.checks import Array
 from bptt.forecast.features.encoding import Encoding
 from bptt.forecast.fitting.choosing import Candidate
-from bptt.forecast.fitting.heads import Penalty, make_head, normal_equations
+from bptt.forecast.fitting.decoder import Segmented
+from bptt.forecast.fitting.heads import Penalty, Reader, Sums, make_head, mean_linear, normal_equations
 from bptt.forecast.fitting.kept import Run
 from bptt.forecast.fitting.members import Lesson, Tick, in_double, planned_updates, train_member
-from bptt.forecast.fitting.ridge_path import Linear, Normal
+from bptt.forecast.fitting.segments import decoder_in_double, train_segments
 from bptt.forecast.fitting.trained import Trained
-from bptt.network import Network
 
 
 class Member(NamedTuple):
     """A trained network, the sums over its training rows, the losses of its updates, and its run if it was kept."""
 
-    net: Network
-    normal: Normal
+    net: Reader
+    normal: Sums
     losses: Array
     run: Run | None
 
@@ -40,23 +40,28 @@ def make_member(
     recipe, kept = candidate.recipe, list[Run]()
     updates = planned_updates(recipe, lesson.rows, candidate.share)
     keep = kept.append if examined else None
-    net, losses = train_member(lesson, recipe, seed=seed, updates=updates, tick=tick, keep=keep)
+    net: Reader
+    if encoding.head == "segments":
+        net, losses = train_segments(encoding, lesson, recipe, seed=seed, updates=updates, tick=tick)
+    else:
+        steps = np.zeros(1, np.intp) if encoding.head == "recursive" else None
+        net, losses = train_member(
+            lesson, recipe, seed=seed, updates=updates, tick=tick, keep=keep, steps=steps
+        )
     normal = normal_equations(encoding, lesson, net, recipe.most_rows)
     return Member(net, normal, losses, kept[0] if kept else None)
 
 
 def assemble(encoding: Encoding, members: Sequence[Member], penalty: Penalty) -> Trained:
     """Return the ensemble: every network with its readout, the linear paths as their mean."""
-    nets, linears = [], []
+    nets, linears, decoders = [], [], []
     for net, normal, *_ in members:
         head_of = make_head(encoding, normal, net, penalty)
-        double = in_double(net, encoding.horizon)
+        double = in_double(net.net if isinstance(net, Segmented) else net, encoding.outputs)
+        if isinstance(net, Segmented):
+            decoders.append(decoder_in_double(encoding, net.decoder))
         assert head_of.readout is not None
         double.parameters["readout.W_hy"][...] = head_of.readout
         nets.append(double)
         linears.append(head_of.linear)
-    linear = Linear(
-        np.mean([each.weights for each in linears], axis=0),
-        np.mean([each.intercept for each in linears], axis=0),
-    )
-    return Trained("network", encoding, tuple(nets), linear)
+    return Trained("network", encoding, tuple(nets), mean_linear(linears), tuple(decoders))

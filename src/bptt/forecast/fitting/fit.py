@@ -38,6 +38,7 @@ from bptt.forecast.fitting.members import SHORTEST, Lesson, planned_updates, seq
 from bptt.forecast.fitting.settling import (
     Settled,
     best_option,
+    first_head,
     longer_windows,
     transform_options,
     weigh_lines,
@@ -121,6 +122,7 @@ class _Run:
     # The run that the doctor looks at: of the first trial, then of the ensemble's first network.
     run: Run | None = field(init=False, default=None)
     anchor: str = field(init=False)
+    head: str = field(init=False, default="direct")
     trust: dict[str, float] = field(init=False, default_factory=dict)
     meter: Meter = field(init=False)
 
@@ -140,6 +142,7 @@ class _Run:
         if not before.lines or lesson_rows < SHORTEST:
             return self._step_back("there are too few rows to learn from")
         self._settle(before, cuts)
+        self.head = first_head(recipe, self.horizon)
         stage = self._choose(before, cuts, None)
         if stage is None:
             return self._step_back("there are too few rows to learn from")
@@ -176,8 +179,8 @@ class _Run:
         self.anchor = usual
         if found is None:
             return None
-        self.anchor, choice, held_out = found
-        return self._finish(choice, held_out)
+        self.anchor, chosen, held_out = found
+        return self._finish(chosen, held_out)
 
     # ---------------------------------------------------------------- the parts
 
@@ -204,7 +207,7 @@ class _Run:
     @property
     def plan(self) -> LessonPlan:
         """How rows are read as things stand."""
-        return LessonPlan(self.horizon, self.recipe, self.calendar, self.anchor, self.trust)
+        return LessonPlan(self.horizon, self.recipe, self.calendar, self.anchor, self.trust, self.head)
 
     def _choose(self, before: Panel, cuts: list[int], unit: Array | None) -> _Stage | None:
         """Return what the validation rows decide; None where there are none."""
@@ -259,7 +262,7 @@ class _Run:
         if choice.kind in ("last", "season"):
             if encoding.period == 1 and choice.kind == "season":
                 encoding = replace(encoding, period=season(panel.step))
-            encoding = replace(encoding, anchor=choice.kind)
+            encoding = replace(encoding, anchor=choice.kind, head="direct")
             return self._fitted(Trained(choice.kind, encoding, (), None), choice, held_out, ())
         assert choice.penalty is not None
         lesson = self.plan.lesson(encoding, panel)

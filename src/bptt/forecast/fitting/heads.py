@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -10,10 +11,19 @@ from bptt.checks import Array
 from bptt.forecast.features import window_path
 from bptt.forecast.features.encoding import Encoding, encode
 from bptt.forecast.features.targets import CHUNK, Targets
-from bptt.forecast.fitting.members import Lesson, run_states
+from bptt.forecast.fitting.decoder import Segmented, decode, read_segments
+from bptt.forecast.fitting.members import Lesson, emphasis, run_states
 from bptt.forecast.fitting.ridge_path import Linear, Normal, solve, sums
+from bptt.forecast.fitting.rolling import Walk, join, roll, start_of, states_at
+from bptt.forecast.fitting.segment_path import SegmentSums, segment_sums, solve_segments
 from bptt.forecast.panel import Panel
 from bptt.network import Network
+
+# What a head reads from: a network, or one with a decoder behind it.
+Reader = Network | Segmented
+# What the closed form is solved from, and what forecasts are made from after some rows.
+Sums = Normal | SegmentSums
+Features = Array | Walk
 
 # Rows at the beginning of a line after which state and window have not filled up yet.
 COLD = 24
@@ -29,11 +39,15 @@ class Penalty:
         Of the network's outputs and of the window; inf leaves them out.
     solved : bool
         Whether the readout is solved for at all: else it stays as the gradient left it, and there is no window.
+    beside : tuple of three floats, optional
+        Of a direct head: the penalty of a ridge on the window alone that has a part in the forecast, and what is left
+        to the network of the first and of the last step; in between on a line.
     """
 
     state: float
     window: float
     solved: bool = True
+    beside: tuple[float, float, float] | None = None
 
 
 # The gradient's readout; then all pairs.
@@ -42,6 +56,8 @@ WINDOWS = (4e-4, 4e-3, 4e-2, 0.4)
 UNSOLVED = Penalty(0.0, np.inf, solved=False)
 WITH_NETWORK = (UNSOLVED, *(Penalty(s, w) for s in STATES for w in (*WINDOWS, np.inf)))
 WITHOUT_NETWORK = tuple(Penalty(np.inf, w) for w in (*WINDOWS, 4.0))
+# Of a recursive head, whose every penalty takes a walk along the horizon.
+FEW_WALKS = tuple(Penalty(s, w) for s in STATES[:3] for w in (*WINDOWS[:3:2], np.inf))
 # Where there is little to choose by.
 FEW_WITH = (Penalty(STATES[2], WINDOWS[1]), Penalty(STATES[2], WINDOWS[2]))
 FEW_WITHOUT = (Penalty(np.inf, WINDOWS[1]), Penalty(np.inf, WINDOWS[2]))
@@ -54,6 +70,7 @@ class Head:
     Attributes
     ----------
     readout : ndarray float64 (H, K) or None
+        (H, 1) of a recursive head, (H, L) of the segments'.
     linear : Linear
         Of the window.
     """
@@ -90,23 +107,35 @@ def encode_panel(encoding: Encoding, panel: Panel) -> Lesson:
     return Lesson(lines, y, [each.seen for each in y])
 
 
-def normal_equations(encoding: Encoding, lesson: Lesson, net: Network | None, most_rows: int) -> Normal:
+def normal_equations(encoding: Encoding, lesson: Lesson, net: Reader | None, most_rows: int) -> Sums:
     """Return the sums over the lesson's rows of window and, after it, state; of many rows every nth counts."""
     stride = max(1, -(-lesson.rows // most_rows))
-    total: Normal | None = None
+    said = 1 if encoding.head == "recursive" else encoding.horizon
+    total: Sums | None = None
     for number, h in _states(lesson, net):
         y, weights = lesson.y[number], lesson.weights[number]
         rows = np.arange(_first_full(encoding, len(y)), len(y), stride)
         rows = rows[weights[rows] > 0]
         for k in range(0, len(rows), CHUNK):
             chunk = rows[k : k + CHUNK]
-            found = sums(_features(encoding, lesson, number, h, chunk), y[chunk], weights[chunk])
-            total = found if total is None else total + found
-    if total is None:
-        size = window_path.features(encoding) + (0 if net is None else net.recurrent.hidden_size)
-        K = encoding.horizon
-        return Normal(np.zeros((size, size)), np.zeros((size, K)), np.zeros(size), np.zeros(K), 0.0)
-    return total
+            true = y[chunk][:, :said]
+            if isinstance(net, Segmented):
+                window = window_path.read_window(encoding, lesson.lines[number], chunk)
+                states = decode(encoding, net.decoder, h[chunk], lesson.lines[number].local[chunk])
+                found: Sums = segment_sums(window, states, true, weights[chunk], encoding.segment)
+            else:
+                found = sums(_features(encoding, lesson, number, h, chunk), true, weights[chunk])
+            total = found if total is None else total + found  # type: ignore[operator]  # all of one kind
+    if total is not None:
+        return total
+    W, H = window_path.features(encoding), 0 if net is None else net.recurrent.hidden_size
+    if isinstance(net, Segmented):
+        M, L = encoding.segments, encoding.segment
+        return segment_sums(
+            np.zeros((0, W)), np.zeros((0, M, H)), np.zeros((0, encoding.horizon)), np.zeros(0), L
+        )
+    size = W + H
+    return Normal(np.zeros((size, size)), np.zeros((size, said)), np.zeros(size), np.zeros(said), 0.0)
 
 
 def _first_full(encoding: Encoding, rows: int) -> int:
@@ -114,41 +143,108 @@ def _first_full(encoding: Encoding, rows: int) -> int:
     return max(min(COLD, rows // 4), min(encoding.window - 1, rows // 2))
 
 
-def origin_features(encoding: Encoding, origins: Origins, net: Network | None) -> Array:
-    """Return window and state after every origin (n, W + H), line by line."""
+def origin_features(encoding: Encoding, origins: Origins, net: Reader | None) -> Features:
+    """Return window and state after every origin (n, W + H), line by line; of a decoder all its states.
+
+    Of a recursive head: what a walk from every origin begins with.
+    """
+    lines, rows = origins.lesson.lines, origins.rows
+    if encoding.head == "recursive":
+        start = join([start_of(encoding, line, each) for line, each in zip(lines, rows, strict=True)])
+        if net is None:
+            return Walk(encoding, start, None, {})
+        states = [
+            states_at(net.recurrent, line.x, each) for line, each in zip(lines, rows, strict=True) if len(line)
+        ]
+        state = {name: np.concatenate([each[name] for each in states], axis=1) for name in states[0]}
+        return Walk(encoding, start, net.recurrent, state)
     parts: dict[int, Array] = {}
     for number, h in _states(origins.lesson, net):
-        parts[number] = _features(encoding, origins.lesson, number, h, origins.rows[number])
+        if isinstance(net, Segmented):
+            line, chosen = lines[number], rows[number]
+            window = window_path.read_window(encoding, line, chosen)
+            states = decode(encoding, net.decoder, h[chosen], line.local[chosen])
+            parts[number] = np.concatenate([window, states.reshape(len(chosen), -1)], axis=1)
+        else:
+            parts[number] = _features(encoding, origins.lesson, number, h, rows[number])
     return np.concatenate([parts[number] for number in sorted(parts)])
 
 
-def make_head(encoding: Encoding, normal: Normal, net: Network | None, penalty: Penalty) -> Head:
+def make_head(encoding: Encoding, normal: Sums, net: Reader | None, penalty: Penalty) -> Head:
     """Return the head that a penalty leads to."""
     width = window_path.features(encoding)
+    drift = encoding.level == "own"
+    if penalty.beside is not None:
+        own = make_head(encoding, normal, net, replace(penalty, beside=None))
+        ridge = make_head(encoding, normal, net, Penalty(np.inf, penalty.beside[0])).linear
+        share = np.linspace(*penalty.beside[1:], encoding.horizon)
+        mixed = [
+            share * a + (1 - share) * b
+            for a, b in ((own.linear.weights, ridge.weights), (own.linear.intercept, ridge.intercept))
+        ]
+        return Head(None if own.readout is None else share * own.readout, Linear(*mixed))
+    if isinstance(normal, SegmentSums):
+        readout, linear = solve_segments(normal, penalty.state, penalty.window, drift=drift)
+        return Head(readout, linear)
     if not penalty.solved:
         assert net is not None
-        assert net.output_size == encoding.horizon
-        readout = net.parameters["readout.W_hy"].astype(np.float64)
-        intercept = net.parameters["readout.b_y"].astype(np.float64)
-        return Head(readout, Linear(np.zeros((width, encoding.horizon)), intercept))
+        assert net.output_size == encoding.outputs
+        near = emphasis(encoding.outputs)
+        readout = net.parameters["readout.W_hy"].astype(np.float64) / near
+        intercept = net.parameters["readout.b_y"].astype(np.float64) / near
+        return Head(readout, Linear(np.zeros((width, encoding.outputs)), intercept))
     states = 0 if net is None else net.recurrent.hidden_size
     ridge = np.concatenate([np.full(width, penalty.window), np.full(states, penalty.state)])
-    found = solve(normal, ridge, drift=encoding.level == "own")
+    found = solve(normal, ridge, drift=drift)
     window = Linear(found.weights[:width], found.intercept)
     return Head(found.weights[width:] if states and np.isfinite(penalty.state) else None, window)
 
 
-def head_forecast(head: Head, features: Array) -> Array:
-    """Return forecasts (n, K) from window and state (n, W + H), in the network's units."""
+def head_forecast(head: Head, features: Features) -> Array:
+    """Return forecasts (n, K) from window and state (n, W + H), or by walks, in the network's units."""
+    return mean_forecast([head], [features])
+
+
+def mean_forecast(heads: Sequence[Head], features: Sequence[Features]) -> Array:
+    """Return the mean of the members' forecasts (n, K), in the network's units."""
+    walks = [each for each in features if isinstance(each, Walk)]
+    if walks:
+        readouts = [head.readout for head in heads if head.readout is not None]
+        return roll(walks, readouts, mean_linear([head.linear for head in heads]))
+    found = [
+        _one_forecast(head, each)
+        for head, each in zip(heads, features, strict=True)
+        if not isinstance(each, Walk)
+    ]
+    mean: Array = np.mean(found, axis=0)
+    return mean
+
+
+def mean_linear(linears: Sequence[Linear]) -> Linear:
+    """Return the mean of linear paths over the same window."""
+    return Linear(
+        np.mean([each.weights for each in linears], axis=0),
+        np.mean([each.intercept for each in linears], axis=0),
+    )
+
+
+def _one_forecast(head: Head, features: Array) -> Array:
     width = len(head.linear.weights)
-    y_hat = head.linear(features[:, :width])
-    return y_hat if head.readout is None else y_hat + features[:, width:] @ head.readout
+    y_hat, states = head.linear(features[:, :width]), features[:, width:]
+    if head.readout is None:
+        return y_hat
+    if states.shape[1] == len(head.readout):
+        return y_hat + states @ head.readout
+    # The states of a decoder, segment by segment.
+    decoded = states.reshape(len(states), -1, len(head.readout))
+    return y_hat + read_segments(decoded, head.readout, y_hat.shape[1])
 
 
-def _states(lesson: Lesson, net: Network | None):  # type: ignore[no-untyped-def]  # pairs of number and (T, H) or None
+def _states(lesson: Lesson, net: Reader | None):  # type: ignore[no-untyped-def]  # pairs of number and (T, H) or None
     if net is None:
         return ((number, None) for number in range(len(lesson.lines)))
-    return ((number, h) for number, h, _ in run_states(net, [line.x for line in lesson.lines]))
+    stack = net.net if isinstance(net, Segmented) else net
+    return ((number, h) for number, h, _ in run_states(stack, [line.x for line in lesson.lines]))
 
 
 def _features(encoding: Encoding, lesson: Lesson, number: int, h: Array | None, rows: Array) -> Array:

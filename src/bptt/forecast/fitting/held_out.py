@@ -9,10 +9,9 @@ import numpy as np
 
 from bptt.checks import Array
 from bptt.forecast.features.encoding import Encoded, Encoding, to_unit
-from bptt.forecast.fitting.choosing import Choice, Trial, mean_forecast
-from bptt.forecast.fitting.heads import Origins, make_head, origin_features
+from bptt.forecast.fitting.choosing import Choice, Trial
+from bptt.forecast.fitting.heads import Origins, Sums, make_head, mean_forecast, origin_features
 from bptt.forecast.fitting.members import Lesson
-from bptt.forecast.fitting.ridge_path import Normal
 from bptt.forecast.panel import Panel
 from bptt.forecast.recipe import Recipe
 
@@ -42,7 +41,7 @@ def choose_origins(lesson: Lesson, horizon: int, firsts: Sequence[int], stops: S
 
 
 def missed(
-    encoding: Encoding, origins: Origins, choice: Choice, trials: Sequence[Trial], window: Normal | None
+    encoding: Encoding, origins: Origins, choice: Choice, trials: Sequence[Trial], window: Sums | None
 ) -> HeldOut:
     """Return what the chosen kind misses the origins by: its networks among the trials, or the window alone."""
     y, _ = origins.truth()

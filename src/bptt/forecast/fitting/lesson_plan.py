@@ -28,6 +28,7 @@ class LessonPlan:
     anchor : {"last", "season"}
     trust : mapping of series to float
         How much each one counts; all alike where it is empty.
+    head : {"direct", "recursive", "segments"}
     """
 
     horizon: int
@@ -35,6 +36,7 @@ class LessonPlan:
     calendar: Calendar
     anchor: str
     trust: Mapping[str, float] = field(default_factory=dict)
+    head: str = "direct"
 
     def period(self, panel: Panel) -> int:
         """Return the rows of a season; 1 where no line has two of them."""
@@ -60,6 +62,7 @@ class LessonPlan:
             window=window,
             past_window=past_window,
             level=read_level(recipe, period, self.horizon),
+            head=self.head,
         )
 
     def lesson(self, encoding: Encoding, panel: Panel) -> Lesson:

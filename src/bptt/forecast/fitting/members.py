@@ -28,6 +28,8 @@ from bptt.training.callbacks import Event
 SHORTEST = 8
 # Steps of the horizon that a network is taught; the closed form reads all of them from its state.
 _TAUGHT = 48
+# Targets are multiplied by the number of their step to the power of minus this: squared errors count by one over it.
+_NEARER = 0.5
 # Rows for which `Recipe.updates` is meant; fewer are overfitted sooner.
 _ROWS = 30_000
 # Numbers, inputs and targets, that one network learns from.
@@ -89,6 +91,16 @@ def taught_steps(horizon: int) -> Array:
     return found
 
 
+def emphasis(count: int) -> Array:
+    """Return what the targets of so many taught steps are multiplied by: near ones count more, (count,).
+
+    A state that knows the next row well knows more of the far ones too, and less of what is only learnt by heart.
+    """
+    near = np.arange(1, count + 1) ** -_NEARER
+    found: Array = near / np.sqrt(np.mean(near**2))
+    return found
+
+
 def planned_updates(recipe: Recipe, rows: int, share: float = 1.0) -> int:
     """Return the updates of one network for so many rows: the full number, times a share."""
     return max(20, round(recipe.updates * share * float(np.clip(np.sqrt(rows / _ROWS), 0.2, 1.5))))
@@ -101,12 +113,24 @@ def sequence_length(recipe: Recipe, lesson: Lesson) -> int:
 
 
 def train_member(
-    lesson: Lesson, recipe: Recipe, *, seed: int, updates: int, tick: Tick, keep: Keep | None = None
+    lesson: Lesson,
+    recipe: Recipe,
+    *,
+    seed: int,
+    updates: int,
+    tick: Tick,
+    keep: Keep | None = None,
+    steps: Array | None = None,
 ) -> tuple[Network, Array]:
-    """Return a network (float32, readout at every step) and the losses of its updates; `keep` is told of the run."""
+    """Return a network (float32, readout at every step) and the losses of its updates; `keep` is told of the run.
+
+    `steps` are those of the horizon that it is taught, from 0; `taught_steps` by default.
+    """
     length = sequence_length(recipe, lesson)
     warmup = min(recipe.warmup, length // 4)
-    values, weights, segments, inputs = _one_series(lesson, length, recipe.most_rows, seed)
+    values, weights, segments, inputs = _one_series(
+        lesson, length, recipe.most_rows, seed, taught_steps(lesson.y[0].horizon) if steps is None else steps
+    )
     outputs = values.shape[1] - inputs
     sequences = Sequences(
         values,
@@ -224,14 +248,15 @@ def in_double(net: Network, horizon: int) -> Network:
     return double
 
 
-def _one_series(lesson: Lesson, length: int, most: int, seed: int) -> tuple[Array, Array, Array, int]:
+def _one_series(
+    lesson: Lesson, length: int, most: int, seed: int, steps: Array
+) -> tuple[Array, Array, Array, int]:
     """Return all lines under each other (N, D + K), the weights of their rows (N,), where each begins, and D.
 
     The targets of a row stand one row below it, where `Sequences` looks for them. Of more rows than `most`, some lines
     or a stretch of each are drawn.
     """
     # A row holds its inputs and a value for each step of the horizon.
-    steps = taught_steps(lesson.y[0][:0].shape[1])
     most = max(4 * length, min(most, _NUMBERS // (lesson.lines[0].x.shape[1] + len(steps))))
     chosen = [k for k in range(len(lesson.y)) if len(lesson.y[k]) >= length]
     spans = {k: (0, len(lesson.y[k])) for k in chosen}
@@ -250,6 +275,7 @@ def _one_series(lesson: Lesson, length: int, most: int, seed: int) -> tuple[Arra
             left -= count
         spans = dict(sorted(kept.items()))
     D, K = lesson.lines[0].x.shape[1], len(steps)
+    near = emphasis(K)
     rows = sum(stop - begin + 1 for begin, stop in spans.values())
     values, weights = np.zeros((rows, D + K), np.float32), np.ones(rows)
     segments, row = [], 0
@@ -259,7 +285,7 @@ def _one_series(lesson: Lesson, length: int, most: int, seed: int) -> tuple[Arra
         values[row : row + count + 1, :D] = lesson.lines[k].x[begin : stop + 1]
         for top in range(begin, stop, CHUNK):
             piece = lesson.y[k][top : min(top + CHUNK, stop)]
-            values[row + 1 + top - begin : row + 1 + top - begin + len(piece), D:] = piece[:, steps]
+            values[row + 1 + top - begin : row + 1 + top - begin + len(piece), D:] = piece[:, steps] * near
         weights[row : row + count] = lesson.weights[k][begin:stop]
         segments.append(row)
         row += count + 1

@@ -77,6 +77,11 @@ def read_level(recipe: Recipe, period: int, horizon: int) -> str:
     return recipe.level or ("window" if period > 1 and horizon >= _LONG * period else "own")
 
 
+def first_head(recipe: Recipe, horizon: int) -> str:
+    """Return the head that is tried first: the one asked for, direct for a single row, where all are the same."""
+    return "direct" if recipe.head == "auto" or horizon == 1 else recipe.head
+
+
 def transform_options(recipe: Recipe, panel: Panel, period: int, horizon: int) -> list[Recipe]:
     """Return the recipe without and with a logarithm: of many lines that are never negative; or as it is."""
     if recipe.transform is not None or len(panel) < MANY or not period or not horizon:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,10 +11,13 @@ from bptt.checks import Array
 from bptt.forecast.features.encoding import Encoded, Encoding, backward, encode, to_unit
 from bptt.forecast.features.targets import CHUNK
 from bptt.forecast.features.window_path import read_window
+from bptt.forecast.fitting.decoder import decode, read_segments
 from bptt.forecast.fitting.members import run_states
 from bptt.forecast.fitting.ridge_path import Linear
+from bptt.forecast.fitting.rolling import Walk, roll, start_of, states_at
 from bptt.forecast.panel import Line
-from bptt.network import Network
+from bptt.network import Network, Recurrent
+from bptt.network.records import State
 
 KINDS = ("network", "ridge", "last", "season")
 
@@ -31,23 +35,54 @@ class Trained:
         Float64, readout at every step, without a bias.
     linear : Linear or None
         The mean of the members' linear paths.
+    decoders : tuple of Recurrent
+        Of a head by segments, one for each network.
     """
 
     kind: str
     encoding: Encoding
     nets: tuple[Network, ...]
     linear: Linear | None
+    decoders: tuple[Recurrent, ...] = ()
 
     def forecast(self, line: Encoded, rows: Array) -> Array:
         """Return the forecasts made after these rows of a line, (n, K), in the scaled target's unit.
 
         The state is carried from the line's first row.
         """
-        y_hat = np.zeros((len(rows), self.encoding.horizon))
-        for net in self.nets:
-            ((_, h, _),) = run_states(net, [line.x])
-            y_hat += h[rows] @ net.parameters["readout.W_hy"] / len(self.nets)
-        return to_unit(self.encoding, line, rows, y_hat + self.window_part(line, rows))
+        if self.walks:
+            states = [states_at(net.recurrent, line.x, rows) for net in self.nets]
+        else:
+            found = [run_states(net, [line.x]) for net in self.nets]
+            states = [{"h": h[None, rows]} for ((_, h, _),) in found]
+        return self.ahead(line, rows, states)
+
+    @property
+    def walks(self) -> bool:
+        """Whether forecasts are fed back, row by row."""
+        return self.encoding.head == "recursive" and self.linear is not None
+
+    def ahead(self, line: Encoded, rows: Array, states: Sequence[State]) -> Array:
+        """Return the forecasts made after these rows, (n, K), scaled, from each network's state there (L, n, H).
+
+        Only a recursive head needs more than the top layer's h.
+        """
+        readouts = [net.parameters["readout.W_hy"] for net in self.nets]
+        if self.walks:
+            assert self.linear is not None
+            start = start_of(self.encoding, line, rows)
+            stacks = [(net.recurrent, state) for net, state in zip(self.nets, states, strict=True)]
+            walks = [Walk(self.encoding, start, *each) for each in stacks or [(None, {})]]
+            return to_unit(self.encoding, line, rows, roll(walks, readouts, self.linear))
+        y_hat = self.window_part(line, rows)
+        for m, state in enumerate(states):
+            h, readout = state["h"][-1], readouts[m] / len(states)
+            if self.decoders:
+                decoded = decode(self.encoding, self.decoders[m], h, line.local[rows])
+                y_hat = y_hat + read_segments(decoded, readout, self.encoding.horizon)
+            else:
+                y_hat = y_hat + h @ readout
+        return to_unit(self.encoding, line, rows, y_hat)
 
     def window_part(self, line: Encoded, rows: Array) -> Array:
         """Return what the linear path says after these rows (n, K), in the network's units."""

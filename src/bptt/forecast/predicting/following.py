@@ -9,7 +9,7 @@ import numpy as np
 
 from bptt.checks import Array
 from bptt.errors import DataError
-from bptt.forecast.features.encoding import Memory, encode, to_unit
+from bptt.forecast.features.encoding import Memory, encode
 from bptt.forecast.fitting.intervals import Intervals, moment
 from bptt.forecast.fitting.members import run_states
 from bptt.forecast.fitting.trained import Trained
@@ -75,18 +75,15 @@ def follow(
         encode(encoding, line, None if old is None else old.memory)
         for line, old in zip(lines, was, strict=True)
     ]
-    y_hat = np.zeros((len(lines), encoding.horizon))
     states: list[list[State]] = [[] for _ in lines]
     for m, net in enumerate(trained.nets):
         starts = [None if old is None else old.states[m] for old in was]
-        readout = net.parameters["readout.W_hy"] / len(trained.nets)
-        for number, h, state in run_states(net, [each.x for each in encoded], starts):
-            y_hat[number] += h[-1] @ readout
+        for number, _, state in run_states(net, [each.x for each in encoded], starts):
             states[number].append({name: np.array(array) for name, array in state.items()})
     found = []
     for number, (line, each) in enumerate(zip(lines, encoded, strict=True)):
         last = np.array([len(line) - 1])
-        z = to_unit(encoding, each, last, y_hat[number : number + 1] + trained.window_part(each, last))
+        z = trained.ahead(each, last, states[number])
         width = moment(encoding.calendar, intervals.floor, each, last)
         found.append(
             Followed(

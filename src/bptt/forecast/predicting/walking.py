@@ -40,10 +40,15 @@ class Walker:
         trained = self._trained
         memory = self.place.memory if self._encoded is None else self._encoded.memory
         encoded = encode(trained.encoding, line, memory)
-        y_hat = trained.window_part(encoded, _NEWEST)
-        for stream in self._streams:
-            y_hat += stream.step(encoded.x[0]) / len(self._streams)
-        z = to_unit(trained.encoding, encoded, _NEWEST, y_hat)[0]
+        if trained.encoding.head == "direct":
+            y_hat = trained.window_part(encoded, _NEWEST)
+            for stream in self._streams:
+                y_hat += stream.step(encoded.x[0]) / len(self._streams)
+            z = to_unit(trained.encoding, encoded, _NEWEST, y_hat)[0]
+        else:
+            for stream in self._streams:
+                stream.step(encoded.x[0])
+            z = trained.ahead(encoded, _NEWEST, [stream.state for stream in self._streams])[0]
         self._line, self._encoded, self._z = line, encoded, z
         return trained.to_source(z, memory.centre, memory.scale)
 

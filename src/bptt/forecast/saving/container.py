@@ -113,6 +113,7 @@ def pack(contents: Contents) -> tuple[dict[str, Any], dict[str, Array]]:
             "ahead": list(encoding.ahead),
             "ids": list(encoding.ids),
             "level": encoding.level,
+            "head": encoding.head,
         },
         "intervals_rows": fitted.intervals.rows,
         "choice": {
@@ -142,6 +143,8 @@ def pack(contents: Contents) -> tuple[dict[str, Any], dict[str, Array]]:
         arrays |= {"linear.weights": trained.linear.weights, "linear.intercept": trained.linear.intercept}
     for m, net in enumerate(trained.nets):
         arrays |= {f"nets.{m}.{name}": array for name, array in net.parameters.items()}
+    for m, decoder in enumerate(trained.decoders):
+        arrays |= {f"decoders.{m}.{name}": array for name, array in decoder.parameters.items()}
     arrays |= _pack_followed(followed, len(trained.nets))
     return config, {name: np.asarray(array, np.float64) for name, array in arrays.items()}
 

@@ -19,12 +19,13 @@ from bptt.forecast.features import window_path
 from bptt.forecast.features.calendar import CYCLES, Calendar
 from bptt.forecast.features.encoding import Encoding, Memory
 from bptt.forecast.fitting.choosing import Choice
+from bptt.forecast.fitting.decoder import decoder_shapes, make_decoder
 from bptt.forecast.fitting.fitted import Fitted
 from bptt.forecast.fitting.intervals import LEVELS, Intervals
 from bptt.forecast.fitting.ridge_path import Linear
 from bptt.forecast.fitting.trained import Trained
 from bptt.forecast.predicting.following import Followed
-from bptt.forecast.recipe import READINGS, Recipe
+from bptt.forecast.recipe import HEADS, READINGS, Recipe
 from bptt.forecast.saving.container import Contents, Source
 from bptt.forecast.saving.fields import check_fields, read_time, same_values
 from bptt.forecast.scoring.scorecard import Scorecard
@@ -103,8 +104,8 @@ class _Frame:
         asked["calendar"] = check_calendar(asked["calendar"])
         asked["quantiles"] = check_quantiles(asked["quantiles"])
         asked["coverage"] = check_coverage(asked["coverage"])
-        # Files of before the level could be read in two ways do not have it.
-        encoding = {"level": "own", **config["encoding"]}
+        # Files of before the level could be read in two ways, or a head chosen, do not have them.
+        encoding = {"level": "own", "head": "direct", **config["encoding"]}
         config = {**config, "encoding": encoding}
         _check_names("encoding", encoding, _ENCODING)
         ahead = encoding["ahead"]
@@ -116,6 +117,8 @@ class _Frame:
             raise InvalidInput(f"anchor must be known. Got {encoding['anchor']!r:.60}")
         if encoding["level"] not in READINGS:
             raise InvalidInput(f"level must be known. Got {encoding['level']!r:.60}")
+        if encoding["head"] not in HEADS:
+            raise InvalidInput(f"head must be known. Got {encoding['head']!r:.60}")
         if encoding["transform"] not in (None, "log1p") or set(encoding["calendar"]) - set(CYCLES):
             raise InvalidInput(
                 f"transform and calendar must be known. Got {encoding['transform']!r}, {encoding['calendar']!r}"
@@ -160,8 +163,9 @@ class _Frame:
         yield "intervals.quantiles", (len(LEVELS), K)
         yield "intervals.floor", (2,)
         if config["kind"] in ("network", "ridge"):
-            yield "linear.weights", (W, K)
-            yield "linear.intercept", (K,)
+            said = 1 if bare.head == "recursive" else K
+            yield "linear.weights", (W, said)
+            yield "linear.intercept", (said,)
         n = len(config["followed"])
         if n:
             yield "followed.z", (n, K)
@@ -171,7 +175,11 @@ class _Frame:
             yield "followed.memory_p", (n, bare.reach, P)
             yield "followed.memory", (n, 3)
         for m, net in enumerate(config["nets"]):
-            yield from _net_shapes(m, net, bare.inputs, K, n, most)
+            yield from _net_shapes(m, net, bare.inputs, bare.outputs, n, most)
+            if bare.head == "segments":
+                H = net["recurrent"]["hidden_size"]
+                for name, shape in decoder_shapes(bare, H).items():
+                    yield f"decoders.{m}.{name}", shape
 
     def encoding(self, arrays: Mapping[str, Array]) -> Encoding:
         """Return the encoding with its arrays, or with empty ones."""
@@ -198,9 +206,14 @@ class _Frame:
             for each in (encoding.scales, encoding.deviations, encoding.change, encoding.target)
         ):
             raise InvalidInput("a scale that is not above 0")
-        nets = []
+        nets, decoders = [], []
         for m, settings in enumerate(config["nets"]):
-            net = _build_net(settings, encoding.inputs, encoding.horizon)
+            net = _build_net(settings, encoding.inputs, encoding.outputs)
+            if encoding.head == "segments":
+                decoder = make_decoder(encoding, net.recurrent.hidden_size, "float64", empty=True)
+                for name, array in decoder.parameters.items():
+                    array[...] = arrays[f"decoders.{m}.{name}"]
+                decoders.append(decoder)
             for name, array in net.parameters.items():
                 array[...] = arrays[f"nets.{m}.{name}"]
             nets.append(net)
@@ -215,7 +228,7 @@ class _Frame:
             config["intervals_rows"],
         )
         fitted = Fitted(
-            trained=Trained(config["kind"], encoding, tuple(nets), linear),
+            trained=Trained(config["kind"], encoding, tuple(nets), linear, tuple(decoders)),
             intervals=intervals,
             choice=Choice(
                 choice["kind"],
@@ -260,7 +273,7 @@ class _Frame:
 
 _ENCODING = (
     "horizon", "calendar", "step", "transform", "anchor", "period", "window", "past_window", "age", "past", "future",
-    "static", "ahead", "ids", "level",
+    "static", "ahead", "ids", "level", "head",
 )  # fmt: skip
 _SOURCE = ("layout", "kind", "findings", "target")
 # Digits and unit: a hundred billion of either.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -28,8 +29,13 @@ def chosen_steps(horizon: int) -> list[int]:
     return sorted({round(1 + (horizon - 1) * (k / (_STEPS - 1)) ** 2) for k in range(_STEPS)})
 
 
-def tree_forecast(calendar: Calendar, training: Origins, test: Origins, seed: int) -> Array:
-    """Return forecasts (n, K) of the test origins, in the network's units; NaN at the steps that were left out."""
+def tree_forecast(
+    calendar: Calendar, training: Origins, test: Origins, seed: int, steps: Sequence[int] | None = None
+) -> Array:
+    """Return forecasts (n, K) of the test origins, in the network's units; NaN at the steps that were left out.
+
+    `steps` (1..K) are those of `chosen_steps` unless given.
+    """
     from sklearn.ensemble import HistGradientBoostingRegressor
 
     y, _ = training.truth()
@@ -38,7 +44,7 @@ def tree_forecast(calendar: Calendar, training: Origins, test: Origins, seed: in
     x, y = x[::stride], y[::stride]
     unseen = _features(calendar, test)
     found = np.full((len(unseen), y.shape[1]), np.nan)
-    for k in chosen_steps(y.shape[1]):
+    for k in chosen_steps(y.shape[1]) if steps is None else steps:
         model = HistGradientBoostingRegressor(max_iter=_TREES, learning_rate=0.07, random_state=seed)
         found[:, k - 1] = model.fit(x, y[:, k - 1]).predict(unseen)
     return found

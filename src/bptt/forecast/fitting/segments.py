@@ -1,0 +1,69 @@
+"""Training of networks with a segment-wise head: the decoder goes on from states spaced along every sequence."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bptt.checks import Array
+from bptt.forecast.features.encoding import Encoding
+from bptt.forecast.fitting.decoder import Segmented, loss_and_gradients, make_decoder, places
+from bptt.forecast.fitting.members import Lesson, Tick, sequence_length
+from bptt.forecast.recipe import Recipe
+from bptt.network import Network, Recurrent
+from bptt.optim import AdamW, ClipNorm, Cosine
+
+# Rows of a sequence from one that is gone on from to the next: the decoder's steps are about as many as the rows.
+_APART = 24
+
+
+def train_segments(
+    encoding: Encoding, lesson: Lesson, recipe: Recipe, *, seed: int, updates: int, tick: Tick
+) -> tuple[Segmented, Array]:
+    """Return a network with its decoder (float32), and the losses of its updates."""
+    length = sequence_length(recipe, lesson)
+    warmup = min(recipe.warmup, length // 4)
+    D = lesson.lines[0].x.shape[1]
+    stack = Recurrent(recipe.cell, D, recipe.hidden, num_layers=recipe.layers, dtype="float32", seed=seed)
+    net = Network(stack, encoding.segment, readout="every", loss=recipe.loss, seed=seed)
+    reader = Segmented(net, make_decoder(encoding, recipe.hidden, "float32", seed=seed + 500))
+    optimizer = AdamW(Cosine(recipe.rate, updates, min(100, updates // 4)), weight_decay=recipe.decay)
+    clip, parameters = ClipNorm(recipe.clip), reader.parameters
+    slots = optimizer.init(parameters)
+    rng = np.random.default_rng([seed, 6])
+    ends = np.cumsum([max(0, len(y) - length + 1) for y in lesson.y])
+    losses = np.zeros(updates)
+    for step in range(updates):
+        drawn = rng.integers(ends[-1], size=recipe.batch)
+        chosen = np.searchsorted(ends, drawn, side="right")
+        firsts = drawn - np.concatenate([[0], ends])[chosen]
+        apart = np.arange(warmup + int(rng.integers(min(_APART, length - warmup))), length, _APART)
+        x = np.stack([lesson.lines[k].x[f : f + length] for k, f in zip(chosen, firsts, strict=True)])
+        y = np.concatenate([lesson.y[k][f + apart] for k, f in zip(chosen, firsts, strict=True)])
+        weights = np.concatenate([
+            lesson.weights[k][f + apart] for k, f in zip(chosen, firsts, strict=True)
+        ])  # fmt: skip
+        local = np.concatenate([lesson.lines[k].local[f + apart] for k, f in zip(chosen, firsts, strict=True)])
+        tick(step + 1, updates)
+        if not weights.any():
+            continue
+        picked = np.repeat(np.arange(len(chosen)), len(apart)), np.tile(apart, len(chosen))
+        losses[step], gradients = loss_and_gradients(
+            reader,
+            x.astype(np.float32),
+            picked,
+            places(encoding, local).astype(np.float32),
+            y.astype(np.float32),
+            weights,
+            recipe.loss,
+        )
+        clip(gradients)
+        optimizer.update(parameters, gradients, slots, step)
+    return reader, losses
+
+
+def decoder_in_double(encoding: Encoding, decoder: Recurrent) -> Recurrent:
+    """Return the decoder in float64."""
+    found = make_decoder(encoding, decoder.hidden_size, "float64", empty=True)
+    for name, array in decoder.parameters.items():
+        found.parameters[name][...] = array
+    return found
