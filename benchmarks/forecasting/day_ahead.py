@@ -1,8 +1,8 @@
 """Beijing, the next 24 hours from every hour of the test part, each hour ahead beside four rivals.
 
-All are given the same columns and history: repeating the last value, the same hour of the day before, least squares on
-the window, and boosted trees, one model for each hour ahead, with lags, hour, weekday and month. What is allowed at each
-hour is the best of the rivals there.
+All are given the same columns and history: repeating the last value, the same hour of the day before, least squares
+on the window, and boosted trees, one model for each hour ahead, with lags, hour, weekday and month. What is allowed at
+each hour is the best of the rivals there.
 """
 
 from __future__ import annotations

@@ -91,7 +91,7 @@ class Encoding:
     def segment(self) -> int:
         """Rows of a segment: a season, or a quarter of a horizon that is shorter than two; 48 segments at most."""
         K = self.horizon
-        usual = self.period if self.period > 1 and K >= 2 * self.period else -(-K // 4)
+        usual = self.period if self.period > 1 and 2 * self.period <= K else -(-K // 4)
         return max(usual, -(-K // _MOST_SEGMENTS))
 
     @property
@@ -314,11 +314,13 @@ def _known(encoding: Encoding, line: Line) -> Array:
     columns = len(encoding.past)
     which = slice(columns, columns + len(encoding.future))
     scaled = soft((line.future - encoding.means[which]) / encoding.deviations[which])
-    return np.nan_to_num(scaled, nan=0.0)
+    found: Array = np.nan_to_num(scaled, nan=0.0)
+    return found
 
 
 def _known_ahead(encoding: Encoding, known: Array, count: int) -> Array:
     if not encoding.ahead:
         return np.zeros((count, 0))
     rows = np.minimum(np.arange(count)[:, None] + np.array(encoding.ahead), len(known) - 1)
-    return known[rows].reshape(count, -1)
+    found: Array = known[rows].reshape(count, -1)
+    return found

@@ -175,7 +175,8 @@ def choose(
             offer("network", mean_forecast(heads, sets), trial.candidate, penalty)
     if encoding.head == "direct" and "ridge" in found and "network" in found and not few:
         ridge, own = found["ridge"], found["network"]
-        assert ridge.penalty is not None and own.penalty is not None
+        assert ridge.penalty is not None
+        assert own.penalty is not None
         near, far = _shares(own.y_hat, ridge.y_hat, y, weights)
         share = np.linspace(near, far, encoding.horizon)
         mixed = replace(own.penalty, beside=(ridge.penalty.window, near, far))
@@ -211,7 +212,11 @@ def _shares(own: Array, ridge: Array, y: Array, weights: Array) -> tuple[float, 
     size, fit = (moved**2).sum(axis=0), (moved * wanted).sum(axis=0)
     basis = np.stack([1 - k, k])
     gram = (basis * size) @ basis.T
-    near, far = np.linalg.lstsq(gram, basis @ fit, rcond=None)[0] if len(k) > 1 else [fit[0] / max(size[0], 1e-300)] * 2
+    near, far = (
+        np.linalg.lstsq(gram, basis @ fit, rcond=None)[0]
+        if len(k) > 1
+        else [fit[0] / max(size[0], 1e-300)] * 2
+    )
     return float(np.clip(near, 0.0, 1.0)), float(np.clip(far, 0.0, 1.0))
 
 

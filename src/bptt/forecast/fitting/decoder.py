@@ -5,8 +5,8 @@ row), ::
 
     d_{t,0} = h_t,    d_{t,m} = cell(q_m, d_{t,m-1}),    r_{t,m} = W_y^T d_{t,m} + b_y
 
-where r_{t,m} are the L rows of the segment. Readout and cell are the same for all segments: 720 rows ahead take 30 steps
-and a readout of 24, where one state would need a readout of 720. The idea of going on by segments is SegRNN's.
+where r_{t,m} are the L rows of the segment. Readout and cell are the same for all segments: 720 rows ahead take 30
+steps and a readout of 24, where one state would need a readout of 720. The idea of going on by segments is SegRNN's.
 
 References
 ----------
@@ -150,9 +150,11 @@ def loss_and_gradients(
     stretch, row = picked
     with one_blas_thread():
         h, _, tape = net.recurrent.run(x.transpose(1, 0, 2).copy(), None, None)
-        assert h is not None and tape is not None
+        assert h is not None
+        assert tape is not None
         d, _, steps = decoder.run(q, {"h": h[row, stretch][None]}, None)
-        assert d is not None and steps is not None
+        assert d is not None
+        assert steps is not None
         said = (d @ W + b).transpose(1, 0, 2).reshape(n, -1)  # (n, M L)
         value, dr = get_loss(loss).value_and_gradient(said[:, :K], y, weights)
         whole = np.zeros_like(said)

@@ -323,7 +323,7 @@ class _Run:
 
 @dataclass(frozen=True, eq=False)
 class _Stage:
-    """What the validation rows decided, the encoding of the rows before, and the errors of the kind that was chosen."""
+    """What the validation rows decided, the encoding of the rows before, the errors of the kind that was chosen."""
 
     encoding: Encoding
     choice: Choice

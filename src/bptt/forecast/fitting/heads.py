@@ -154,7 +154,9 @@ def origin_features(encoding: Encoding, origins: Origins, net: Reader | None) ->
         if net is None:
             return Walk(encoding, start, None, {})
         states = [
-            states_at(net.recurrent, line.x, each) for line, each in zip(lines, rows, strict=True) if len(line)
+            states_at(net.recurrent, line.x, each)
+            for line, each in zip(lines, rows, strict=True)
+            if len(line)
         ]
         state = {name: np.concatenate([each[name] for each in states], axis=1) for name in states[0]}
         return Walk(encoding, start, net.recurrent, state)
@@ -163,8 +165,8 @@ def origin_features(encoding: Encoding, origins: Origins, net: Reader | None) ->
         if isinstance(net, Segmented):
             line, chosen = lines[number], rows[number]
             window = window_path.read_window(encoding, line, chosen)
-            states = decode(encoding, net.decoder, h[chosen], line.local[chosen])
-            parts[number] = np.concatenate([window, states.reshape(len(chosen), -1)], axis=1)
+            decoded = decode(encoding, net.decoder, h[chosen], line.local[chosen])
+            parts[number] = np.concatenate([window, decoded.reshape(len(chosen), -1)], axis=1)
         else:
             parts[number] = _features(encoding, origins.lesson, number, h, rows[number])
     return np.concatenate([parts[number] for number in sorted(parts)])
@@ -184,8 +186,7 @@ def make_head(encoding: Encoding, normal: Sums, net: Reader | None, penalty: Pen
         ]
         return Head(None if own.readout is None else share * own.readout, Linear(*mixed))
     if isinstance(normal, SegmentSums):
-        readout, linear = solve_segments(normal, penalty.state, penalty.window, drift=drift)
-        return Head(readout, linear)
+        return Head(*solve_segments(normal, penalty.state, penalty.window, drift=drift))
     if not penalty.solved:
         assert net is not None
         assert net.output_size == encoding.outputs
@@ -194,8 +195,8 @@ def make_head(encoding: Encoding, normal: Sums, net: Reader | None, penalty: Pen
         intercept = net.parameters["readout.b_y"].astype(np.float64) / near
         return Head(readout, Linear(np.zeros((width, encoding.outputs)), intercept))
     states = 0 if net is None else net.recurrent.hidden_size
-    ridge = np.concatenate([np.full(width, penalty.window), np.full(states, penalty.state)])
-    found = solve(normal, ridge, drift=drift)
+    penalties = np.concatenate([np.full(width, penalty.window), np.full(states, penalty.state)])
+    found = solve(normal, penalties, drift=drift)
     window = Linear(found.weights[:width], found.intercept)
     return Head(found.weights[width:] if states and np.isfinite(penalty.state) else None, window)
 
@@ -234,7 +235,8 @@ def _one_forecast(head: Head, features: Array) -> Array:
     if head.readout is None:
         return y_hat
     if states.shape[1] == len(head.readout):
-        return y_hat + states @ head.readout
+        y_hat += states @ head.readout
+        return y_hat
     # The states of a decoder, segment by segment.
     decoded = states.reshape(len(states), -1, len(head.readout))
     return y_hat + read_segments(decoded, head.readout, y_hat.shape[1])

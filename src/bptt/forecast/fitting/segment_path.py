@@ -1,4 +1,4 @@
-"""The closed form of the segment-wise head: one readout for all segments, beside a linear path with weights for each row.
+"""The closed form of the segment-wise head: one readout for all segments, a linear path with weights for each row.
 
 The linear path's weights are eliminated segment by segment (a Schur complement), so that what is left to solve for the
 shared readout has the size of the state.

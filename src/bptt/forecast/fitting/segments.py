@@ -42,7 +42,9 @@ def train_segments(
         weights = np.concatenate([
             lesson.weights[k][f + apart] for k, f in zip(chosen, firsts, strict=True)
         ])  # fmt: skip
-        local = np.concatenate([lesson.lines[k].local[f + apart] for k, f in zip(chosen, firsts, strict=True)])
+        local = np.concatenate(
+            [lesson.lines[k].local[f + apart] for k, f in zip(chosen, firsts, strict=True)]
+        )
         tick(step + 1, updates)
         if not weights.any():
             continue

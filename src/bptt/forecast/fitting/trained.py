@@ -71,8 +71,10 @@ class Trained:
         if self.walks:
             assert self.linear is not None
             start = start_of(self.encoding, line, rows)
-            stacks = [(net.recurrent, state) for net, state in zip(self.nets, states, strict=True)]
-            walks = [Walk(self.encoding, start, *each) for each in stacks or [(None, {})]]
+            walks = [
+                Walk(self.encoding, start, net.recurrent, state)
+                for net, state in zip(self.nets, states, strict=True)
+            ] or [Walk(self.encoding, start, None, {})]
             return to_unit(self.encoding, line, rows, roll(walks, readouts, self.linear))
         y_hat = self.window_part(line, rows)
         for m, state in enumerate(states):

@@ -8,12 +8,15 @@ import numpy as np
 
 from bptt.checks import Array
 from bptt.errors import DataError
-from bptt.forecast.features.encoding import Encoded, encode
+from bptt.forecast.features.encoding import Encoded, encode, fill
 from bptt.forecast.fitting.trained import Trained
 from bptt.forecast.panel import Line
+from bptt.forecast.pieces import cut
 
 # Rows before the forecast whose influence is measured, and rows after it that must have none.
 _BEFORE, _AFTER = 48, 12
+# Of a deviation, for derivatives that are differences: the error of rounding is 1e-11 of a forecast.
+_DIFFERENCE = 1e-5
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,8 +26,9 @@ class Alignment:
     Attributes
     ----------
     influence : ndarray float64 (K, R)
-        Sum of the absolute derivatives of step k's forecast with respect to the inputs of each row: column R - 1 is the
-        newest row, column R - 2 the one before it. In scaled units.
+        Sum of the absolute derivatives of step k's forecast with respect to the inputs of each row, or, unless the head
+        is direct, to what was measured then: column R - 1 is the newest row, column R - 2 the one before it. In scaled
+        units.
     newest_seen : ndarray of bool (K,)
         Whether the newest row has a derivative that is not 0.
     future_seen : ndarray of bool (K,)
@@ -61,7 +65,9 @@ def check_alignment(trained: Trained, line: Line) -> Alignment:
     t = rows - 1 - later
     before = min(_BEFORE, t + 1)
     encoded = encode(trained.encoding, line)
-    influence = _influence(trained, encoded, t)
+    influence = (
+        _influence(trained, encoded, t) if trained.encoding.head == "direct" else _moved(trained, line, t)
+    )
     overwritten = _overwritten(trained, line, t)
     own = influence[:, t + 1 - before : t + 1]
     return Alignment(own, own[:, -1] > 0, (influence[:, t + 1 :] > 0).any(axis=1) | overwritten)
@@ -101,6 +107,34 @@ def _influence(trained: Trained, line: Encoded, t: int) -> Array:
     for k, back in enumerate(encoding.anchors()):
         if t - back >= 0:
             found[k, t - back] += 1.0
+    return found
+
+
+def _moved(trained: Trained, line: Line, t: int) -> Array:
+    """Return the absolute derivatives (K, T) of the forecasts made after row t, by central differences of the rows.
+
+    Of a recursive head a row counts along every path through the forecasts fed back, of segments through the decoder.
+    """
+    encoding = trained.encoding
+    first = max(0, t + 1 - 2 * _BEFORE - encoding.reach)
+    centre, scale = encoding.scale_of(line)
+    own = replace(encoding, ids=(line.id,), centres=np.array([centre]), scales=np.array([scale]))
+    trained, line = replace(trained, encoding=own), cut(line, first, len(line), len(line.local))
+    found = np.zeros((encoding.horizon, first + len(line)))
+    y = fill(line.y[:, None], np.array([0.0]))[:, 0]
+    sizes = [_DIFFERENCE * scale, *(_DIFFERENCE * encoding.deviations[: len(encoding.past)])]
+    last = np.array([t - first])
+    for row in range(max(0, t + 1 - _BEFORE - first), len(line)):
+        for column, size in enumerate(sizes):
+            said = []
+            for sign in (1.0, -1.0):
+                moved = replace(line, y=y.copy(), past=line.past.copy())
+                if column:
+                    moved.past[row, column - 1] += sign * size
+                else:
+                    moved.y[row] += sign * size
+                said.append(trained.forecast(encode(own, moved), last)[0])
+            found[:, first + row] += np.abs(said[0] - said[1]) / (2 * _DIFFERENCE)
     return found
 
 

@@ -303,6 +303,7 @@ def _judge(
     found = {"model": Judged(y, np.concatenate(own), np.concatenate(low), np.concatenate(high), scale)}
 
     before = encode_panel(encoding, training)
+    encoding = replace(encoding, head="direct")  # of the rivals
     past = Origins(before, [np.arange(min(COLD, len(y) // 4), len(y)) for y in before.y])
     if not sum(map(len, past.rows)):
         return found
