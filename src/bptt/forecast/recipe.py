@@ -80,7 +80,7 @@ class Recipe:
     updates: int = 900
     shorter: tuple[float, ...] = (0.4,)
     rate: float = 0.007
-    decay: float = 0.1
+    decay: float = 0.3
     clip: float = 1.0
     loss: str = "huber"
     window: int | None = None

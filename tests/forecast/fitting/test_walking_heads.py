@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,13 +10,26 @@ import numpy as np
 import pytest
 
 import bptt
+from bptt.cli.backtest import backtest
+from bptt.cli.fit import fit
+from bptt.cli.forecast_options import make_settings
 from bptt.errors import FileFormatError, InvalidInput
 from bptt.forecast import Forecaster
 from bptt.forecast.features.calendar import Calendar
 from bptt.forecast.features.encoding import encode
 from bptt.forecast.features.measuring import fit_encoding
+from bptt.forecast.fitting.choosing import _shares
 from bptt.forecast.fitting.decoder import Segmented, decode, loss_and_gradients, make_decoder, places
 from bptt.forecast.fitting.fit import fit_panel
+from bptt.forecast.fitting.heads import (
+    Origins,
+    Penalty,
+    encode_panel,
+    head_forecast,
+    make_head,
+    normal_equations,
+    origin_features,
+)
 from bptt.forecast.fitting.members import run_states
 from bptt.forecast.fitting.segment_path import segment_sums, solve_segments
 from bptt.forecast.panel import Line, Panel
@@ -169,7 +183,8 @@ def test_step_update_predict_and_file_agree(rng: np.random.Generator, tmp_path: 
 @pytest.mark.parametrize("head", HEADS)
 def test_every_step_sees_the_newest_row_and_none_the_future(rng: np.random.Generator, head: str) -> None:
     panel = make_panel(rng, 120, past=1)
-    model = Forecaster(horizon=5, recipe=replace(NETWORK, head=head), seed=1).fit(panel, progress=False)
+    recipe = replace(NETWORK, head=head, ensemble=1, trial_members=1)
+    model = Forecaster(horizon=5, recipe=recipe, seed=1).fit(panel, progress=False)
     found = model.check_alignment()
     assert found.sound
     assert found.influence.shape == (5, 48)
@@ -187,7 +202,7 @@ def test_what_only_the_future_holds_is_worth_nothing(rng: np.random.Generator, h
                  past=line.past[:train], future=line.future[:train]),),
         panel.target, panel.past, panel.future, panel.static, panel.step,
     )  # fmt: skip
-    recipe = replace(NETWORK, head=head, updates=100, hidden=8)
+    recipe = replace(NETWORK, head=head, updates=60, hidden=8, ensemble=1, trial_members=1)
     fitted = fit_panel(training, horizon=3, recipe=recipe, seed=3)
     after = np.arange(train - 1, rows - 3)
     encoded = encode(fitted.trained.encoding, line)
@@ -240,7 +255,9 @@ def test_an_unknown_head_and_onnx_without_a_direct_one_are_refused(
 ) -> None:
     with pytest.raises(InvalidInput, match="head must be"):
         Recipe(head="sideways")
-    assert Forecaster(horizon=2, head="segments").asked.recipe.head == "segments"
+    for command in (fit, backtest):
+        assert "head" in inspect.signature(command).parameters
+    assert Forecaster(horizon=2, **make_settings(None, {"head": "segments"})).asked.recipe.head == "segments"
     from bptt.interop import forecaster_to_onnx
 
     model = Forecaster(horizon=3, recipe=replace(NETWORK, head="recursive")).fit(
@@ -264,3 +281,41 @@ def test_the_decoder_goes_on_from_the_state(rng: np.random.Generator) -> None:
         out, state, _ = decoder.forward(q[m][:, None], state)
         np.testing.assert_allclose(found[:, m], out[:, 0], rtol=0, atol=SAME)
     assert np.abs(np.diff(found, axis=1)).min() > 0
+
+
+def test_a_ridge_takes_back_what_the_network_only_imagines(rng: np.random.Generator) -> None:
+    """The shares found are those with the least squared error on the validation rows, between 0 and 1."""
+    n = 400
+    y, weights = rng.standard_normal((n, K)), rng.uniform(0.5, 1.0, n)
+    ridge = y + rng.standard_normal((n, K))
+    # Errors of the network: small near, large far ahead.
+    own = y + np.linspace(0.2, 3.0, K) * rng.standard_normal((n, K))
+    near, far = _shares(own, ridge, y, weights)
+    assert 0.7 < near <= 1.0
+    assert 0.0 <= far < 0.4
+
+    def error(a: float, b: float) -> float:
+        share = np.linspace(a, b, K)
+        return float(((share * own + (1 - share) * ridge - y) ** 2).mean(axis=1) @ weights)
+
+    around = [(near + d, far + e) for d in (-0.05, 0.0, 0.05) for e in (-0.05, 0.0, 0.05)]
+    inside = [(a, b) for a, b in around if 0 <= a <= 1 and 0 <= b <= 1]
+    assert min(inside, key=lambda pair: error(*pair)) == (near, far)
+
+
+def test_a_head_with_a_ridge_beside_is_the_mixture_of_both(rng: np.random.Generator) -> None:
+    panel = make_panel(rng, 130)
+    fitted = fit_panel(panel, horizon=K, recipe=replace(NETWORK, ensemble=1), seed=1)
+    encoding = fitted.trained.encoding
+    lesson = encode_panel(encoding, panel)
+    net = Network(Recurrent("gru", encoding.inputs, 5, dtype="float64", seed=1), K, readout="every")
+    normal = normal_equations(encoding, lesson, net, 1000)
+    origins = Origins(lesson, [np.arange(30, 60)])
+    features = origin_features(encoding, origins, net)
+    penalty = Penalty(0.01, 0.1)
+    own, ridge, both = (
+        head_forecast(make_head(encoding, normal, net, each), features)
+        for each in (penalty, Penalty(np.inf, 0.3), replace(penalty, beside=(0.3, 0.9, 0.2)))
+    )
+    share = np.linspace(0.9, 0.2, K)
+    np.testing.assert_allclose(both, share * own + (1 - share) * ridge, rtol=0, atol=SAME)

@@ -81,6 +81,7 @@ def describe_model(fitted: Fitted) -> list[tuple[str, str]]:
             "predicts",
             "the change from the " + {"last": "last value", "season": "last season"}[encoding.anchor],
         ),
+        ("head", encoding.head),
         ("calendar", ", ".join(encoding.calendar.cycles) or "none"),
     ]
     if trained.linear is not None:
@@ -122,11 +123,10 @@ def lag_influence(fitted: Fitted, rows: int = _ROWS) -> Array | None:
     -------
     ndarray float64 (R,) or None
         Mean over the first, middle and last step of the sum of absolute derivatives, in scaled units, at the mean of
-        all inputs; None
-        without networks. The linear path is not part of it.
+        all inputs; None without networks, and where a decoder stands between state and forecast. The linear path is not part of it.
     """
     nets = fitted.trained.nets
-    if not nets:
+    if not nets or fitted.trained.decoders:
         return None
     total = np.zeros(rows)
     for net in nets:

@@ -200,6 +200,7 @@ def _judge(
 
     before = encode_panel(encoding, replace(panel, lines=training))
     past = Origins(before, [np.arange(min(COLD, len(rest) // 4), len(rest)) for rest in before.y])
+    encoding = replace(encoding, head="direct")  # of the rivals
     window = normal_equations(encoding, before, None, _ROWS)
     found = {"last": _naive(encoding, origins, "last", period)}
     if repeatable_season(panel.step, firsts) > 1:
