@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from benchmarks.forecasting.day_ahead import HORIZON, rival_errors, root_mean_square
 from benchmarks.forecasting.m4 import NAIVE2, scores
 from benchmarks.forecasting.series import Absent, data_file, hourly_line, window_error
 from benchmarks.forecasting.table import Measured, text
 from bptt.forecast import Forecaster
+from bptt.forecast.features.calendar import Calendar
+from bptt.forecast.features.measuring import fit_encoding
+from bptt.forecast.pieces import cut
 from tests.forecast.panels import START, TINY, make_panel
 
 
@@ -43,3 +49,34 @@ def test_the_table_and_absent_files(monkeypatch: pytest.MonkeyPatch, tmp_path) -
     monkeypatch.setenv("BPTT_DATA_DIR", str(tmp_path))
     with pytest.raises(Absent, match="set BPTT_DATA_DIR"):
         data_file("no such file")
+
+
+def test_rivals_of_the_day_ahead_are_what_their_names_say(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a wave of a day with noise each error is known, or that of its own forecasts written out."""
+    monkeypatch.setattr("benchmarks.forecasting.day_ahead.has_trees", lambda: False)
+    panel = make_panel(rng, 900, past=1)
+    line = panel.lines[0]
+    y = 5 * np.sin(2 * np.pi * np.arange(900) / 24) + rng.standard_normal(900)
+    line = replace(line, y=y)
+    training = replace(panel, lines=(cut(line, 0, 700),))
+    encoding = fit_encoding(
+        training, horizon=HORIZON, calendar=Calendar(()), transform=None, anchor="last", period=24, window=48,
+        past_window=3,
+    )  # fmt: skip
+    rows = np.arange(699, 900 - HORIZON)
+    found = rival_errors(encoding, training, line, rows, seed=0)
+    assert set(found) == {"last value", "day before", "ridge"}
+    k = np.arange(1, HORIZON + 1)
+    truth = y[rows[:, None] + k]
+    np.testing.assert_allclose(
+        found["last value"] ** 2, ((truth - y[rows][:, None]) ** 2).mean(axis=0), rtol=1e-12, atol=0
+    )
+    np.testing.assert_allclose(
+        found["day before"] ** 2, ((truth - y[rows[:, None] + k - 24]) ** 2).mean(axis=0), rtol=1e-12, atol=0
+    )
+    np.testing.assert_array_equal(root_mean_square(truth + 2.0, line, rows), 2.0)
+    # The noise has a deviation of 1, two days of it are 1.4 apart; the wave is linear in two values.
+    assert (found["ridge"] < found["day before"]).all()
+    assert 0.9 < found["ridge"].mean() < 1.25

@@ -123,7 +123,8 @@ def lag_influence(fitted: Fitted, rows: int = _ROWS) -> Array | None:
     -------
     ndarray float64 (R,) or None
         Mean over the first, middle and last step of the sum of absolute derivatives, in scaled units, at the mean of
-        all inputs; None without networks, and where a decoder stands between state and forecast. The linear path is not part of it.
+        all inputs; None without networks, and where a decoder stands between state and forecast. The linear path is
+        not part of it.
     """
     nets = fitted.trained.nets
     if not nets or fitted.trained.decoders:
