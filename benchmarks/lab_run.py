@@ -6,11 +6,11 @@ import time
 
 from benchmarks.timing import Samples
 from bptt.data import Scaler, Windows, load_weather, split_days
-from bptt.labs.weather import WINDOW_ROWS, lab_recipe
+from bptt.labs.weather.lab import WINDOW_ROWS, lab_recipe
 
 
 def measure(repeats: int = 15) -> Samples:
-    """Return the times of `bptt.labs.weather.lab_recipe` on the embedded data, everything warm."""
+    """Return the times of `bptt.labs.weather.lab.lab_recipe` on the embedded data, everything warm."""
     data = load_weather("nyc")
     rows = split_days(len(data.values)).train
     scaler = Scaler.fit(data.values[rows], data.columns, constant="keep")

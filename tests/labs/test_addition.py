@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 
 from bptt.diagnostics import gradient_by_path_length, sliding_gradient
-from bptt.labs import addition, addition_limits, addition_truncation
-from bptt.labs.addition import BAR, ENCODED, RECIPES, SCORED, count_right, make_network, train_adder
-from bptt.labs.addition_data import draw_pairs, get_encoding
-from bptt.labs.addition_report import make_outcome, outcome_of
-from bptt.labs.addition_result import AdditionResult, run_all
-from bptt.labs.addition_verdicts import percent, verdicts
+from bptt.labs.addition import lab as addition
+from bptt.labs.addition import limits as addition_limits
+from bptt.labs.addition import truncation as addition_truncation
+from bptt.labs.addition.data import draw_pairs, get_encoding
+from bptt.labs.addition.lab import BAR, ENCODED, RECIPES, SCORED, count_right, make_network, train_adder
+from bptt.labs.addition.report import make_outcome, outcome_of
+from bptt.labs.addition.result import AdditionResult, run_all
+from bptt.labs.addition.verdicts import percent, verdicts
 from bptt.labs.outcome import as_json, write_outcome
 from bptt.network import Network
 from tests.labs.sliders import assert_can_be_moved_through

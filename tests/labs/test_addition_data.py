@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bptt.errors import InvalidInput
-from bptt.labs.addition_data import (
+from bptt.labs.addition.data import (
     ENCODINGS,
     best_without_the_carry,
     carry_through,

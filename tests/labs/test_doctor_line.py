@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from bptt.diagnostics import Diagnosis, Finding
-from bptt.labs.noisy_sine import LECTURE, run_rnn
-from bptt.labs.noisy_sine_data import make_series
-from bptt.labs.noisy_sine_frozen import run_until_frozen
+from bptt.labs.noisy_sine.data import make_series
+from bptt.labs.noisy_sine.frozen import run_until_frozen
+from bptt.labs.noisy_sine.lab import LECTURE, run_rnn
 from bptt.labs.outcome import Outcome, as_json
 from bptt.report import TableBlock
 

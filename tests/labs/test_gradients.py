@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bptt.labs.gradients import PROFILE_LAG, STARTS, Gradients, Ladder, look_at, run
-from bptt.labs.gradients_data import LAGS
-from bptt.labs.gradients_remedies import REMEDIES, Run
-from bptt.labs.gradients_report import QUICK_LAGS, make_outcome, outcome_of
-from bptt.labs.gradients_spectral import RADII, run_radii
-from bptt.labs.gradients_verdicts import lag_or_none, verdicts
+from bptt.labs.gradients.data import LAGS
+from bptt.labs.gradients.lab import PROFILE_LAG, STARTS, Gradients, Ladder, look_at, run
+from bptt.labs.gradients.remedies import REMEDIES, Run
+from bptt.labs.gradients.report import QUICK_LAGS, make_outcome, outcome_of
+from bptt.labs.gradients.spectral import RADII, run_radii
+from bptt.labs.gradients.verdicts import lag_or_none, verdicts
 from bptt.labs.outcome import as_json, write_outcome
 from tests.labs.sliders import assert_can_be_moved_through
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bptt.errors import InvalidInput
-from bptt.labs.gradients_data import LAGS, TASKS, adding_problem, digit_echo, get_task
+from bptt.labs.gradients.data import LAGS, TASKS, adding_problem, digit_echo, get_task
 from bptt.network import Network, Recurrent
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bptt.labs.gradients_data import digit_echo, get_task
-from bptt.labs.gradients_feedback import FREE, SHARES, mixed_inputs, run_feedback, train_fed, waves
-from bptt.labs.gradients_forcing import JUDGED, TARGET, forced_gradients, hidden_targets, run_forcing
-from bptt.labs.gradients_remedies import REMEDIES, make_network
+from bptt.labs.gradients.data import digit_echo, get_task
+from bptt.labs.gradients.feedback import FREE, SHARES, mixed_inputs, run_feedback, train_fed, waves
+from bptt.labs.gradients.forcing import JUDGED, TARGET, forced_gradients, hidden_targets, run_forcing
+from bptt.labs.gradients.remedies import REMEDIES, make_network
 from bptt.network import Network, Recurrent
 from bptt.verify import check_gradients
 

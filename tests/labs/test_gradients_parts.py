@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from bptt.errors import InvalidInput
-from bptt.labs.gradients_cliff import BEGIN, LIMIT, STEP_SIZE, cliff_loss, descend, run_cliff
-from bptt.labs.gradients_data import digit_echo, get_task
-from bptt.labs.gradients_latch import latch, latch_loss, resting_states, run_latch
-from bptt.labs.gradients_penalty import omega, penalised_gradients
-from bptt.labs.gradients_remedies import REMEDIES, make_network, train_one, truncated_gradients
+from bptt.labs.gradients.cliff import BEGIN, LIMIT, STEP_SIZE, cliff_loss, descend, run_cliff
+from bptt.labs.gradients.data import digit_echo, get_task
+from bptt.labs.gradients.latch import latch, latch_loss, resting_states, run_latch
+from bptt.labs.gradients.penalty import omega, penalised_gradients
+from bptt.labs.gradients.remedies import REMEDIES, make_network, train_one, truncated_gradients
 from bptt.network import Network, Recurrent
 
 TINY = 1e-30

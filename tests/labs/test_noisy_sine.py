@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from bptt.activations import ACTIVATIONS
-from bptt.labs import noisy_sine_study as study_of
-from bptt.labs.noisy_sine import LECTURE, MOMENTUM, PLAIN, SANE, Recipe, apply_rnn, make_network, run_rnn
-from bptt.labs.noisy_sine_data import FLOOR, make_series, msse, new_series
-from bptt.labs.noisy_sine_report import as_numbers, make_outcome, table
-from bptt.labs.noisy_sine_study import FULL, PRINTED_LOSSES, QUICK, Study
-from bptt.labs.noisy_sine_verdicts import verdicts
+from bptt.labs.noisy_sine import study as study_of
+from bptt.labs.noisy_sine.data import FLOOR, make_series, msse, new_series
+from bptt.labs.noisy_sine.lab import LECTURE, MOMENTUM, PLAIN, SANE, Recipe, apply_rnn, make_network, run_rnn
+from bptt.labs.noisy_sine.report import as_numbers, make_outcome, table
+from bptt.labs.noisy_sine.study import FULL, PRINTED_LOSSES, QUICK, Study
+from bptt.labs.noisy_sine.verdicts import verdicts
 from bptt.labs.rounding import two_digits
 from bptt.plots import png_bytes
 from bptt.report.png import png_size

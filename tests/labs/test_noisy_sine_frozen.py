@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bptt.labs import noisy_sine_frozen
-from bptt.labs.noisy_sine import LECTURE, Recipe, run_rnn
-from bptt.labs.noisy_sine_data import make_series
-from bptt.labs.noisy_sine_frozen import run_until_frozen
+from bptt.labs.noisy_sine import frozen as noisy_sine_frozen
+from bptt.labs.noisy_sine.data import make_series
+from bptt.labs.noisy_sine.frozen import run_until_frozen
+from bptt.labs.noisy_sine.lab import LECTURE, Recipe, run_rnn
 
 SINGLE = 1e-4  # float32: sums of 200 products in another order, through tens of updates
 

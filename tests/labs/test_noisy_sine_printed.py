@@ -7,9 +7,9 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
-from bptt.labs.noisy_sine import LECTURE, SANE, Recipe, make_network
-from bptt.labs.noisy_sine_data import make_series
-from bptt.labs.noisy_sine_printed import (
+from bptt.labs.noisy_sine.data import make_series
+from bptt.labs.noisy_sine.lab import LECTURE, SANE, Recipe, make_network
+from bptt.labs.noisy_sine.printed import (
     LETTERS,
     RIGHT,
     SWEEP,

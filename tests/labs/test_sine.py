@@ -8,14 +8,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bptt.labs import sine
 from bptt.labs.outcome import as_json
-from bptt.labs.sine import Setting, SineResult, Trained, make_network, settings, train_one
-from bptt.labs.sine_data import make_sine, measure_baselines, rmse
-from bptt.labs.sine_free import fit_sine, run_freely
-from bptt.labs.sine_gradients import NAMES, gradient_flow, loop
-from bptt.labs.sine_report import CLIP_TITLES, make_outcome, table
-from bptt.labs.sine_verdicts import verdicts
+from bptt.labs.sine import lab as sine
+from bptt.labs.sine.data import make_sine, measure_baselines, rmse
+from bptt.labs.sine.free import fit_sine, run_freely
+from bptt.labs.sine.gradients import NAMES, gradient_flow, loop
+from bptt.labs.sine.lab import Setting, SineResult, Trained, make_network, settings, train_one
+from bptt.labs.sine.report import CLIP_TITLES, make_outcome, table
+from bptt.labs.sine.verdicts import verdicts
 from bptt.plots import png_bytes
 from bptt.report.png import png_size
 

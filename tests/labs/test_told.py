@@ -12,15 +12,18 @@ import numpy as np
 import pytest
 
 from bptt.diagnostics import gradient_flow
-from bptt.labs import addition_result, gradients, noisy_sine_study, sine
-from bptt.labs.addition_report import outcome_of as addition_outcome
+from bptt.labs.addition import result as addition_result
+from bptt.labs.addition.report import outcome_of as addition_outcome
 from bptt.labs.derivations import DERIVATIONS, get_derivation
 from bptt.labs.edges import edges
-from bptt.labs.gradients_report import outcome_of as gradients_outcome
+from bptt.labs.gradients import lab as gradients
+from bptt.labs.gradients.report import outcome_of as gradients_outcome
 from bptt.labs.letters import SEEDS
-from bptt.labs.noisy_sine_report import make_outcome as noisy_sine_outcome
+from bptt.labs.noisy_sine import study as noisy_sine_study
+from bptt.labs.noisy_sine.report import make_outcome as noisy_sine_outcome
 from bptt.labs.outcome import Outcome
-from bptt.labs.sine_report import make_outcome as sine_outcome
+from bptt.labs.sine import lab as sine
+from bptt.labs.sine.report import make_outcome as sine_outcome
 from bptt.labs.told import derivation_section
 from bptt.network import Network, Recurrent
 from bptt.report import Equations, Picture, TableBlock, Text

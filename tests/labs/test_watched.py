@@ -7,13 +7,13 @@ from dataclasses import replace
 import numpy as np
 
 from bptt.diagnostics import gradient_by_path_length
-from bptt.labs.gradients_data import get_task
-from bptt.labs.gradients_remedies import REMEDIES, train_and_keep, train_one
-from bptt.labs.noisy_sine import LONGEST, SANE, run_rnn
-from bptt.labs.noisy_sine_data import make_series
-from bptt.labs.sine import Setting, make_network
-from bptt.labs.sine import train_one as train_sine
-from bptt.labs.sine_data import make_sine
+from bptt.labs.gradients.data import get_task
+from bptt.labs.gradients.remedies import REMEDIES, train_and_keep, train_one
+from bptt.labs.noisy_sine.data import make_series
+from bptt.labs.noisy_sine.lab import LONGEST, SANE, run_rnn
+from bptt.labs.sine.data import make_sine
+from bptt.labs.sine.lab import Setting, make_network
+from bptt.labs.sine.lab import train_one as train_sine
 from bptt.labs.watched import LOOKS, RECORDED, look_every, watch, watched_section
 from bptt.report import Chart
 

@@ -12,8 +12,17 @@ import pytest
 import bptt
 from bptt.data import Scaler, Windows, load_weather, split_days
 from bptt.errors import DataError
-from bptt.labs.weather import BASELINES, LAB_STEPS, TITLES, TRAINED, Method, WeatherResult, lab_recipe, run
-from bptt.labs.weather_report import as_json, doctor, table_rows, verdicts, write_folder
+from bptt.labs.weather.lab import (
+    BASELINES,
+    LAB_STEPS,
+    TITLES,
+    TRAINED,
+    Method,
+    WeatherResult,
+    lab_recipe,
+    run,
+)
+from bptt.labs.weather.report import as_json, doctor, table_rows, verdicts, write_folder
 from tests.labs.sliders import assert_can_be_moved_through
 from tests.labs.small import DAYS, write_small_table
 
@@ -97,7 +106,7 @@ def test_the_recipe_equals_the_lab_written_out_again(
         started.append({name: p.copy() for name, p in net.parameters.items()})
         return bptt.train(net, *rest, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("bptt.labs.weather.train", spy)
+    monkeypatch.setattr("bptt.labs.weather.lab.train", spy)
     _, losses, _ = lab_recipe(windows, seed=5)
     p = started[0]
     U, W, V = p["layers.0.W_xh"].T, p["layers.0.W_hh"].T, p["readout.W_hy"].T

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from bptt.data import Scaler, Windows, load_weather, split_days
-from bptt.labs.weather import lab_network
-from bptt.labs.weather_facts import (
+from bptt.labs.weather.facts import (
     GRADIENT_B,
     GRADIENT_C,
     GRADIENT_U,
@@ -19,6 +18,7 @@ from bptt.labs.weather_facts import (
     lab_facts,
     spread,
 )
+from bptt.labs.weather.lab import lab_network
 
 
 @pytest.fixture(scope="module")

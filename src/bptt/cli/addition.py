@@ -39,7 +39,7 @@ def addition(
         write_exercise("addition", exercise)
         return
     check_notation("addition", notation)
-    from bptt.labs.addition_report import make_outcome
+    from bptt.labs.addition.report import make_outcome
 
     words = ["bptt", "lab", "addition", "--seed", str(seed), "--seeds", str(seeds)]
     words += ["--quick"] if quick else []

@@ -35,7 +35,7 @@ def gradients(
     writes report.html, pictures, result.json and two trained networks into a folder.
     """
     check_notation("gradients", notation)
-    from bptt.labs.gradients_report import make_outcome
+    from bptt.labs.gradients.report import make_outcome
 
     words = ["bptt", "lab", "gradients", "--seed", str(seed), "--seeds", str(seeds)]
     words += ["--quick"] if quick else []

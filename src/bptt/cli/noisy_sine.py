@@ -46,8 +46,8 @@ def noisy_sine(
     check_notation("noisy-sine", notation)
 
     def work(notify: Notify) -> Outcome:
-        from bptt.labs.noisy_sine_report import make_outcome
-        from bptt.labs.noisy_sine_study import FULL, QUICK, run
+        from bptt.labs.noisy_sine.report import make_outcome
+        from bptt.labs.noisy_sine.study import FULL, QUICK, run
 
         sizes = FULL if full else QUICK if quick else None
         return make_outcome(run(seed=seed, seeds=seeds, sizes=sizes, notify=notify), notation)

@@ -45,8 +45,8 @@ def sine(
     check_notation("sine", notation)
 
     def work(notify: Notify) -> Outcome:
-        from bptt.labs.sine import BATCHES, run
-        from bptt.labs.sine_report import make_outcome
+        from bptt.labs.sine.lab import BATCHES, run
+        from bptt.labs.sine.report import make_outcome
 
         passes = None if epochs is None else dict.fromkeys(BATCHES, epochs)
         return make_outcome(run(seed=seed, seeds=seeds, epochs=passes, notify=notify), notation)

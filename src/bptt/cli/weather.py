@@ -75,8 +75,8 @@ def run_weather(
     from bptt.cli.display import Display
     from bptt.data import load_weather
     from bptt.labs.outcome import make_folder
-    from bptt.labs.weather import run
-    from bptt.labs.weather_report import HEADERS, as_json, doctor, table_rows, verdicts, write_folder
+    from bptt.labs.weather.lab import run
+    from bptt.labs.weather.report import HEADERS, as_json, doctor, table_rows, verdicts, write_folder
     from bptt.plots import preload
 
     # With JSON on stdout, everything for people goes to stderr.

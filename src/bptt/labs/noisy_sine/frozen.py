@@ -1,8 +1,8 @@
 """Training that notices when the recurrent part has stopped for good, and goes on with the readout alone.
 
 From the lecture's start one update makes every state exactly -1 or +1, and the gradient of all but the readout exactly
-0. What `bptt.labs.noisy_sine.run_rnn` then computes 999 times over are the same states. Here they are kept: the numbers
-are the same but for rounding, which a test shows, in a thirtieth of the time.
+0. What `bptt.labs.noisy_sine.lab.run_rnn` then computes 999 times over are the same states. Here they are kept: the
+numbers are the same but for rounding, which a test shows, in a thirtieth of the time.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import numpy as np
 from bptt.checks import Array
 from bptt.diagnostics import diagnose
 from bptt.errors import DivergedError
-from bptt.labs.noisy_sine import (
+from bptt.labs.noisy_sine.data import msse
+from bptt.labs.noisy_sine.lab import (
     WEIGHTS,
     Fitted,
     Recipe,
@@ -24,7 +25,6 @@ from bptt.labs.noisy_sine import (
     make_network,
     run_rnn,
 )
-from bptt.labs.noisy_sine_data import msse
 from bptt.network import Network
 from bptt.optim import SGD
 from bptt.training import History

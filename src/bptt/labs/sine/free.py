@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bptt.checks import Array
-from bptt.labs.sine_data import CONTINUED, SERIES, SineData, rmse
+from bptt.labs.sine.data import CONTINUED, SERIES, SineData, rmse
 from bptt.network import Network
 
 # The drift is told for stretches of this many steps.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from bptt.labs.gradients import PROFILE_LAG, Gradients
-from bptt.labs.gradients_cliff import LIMIT
+from bptt.labs.gradients.cliff import LIMIT
+from bptt.labs.gradients.lab import PROFILE_LAG, Gradients
 from bptt.labs.rounding import two_digits
 
 

@@ -2,7 +2,7 @@
 
 Follows "Lab 9" (H. A. Guenduez, 2022): a many-to-one Elman network, every gradient by hand, plain SGD on random
 windows. Beside it stand the baselines that it must be judged by, and a model that beats them. Every trained method is
-run with several seeds; `run` returns records, `bptt.labs.weather_report` draws them.
+run with several seeds; `run` returns records, `bptt.labs.weather.report` draws them.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from bptt.forecast.scoring.baselines import least_squares, persistence, seasonal
 from bptt.initializers import Normal
 from bptt.labs.edges import Edges, edges
 from bptt.labs.watched import RECORDED, Watched, look_every, watch
-from bptt.labs.weather_facts import Fact, lab_facts
+from bptt.labs.weather.facts import Fact, lab_facts
 from bptt.network import Network, Recurrent
 from bptt.optim import SGD
 from bptt.training import History, train

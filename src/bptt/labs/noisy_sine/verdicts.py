@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from bptt.labs.noisy_sine_data import FLOOR, msse, new_series
-from bptt.labs.noisy_sine_printed import SWEEP
-from bptt.labs.noisy_sine_study import BAR, PRINTED_END, PRINTED_LOSSES, Configuration, Study
+from bptt.labs.noisy_sine.data import FLOOR, msse, new_series
+from bptt.labs.noisy_sine.printed import SWEEP
+from bptt.labs.noisy_sine.study import BAR, PRINTED_END, PRINTED_LOSSES, Configuration, Study
 from bptt.labs.rounding import two_digits as short
 
 

@@ -11,10 +11,10 @@ import numpy as np
 from bptt.checks import Array
 from bptt.labs.edges import Edges
 from bptt.labs.letters import Letters, get_letters
-from bptt.labs.noisy_sine import Fitted
-from bptt.labs.noisy_sine_data import FLOOR, msse, new_series
-from bptt.labs.noisy_sine_study import BAR, PRINTED_LOSSES, WATCHED, Configuration, Sizes, Study
-from bptt.labs.noisy_sine_verdicts import verdicts
+from bptt.labs.noisy_sine.data import FLOOR, msse, new_series
+from bptt.labs.noisy_sine.lab import Fitted
+from bptt.labs.noisy_sine.study import BAR, PRINTED_LOSSES, WATCHED, Configuration, Sizes, Study
+from bptt.labs.noisy_sine.verdicts import verdicts
 from bptt.labs.outcome import Drawing, Outcome
 from bptt.labs.rounding import two_digits as short
 from bptt.labs.told import told_in

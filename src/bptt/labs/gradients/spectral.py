@@ -10,8 +10,8 @@ from bptt.checks import Array
 from bptt.diagnostics.spectra import spectral_norm, spectral_radius, step_jacobians
 from bptt.engine import reference
 from bptt.initializers import Normal, SpectralRadius
-from bptt.labs.gradients_data import get_task
-from bptt.labs.gradients_remedies import HIDDEN
+from bptt.labs.gradients.data import get_task
+from bptt.labs.gradients.remedies import HIDDEN
 from bptt.network import Network, Recurrent
 
 RADII = (0.5, 0.9, 1.0, 1.1, 1.5, 2.0, 3.0)

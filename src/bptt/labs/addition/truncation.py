@@ -13,8 +13,8 @@ import numpy as np
 
 from bptt.checks import Array
 from bptt.diagnostics import PathLengths, chunked_gradient, sliding_gradient
-from bptt.labs.addition import BATCH, RECIPES, TRAIN_PAIRS, Notify, count_right, make_network, profile
-from bptt.labs.addition_data import Examples, draw_pairs, get_encoding, keys
+from bptt.labs.addition.data import Examples, draw_pairs, get_encoding, keys
+from bptt.labs.addition.lab import BATCH, RECIPES, TRAIN_PAIRS, Notify, count_right, make_network, profile
 from bptt.network import Network
 from bptt.optim import ClipNorm
 

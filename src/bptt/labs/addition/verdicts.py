@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from bptt.labs import addition_limits, addition_truncation
-from bptt.labs.addition import BAR, SCORED, TRAIN_DIGITS
-from bptt.labs.addition_data import best_without_the_carry
-from bptt.labs.addition_limits import Limits
-from bptt.labs.addition_result import AdditionResult
-from bptt.labs.addition_truncation import DIGITS, Truncation, cosine
+from bptt.labs.addition import limits as addition_limits
+from bptt.labs.addition import truncation
+from bptt.labs.addition.data import best_without_the_carry
+from bptt.labs.addition.lab import BAR, SCORED, TRAIN_DIGITS
+from bptt.labs.addition.limits import Limits
+from bptt.labs.addition.result import AdditionResult
+from bptt.labs.addition.truncation import DIGITS, Truncation, cosine
 
 
 def verdicts(result: AdditionResult) -> list[str]:
@@ -69,7 +70,7 @@ def _truncation_line(found: Truncation) -> str:
     exact = {(cut.way, cut.longest): cut.exact for cut in found.cuts}
     pairs = ", ".join(
         f"k = {k}: {percent(exact['sliding', k])} per output, {percent(exact['chunked', k])} in chunks"
-        for k in addition_truncation.TRUNCATED
+        for k in truncation.TRUNCATED
     )
     return (
         f"One number after the other, {DIGITS} digits each, every digit needs the one of {DIGITS} steps before. Exact "

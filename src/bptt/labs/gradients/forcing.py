@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from bptt.checks import Array
-from bptt.labs.gradients_data import DIGITS, get_task
-from bptt.labs.gradients_remedies import BATCH, EXAMPLES, RATE, REMEDIES, make_network
+from bptt.labs.gradients.data import DIGITS, get_task
+from bptt.labs.gradients.remedies import BATCH, EXAMPLES, RATE, REMEDIES, make_network
 from bptt.losses import get_loss
 from bptt.network import Network
 from bptt.optim import Adam, ClipNorm

@@ -15,8 +15,8 @@ from bptt.diagnostics import Diagnosis, diagnose
 from bptt.errors import DivergedError
 from bptt.forecast.fitting.side_by_side import Stopped
 from bptt.initializers import Constant, Identity, Initializer, Uniform
-from bptt.labs.gradients_data import DIGITS, Task
-from bptt.labs.gradients_penalty import penalised_gradients
+from bptt.labs.gradients.data import DIGITS, Task
+from bptt.labs.gradients.penalty import penalised_gradients
 from bptt.network import Network, Recurrent
 from bptt.optim import L1, L2, Adam, ClipNorm, Penalty
 from bptt.training import Event, History, TrainingDivergedError, train

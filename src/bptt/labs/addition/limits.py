@@ -16,8 +16,8 @@ from bptt.diagnostics import gradient_by_path_length
 from bptt.engine import reference
 from bptt.engine.tape import Tape
 from bptt.initializers import Initializer, Uniform
-from bptt.labs.addition import BATCH, HIDDEN, Notify
-from bptt.labs.addition_data import TEN, first_and_last
+from bptt.labs.addition.data import TEN, first_and_last
+from bptt.labs.addition.lab import BATCH, HIDDEN, Notify
 from bptt.network import Network, Recurrent
 from bptt.optim import Adam
 from bptt.training import train

@@ -10,7 +10,9 @@ import numpy as np
 from bptt.activations import ACTIVATIONS
 from bptt.checks import Array, check_whole
 from bptt.labs.edges import Edges, edges
-from bptt.labs.noisy_sine import (
+from bptt.labs.noisy_sine.data import NoisySine, make_series, msse, new_series
+from bptt.labs.noisy_sine.frozen import run_until_frozen
+from bptt.labs.noisy_sine.lab import (
     LECTURE,
     MOMENTUM,
     PLAIN,
@@ -21,9 +23,7 @@ from bptt.labs.noisy_sine import (
     make_network,
     run_rnn,
 )
-from bptt.labs.noisy_sine_data import NoisySine, make_series, msse, new_series
-from bptt.labs.noisy_sine_frozen import run_until_frozen
-from bptt.labs.noisy_sine_printed import Mistakes, PrintedRun, alignment, in_names, run_printed
+from bptt.labs.noisy_sine.printed import Mistakes, PrintedRun, alignment, in_names, run_printed
 from bptt.network import Network
 
 # Called with what is being computed, parts done and parts to do.

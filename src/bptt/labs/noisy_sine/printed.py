@@ -1,7 +1,7 @@
 """The lecture's program with its mistakes, each a switch; the numbers are those of docs/errata.md.
 
 Written anew, in the lecture's letters and column vectors: Wx (n, 1), Wh (n, n), Wy (1, n), biases (n, 1). It is here to
-be looked at; whoever wants to train takes `bptt.labs.noisy_sine.run_rnn`.
+be looked at; whoever wants to train takes `bptt.labs.noisy_sine.lab.run_rnn`.
 """
 
 from __future__ import annotations

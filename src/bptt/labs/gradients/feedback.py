@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bptt.checks import Array
-from bptt.labs.gradients_remedies import HIDDEN
+from bptt.labs.gradients.remedies import HIDDEN
 from bptt.network import Network, Recurrent
 from bptt.optim import Adam, ClipNorm
 

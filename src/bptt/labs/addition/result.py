@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from bptt.labs import addition, addition_limits, addition_truncation
-from bptt.labs.addition import Adding, Notify
-from bptt.labs.addition_limits import Limits
-from bptt.labs.addition_truncation import Truncation
+from bptt.labs.addition import lab as addition
+from bptt.labs.addition import limits as addition_limits
+from bptt.labs.addition import truncation
+from bptt.labs.addition.lab import Adding, Notify
+from bptt.labs.addition.limits import Limits
+from bptt.labs.addition.truncation import Truncation
 
 QUICK = 20  # a quick run trains this many times less
 
@@ -45,6 +47,6 @@ def run_all(
     steps, pairs = addition.STEPS // share, 1000 if quick else 10_000
     adding = addition.run(seed=seed, seeds=seeds, steps=steps, test_pairs=pairs, notify=notify)
     every = tuple(range(seed, seed + seeds))
-    truncated = addition_truncation.run(seed=seed, steps=addition_truncation.STEPS // share, notify=notify)
+    truncated = truncation.run(seed=seed, steps=truncation.STEPS // share, notify=notify)
     limits = addition_limits.run(seeds=every, steps=addition_limits.STEPS // share, notify=notify)
     return AdditionResult(every, steps, pairs, adding, truncated, limits, time.perf_counter() - began)

@@ -12,7 +12,8 @@ from bptt.checks import Array
 from bptt.labs.letters import Letters, get_letters
 from bptt.labs.outcome import Drawing, Outcome
 from bptt.labs.rounding import two_digits
-from bptt.labs.sine import (
+from bptt.labs.sine.free import STRETCH
+from bptt.labs.sine.lab import (
     ACTIVATIONS,
     BAR,
     BATCHES,
@@ -25,8 +26,7 @@ from bptt.labs.sine import (
     SineResult,
     Trained,
 )
-from bptt.labs.sine_free import STRETCH
-from bptt.labs.sine_verdicts import verdicts
+from bptt.labs.sine.verdicts import verdicts
 from bptt.labs.told import told_in
 from bptt.labs.watched import watched_section
 from bptt.plots import forecast_week, panels, unrolled

@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from bptt.labs import addition_limits
-from bptt.labs.addition import BAR, HIDDEN, SCORED, STEPS, TRAIN_DIGITS, Adding, Notify, Trained
-from bptt.labs.addition_answers import ANSWERS
-from bptt.labs.addition_data import get_encoding
-from bptt.labs.addition_limits import Limits
-from bptt.labs.addition_result import AdditionResult, run_all
-from bptt.labs.addition_truncation import DIGITS, WAYS, Truncation
-from bptt.labs.addition_verdicts import paths_line, percent, seeds_of, verdicts
+from bptt.labs.addition import limits as addition_limits
+from bptt.labs.addition.answers import ANSWERS
+from bptt.labs.addition.data import get_encoding
+from bptt.labs.addition.lab import BAR, HIDDEN, SCORED, STEPS, TRAIN_DIGITS, Adding, Notify, Trained
+from bptt.labs.addition.limits import Limits
+from bptt.labs.addition.result import AdditionResult, run_all
+from bptt.labs.addition.truncation import DIGITS, WAYS, Truncation
+from bptt.labs.addition.verdicts import paths_line, percent, seeds_of, verdicts
 from bptt.labs.letters import Letters, get_letters
 from bptt.labs.outcome import Drawing, Outcome
 from bptt.labs.told import told_in

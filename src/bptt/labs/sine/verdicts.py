@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from bptt.labs.rounding import two_digits
-from bptt.labs.sine import BAR, CLIPS, STARTS, Setting, SineResult, Trained
-from bptt.labs.sine_data import LENGTH
+from bptt.labs.sine.data import LENGTH
+from bptt.labs.sine.lab import BAR, CLIPS, STARTS, Setting, SineResult, Trained
 
 # From the last state to the first, the gradient is said to explode or to vanish beyond this factor.
 EXPLODED = 10.0

@@ -3,7 +3,7 @@
 Follows the assignment "Backpropagation in Recurrent Neural Networks": an Elman network of 100 units without biases,
 one digit a step in 10 numbers, softmax and cross-entropy, plain SGD. `run` trains and counts exact sums, checks the
 gradient as the assignment does, and takes the gradient apart by the length of its paths; the comparisons of truncation
-and the limits are in files of their own. `bptt.labs.addition_report` draws the records.
+and the limits are in files of their own. `bptt.labs.addition.report` draws the records.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from bptt.checks import Array, check_whole
 from bptt.data import Arrays
 from bptt.diagnostics import Diagnosis, PathLengths, diagnose, gradient_by_path_length
-from bptt.labs.addition_data import (
+from bptt.labs.addition.data import (
     TEN,
     Digits,
     Encoding,

@@ -2,7 +2,7 @@
 
 Follows "Recurrent Neural Networks - from Scratch" (M. Hohle): one noisy sine of 200 steps, 500 to 800 neurons, an
 output at every step, SGD with momentum and decay. `run_rnn` and `apply_rnn` are the lecture's RunMyRNN and ApplyMyRNN
-on the public API; `bptt.labs.noisy_sine_study` runs the configurations side by side.
+on the public API; `bptt.labs.noisy_sine.study` runs the configurations side by side.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from bptt.checks import Array
 from bptt.diagnostics import Diagnosis, diagnose
 from bptt.initializers import Normal, SpectralRadius
-from bptt.labs.noisy_sine_data import msse
+from bptt.labs.noisy_sine.data import msse
 from bptt.labs.watched import RECORDED, Watched, look_every
 from bptt.labs.watched import watch as look_back
 from bptt.losses import HalfSquared

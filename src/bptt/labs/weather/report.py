@@ -16,7 +16,7 @@ from bptt.labs.letters import Letters, get_letters
 from bptt.labs.outcome import doctor_lines, draw_picture, make_folder
 from bptt.labs.told import derivation_section, say_section
 from bptt.labs.watched import watched_section
-from bptt.labs.weather import (
+from bptt.labs.weather.lab import (
     BASELINES,
     HOURS_A_DAY,
     LAB_BAR,

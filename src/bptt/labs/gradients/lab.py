@@ -3,7 +3,7 @@
 Fills the empty chapters of the notes "Recurrent models for time series forecasting": spectral radius, why gradients
 vanish and explode, what to do about it, LSTM. `run` trains every remedy on digit echo at growing lags until it
 fails, measures how gradients flow before and after, and adds Bengio's latch and Pascanu's cliff.
-`bptt.labs.gradients_report` draws the records.
+`bptt.labs.gradients.report` draws the records.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from bptt.diagnostics.gradient_flow import gradient_flow
 from bptt.diagnostics.spectra import spectral_norm, spectral_radius
 from bptt.forecast.fitting.members import Tick
 from bptt.forecast.fitting.side_by_side import Meter, run_jobs
-from bptt.labs.gradients_cliff import Cliff, run_cliff
-from bptt.labs.gradients_data import LAGS, Task, get_task
-from bptt.labs.gradients_feedback import Fed, run_feedback
-from bptt.labs.gradients_forcing import Forced, run_forcing
-from bptt.labs.gradients_latch import Latching, run_latch
-from bptt.labs.gradients_remedies import (
+from bptt.labs.gradients.cliff import Cliff, run_cliff
+from bptt.labs.gradients.data import LAGS, Task, get_task
+from bptt.labs.gradients.feedback import Fed, run_feedback
+from bptt.labs.gradients.forcing import Forced, run_forcing
+from bptt.labs.gradients.latch import Latching, run_latch
+from bptt.labs.gradients.remedies import (
     REMEDIES,
     STEPS,
     Remedy,
@@ -36,7 +36,7 @@ from bptt.labs.gradients_remedies import (
     train_and_keep,
     train_one,
 )
-from bptt.labs.gradients_spectral import Decay, run_radii
+from bptt.labs.gradients.spectral import Decay, run_radii
 from bptt.labs.watched import RECORDED, Watched, look_every, watch
 from bptt.network import Network
 

@@ -9,11 +9,13 @@ import numpy as np
 
 from bptt.checks import Array
 from bptt.diagnostics import Diagnosis
-from bptt.labs import gradients_cliff, gradients_feedback, gradients_forcing, gradients_latch
-from bptt.labs.gradients import PROFILE_LAG, Gradients, Ladder, Notify, run
-from bptt.labs.gradients_data import LAGS, get_task
-from bptt.labs.gradients_remedies import HIDDEN, PATIENCE, REMEDIES, STEPS
-from bptt.labs.gradients_verdicts import lag_or_none, verdicts
+from bptt.labs.gradients import cliff as gradients_cliff
+from bptt.labs.gradients import feedback, forcing
+from bptt.labs.gradients import latch as gradients_latch
+from bptt.labs.gradients.data import LAGS, get_task
+from bptt.labs.gradients.lab import PROFILE_LAG, Gradients, Ladder, Notify, run
+from bptt.labs.gradients.remedies import HIDDEN, PATIENCE, REMEDIES, STEPS
+from bptt.labs.gradients.verdicts import lag_or_none, verdicts
 from bptt.labs.letters import Letters, get_letters
 from bptt.labs.outcome import Drawing, Outcome
 from bptt.labs.told import told_in
@@ -190,7 +192,7 @@ def _latch(result: Gradients) -> TableBlock:
 
 
 def _forced(result: Gradients) -> TableBlock:
-    lags = gradients_forcing.JUDGED
+    lags = forcing.JUDGED
     return TableBlock(
         headers=("trained at", "targets for ten of the hidden units", *(f"right at lag {lag}" for lag in lags),
                  "distance to targets"),
@@ -207,7 +209,7 @@ def _forced(result: Gradients) -> TableBlock:
 
 
 def _fed(result: Gradients) -> TableBlock:
-    at = (1, 10, 50, gradients_feedback.FREE)
+    at = (1, 10, 50, feedback.FREE)
     return TableBlock(
         headers=("own forecasts at the end of training", "one step", *(f"free, step {k}" for k in at)),
         rows=tuple(
@@ -216,7 +218,7 @@ def _fed(result: Gradients) -> TableBlock:
             for f in result.fed
         ),
         caption=f"A GRU of {HIDDEN} units forecasts a sum of two sines with noise of deviation "
-        f"{gradients_feedback.NOISE:g} and reads its own forecasts. Root mean square errors, mean of the seeds: of the "
+        f"{feedback.NOISE:g} and reads its own forecasts. Root mean square errors, mean of the seeds: of the "
         "next noisy value, and of a free run against the wave without noise.",
         numeric=tuple(range(1, 2 + len(at))),
     )  # fmt: skip

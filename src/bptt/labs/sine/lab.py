@@ -2,7 +2,7 @@
 
 Follows the assignment "Recurrent Neural Network for Sine Wave Prediction": 25 values of sin(k) into an Elman network of
 100 units without biases, the 26th out, half the squared error. `run` trains every combination of starting weights,
-batch, optimiser, output activation and clipping, over several seeds; `bptt.labs.sine_report` draws what it found.
+batch, optimiser, output activation and clipping, over several seeds; `bptt.labs.sine.report` draws what it found.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import numpy as np
 from bptt.checks import Array, check_whole
 from bptt.diagnostics import Diagnosis, diagnose
 from bptt.initializers import Normal
-from bptt.labs.sine_data import Baselines, SineData, make_sine, measure_baselines, rmse
-from bptt.labs.sine_free import FreeRun, run_freely
-from bptt.labs.sine_gradients import Flow, gradient_flow
+from bptt.labs.sine.data import Baselines, SineData, make_sine, measure_baselines, rmse
+from bptt.labs.sine.free import FreeRun, run_freely
+from bptt.labs.sine.gradients import Flow, gradient_flow
 from bptt.labs.watched import RECORDED, Watched, look_every, watch
 from bptt.losses import HalfSquared
 from bptt.network import Network, Recurrent

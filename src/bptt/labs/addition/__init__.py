@@ -1,0 +1,1 @@
+"""The addition of digits. `lab.py` is the experiment; the others are its parts, verdicts and page."""

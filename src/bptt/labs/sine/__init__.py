@@ -1,0 +1,1 @@
+"""The sine-wave assignment. `lab.py` is the experiment; the others are its parts, verdicts and page."""
