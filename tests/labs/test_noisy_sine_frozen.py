@@ -15,18 +15,19 @@ from bptt.labs.noisy_sine.lab import LECTURE, Recipe, run_rnn
 SINGLE = 1e-4  # float32: sums of 200 products in another order, through tens of updates
 
 
-@pytest.mark.parametrize("neurons", [500, 800])
-def test_a_frozen_run_is_the_whole_run(neurons: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    data, recipe = make_series(3), replace(LECTURE, neurons=neurons, epochs=40, decay=0.01)
-    whole = run_rnn(data.x, data.y, recipe, seed=3, keep=(0, 1, 25, 40))
+@pytest.mark.parametrize(("neurons", "seed"), [(500, 3), (800, 3), (800, 4), (800, 5)])
+def test_a_frozen_run_is_the_whole_run(neurons: int, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    data, recipe = make_series(seed), replace(LECTURE, neurons=neurons, epochs=40, decay=0.01)
+    whole = run_rnn(data.x, data.y, recipe, seed=seed, keep=(0, 1, 25, 40))
     passes = []
     one_pass = noisy_sine_frozen._pass
     monkeypatch.setattr(noisy_sine_frozen, "_pass", lambda *a: passes.append(0) or one_pass(*a))
     told: list[tuple[int, int]] = []
     short = run_until_frozen(
-        data.x, data.y, recipe, seed=3, keep=(0, 1, 25, 40), tell=lambda *n: told.append(n)
+        data.x, data.y, recipe, seed=seed, keep=(0, 1, 25, 40), tell=lambda *n: told.append(n)
     )
-    assert len(passes) == 3  # before and after the first update, and at the end to see that nothing moved
+    # Before and after the first update, and where momentum takes a state from its -1 or +1 for an update or two.
+    assert 2 <= len(passes) <= 20
     np.testing.assert_allclose(short.losses, whole.losses, rtol=SINGLE, atol=0)
     np.testing.assert_allclose(short.gradient_norms, whole.gradient_norms, rtol=SINGLE, atol=0)
     for name, p in whole.net.parameters.items():
@@ -55,3 +56,19 @@ def test_a_run_that_diverges_is_left_to_the_plain_one() -> None:
     whole, same = (run(data.x, data.y, recipe, seed=5) for run in (run_rnn, run_until_frozen))
     assert same.diverged == whole.diverged
     assert same.diverged is not None
+
+
+def test_states_that_momentum_moves_are_computed_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    data, recipe = make_series(3), replace(LECTURE, neurons=500, epochs=6)
+    passes, looks = [], []
+    one_pass, states = noisy_sine_frozen._pass, noisy_sine_frozen._states
+
+    def moved(*arguments: object) -> object:
+        looks.append(0)
+        h = states(*arguments)
+        return h if len(looks) != 4 else -h
+
+    monkeypatch.setattr(noisy_sine_frozen, "_pass", lambda *a: passes.append(0) or one_pass(*a))
+    monkeypatch.setattr(noisy_sine_frozen, "_states", moved)
+    run_until_frozen(data.x, data.y, recipe, seed=3)
+    assert len(passes) == 3  # before and after the first update, and after the look that saw other states
