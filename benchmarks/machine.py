@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 import bptt
-from bptt.engine.compiled.target import host
+from bptt.engine.compiled.llvm.target import host
 
 
 def describe() -> dict[str, str]:

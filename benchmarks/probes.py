@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 
-from bptt.engine.compiled.emitter import I64, POINTER, VOID, Emitter
 from bptt.engine.compiled.kernels import lanes_of
-from bptt.engine.compiled.machine_code import load_kernels, new_module
-from bptt.engine.compiled.target import host
+from bptt.engine.compiled.llvm.emitter import I64, POINTER, VOID, Emitter
+from bptt.engine.compiled.llvm.machine_code import load_kernels, new_module
+from bptt.engine.compiled.llvm.target import host
 
 CHAINS = 12  # sums at once: more than latency times units on any machine of today
 KIND_OF = {"float32": "float", "float64": "double"}

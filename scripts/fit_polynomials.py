@@ -1,4 +1,4 @@
-"""Print the polynomials of `bptt.engine.compiled.polynomials`. Needs mpmath.
+"""Print the polynomials of `bptt.engine.compiled.llvm.polynomials`. Needs mpmath.
 
 Chebyshev interpolation in 40 digits: within a few per cent of the best polynomial, with no iteration to go wrong.
 """

@@ -134,7 +134,7 @@ def test_an_llvmlite_that_does_not_work(
 ) -> None:
     import llvmlite
 
-    from bptt.engine.compiled import machine_code
+    from bptt.engine.compiled.llvm import machine_code
 
     def fail() -> None:
         raise error
@@ -146,14 +146,14 @@ def test_an_llvmlite_that_does_not_work(
 
 @needs_llvmlite
 def test_a_mistake_of_ours_is_no_reason_to_fall_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "bptt.engine.compiled.machine_code", None)
+    monkeypatch.setitem(sys.modules, "bptt.engine.compiled.llvm.machine_code", None)
     with pytest.raises(ModuleNotFoundError):
         get_engine("auto")
 
 
 @needs_llvmlite
 def test_code_that_computes_wrongly_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    from bptt.engine.compiled import machine_code
+    from bptt.engine.compiled.llvm import machine_code
 
     machine_code.try_out()
     right: Any = machine_code._link

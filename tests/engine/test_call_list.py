@@ -9,10 +9,10 @@ import pytest
 
 pytest.importorskip("llvmlite")
 
-from bptt.engine.compiled.call_list import STEP, Call, CallList, Control
-from bptt.engine.compiled.gather_kernels import GATHER, gather_kernel
-from bptt.engine.compiled.row_kernels import COPY, row_kernels
-from bptt.engine.compiled.update_kernels import UNUSUAL, NormKernel
+from bptt.engine.compiled.training.call_list import STEP, Call, CallList, Control
+from bptt.engine.compiled.training.gather_kernels import GATHER, gather_kernel
+from bptt.engine.compiled.training.row_kernels import COPY, row_kernels
+from bptt.engine.compiled.training.update_kernels import UNUSUAL, NormKernel
 from bptt.engine.compiled.workspace import address
 from bptt.optim.norms import LANES, SAFE
 

@@ -18,9 +18,9 @@ pytest.importorskip("llvmlite")
 
 from llvmlite import ir
 
-from bptt.engine.compiled import code_cache, machine_code
-from bptt.engine.compiled.emitter import I64, POINTER, VOID
-from bptt.engine.compiled.target import host
+from bptt.engine.compiled.llvm import code_cache, machine_code
+from bptt.engine.compiled.llvm.emitter import I64, POINTER, VOID
+from bptt.engine.compiled.llvm.target import host
 
 DAY = 24 * 3600
 
@@ -135,8 +135,14 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize(
     "name",
-    ["engine/compiled/polynomials.py", "engine/compiled/products.py", "formulas.py", "cells/plan.py", "activations.py"],
-)  # fmt: skip
+    [
+        "engine/compiled/llvm/polynomials.py",
+        "engine/compiled/units/products.py",
+        "formulas.py",
+        "cells/plan.py",
+        "activations.py",
+    ],
+)
 def test_a_changed_callee_in_another_file_is_another_kernel(name: str, package: Path, folder: Path) -> None:
     answer("a wish")
     (package / name).write_bytes((package / name).read_bytes() + b"# changed\n")
@@ -149,7 +155,7 @@ def test_a_changed_callee_in_another_file_is_another_kernel(name: str, package: 
 
 
 def test_a_line_that_moves_to_the_next_file_is_a_change(package: Path) -> None:
-    texts = sorted(package.glob("engine/compiled/f*.py"))
+    texts = sorted(package.glob("engine/compiled/units/f*.py"))
     before = machine_code._surroundings()
     *lines, last = texts[0].read_bytes().splitlines(keepends=True)
     texts[0].write_bytes(b"".join(lines))
@@ -169,13 +175,14 @@ def test_a_package_without_readable_text_finds_nothing(
         answer("a wish", never)
 
 
+HOST = "bptt.engine.compiled.llvm.machine_code.host"
 OTHERS = {
-    "another processor": ("bptt.engine.compiled.machine_code.host", lambda: dataclasses.replace(host(), cpu="other")),
+    "another processor": (HOST, lambda: dataclasses.replace(host(), cpu="other")),
     "other features": (
-        "bptt.engine.compiled.machine_code.host",
+        HOST,
         lambda: dataclasses.replace(host(), features=host().features + ",-avx512f"),
     ),
-    "other tiles": ("bptt.engine.compiled.machine_code.host", lambda: dataclasses.replace(host(), heights=(5, 1))),
+    "other tiles": (HOST, lambda: dataclasses.replace(host(), heights=(5, 1))),
     "another llvmlite": ("llvmlite.__version__", "0.99.0"),
     "another LLVM": ("llvmlite.binding.llvm_version_info", (99, 0, 1)),
     "another system": ("llvmlite.binding.get_process_triple", lambda: "x86_64-pc-plan9"),
@@ -331,7 +338,7 @@ def test_a_developers_many_changes_stay_within_the_limit(
 
 FORK = """
 import os, sys, threading, time
-from bptt.engine.compiled import machine_code
+from bptt.engine.compiled.llvm import machine_code
 from tests.engine.test_code_cache import answer, emit
 started = threading.Event()
 def slow(prefix):

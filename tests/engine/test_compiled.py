@@ -225,8 +225,8 @@ def test_float32_kernels_hold_no_double_precision() -> None:
     import re
 
     from bptt.engine.compiled.kernels import emit_module
-    from bptt.engine.compiled.layout import Layout
-    from bptt.engine.compiled.machine_code import optimise
+    from bptt.engine.compiled.llvm.machine_code import optimise
+    from bptt.engine.compiled.units.layout import Layout
 
     for cell in (get_cell("lstm_peephole"), *(cls() for cls in OWN)):
         text = str(optimise(emit_module(Layout.of(cell), "float", ragged=True)))

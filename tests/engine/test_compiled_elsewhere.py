@@ -16,11 +16,12 @@ import llvmlite.binding as llvm
 
 from bptt.cells import get_cell
 from bptt.engine import compiled, reference
-from bptt.engine.compiled import kernels, machine_code, route
-from bptt.engine.compiled.layout import Layout
-from bptt.engine.compiled.rows_layout import RowsLayout
-from bptt.engine.compiled.rows_products import corner
-from bptt.engine.compiled.target import Target, choose_tiles, host
+from bptt.engine.compiled import kernels, route
+from bptt.engine.compiled.llvm import machine_code
+from bptt.engine.compiled.llvm.target import Target, choose_tiles, host
+from bptt.engine.compiled.rows.layout import RowsLayout
+from bptt.engine.compiled.rows.products import corner
+from bptt.engine.compiled.units.layout import Layout
 from tests.engine.own_cells import Staged
 from tests.engine.test_compiled import agree, double, draw, run
 

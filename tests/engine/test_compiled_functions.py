@@ -14,11 +14,11 @@ pytest.importorskip("llvmlite")
 from llvmlite import ir
 
 from bptt.activations import FUNCTIONS
-from bptt.engine.compiled.emitter import I64, POINTER, VOID, Emitter
-from bptt.engine.compiled.functions import EMITTED
 from bptt.engine.compiled.kernels import lanes_of
-from bptt.engine.compiled.machine_code import load_kernels, new_module
-from bptt.engine.compiled.target import choose_tiles, host
+from bptt.engine.compiled.llvm.emitter import I64, POINTER, VOID, Emitter
+from bptt.engine.compiled.llvm.functions import EMITTED
+from bptt.engine.compiled.llvm.machine_code import load_kernels, new_module
+from bptt.engine.compiled.llvm.target import choose_tiles, host
 
 KINDS = {"float": np.float32, "double": np.float64}
 # Units in the last place of a normal result.

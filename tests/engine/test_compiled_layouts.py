@@ -17,9 +17,9 @@ from bptt.cells.registry import CELLS
 from bptt.engine import compiled, reference, set_threads, threads
 from bptt.engine.compiled import route
 from bptt.engine.compiled.kernels import lanes_of
-from bptt.engine.compiled.layer_calls import LayerCalls
-from bptt.engine.compiled.rows_gather import GATHER_LINES, gather_lines_kernel
-from bptt.engine.compiled.target import host
+from bptt.engine.compiled.llvm.target import host
+from bptt.engine.compiled.rows.gather import GATHER_LINES, gather_lines_kernel
+from bptt.engine.compiled.training.layer_calls import LayerCalls
 from bptt.engine.compiled.workspace import address
 from bptt.network import Network, Recurrent
 from tests.engine.own_cells import OWN

@@ -16,11 +16,12 @@ pytest.importorskip("llvmlite")
 import llvmlite.binding as llvm
 
 from bptt.cells import Cell, get_cell
-from bptt.engine.compiled import kernels, machine_code
-from bptt.engine.compiled import target as target_module
-from bptt.engine.compiled.layout import Layout
-from bptt.engine.compiled.products import Products
-from bptt.engine.compiled.target import Target, choose_tiles, host
+from bptt.engine.compiled import kernels
+from bptt.engine.compiled.llvm import machine_code
+from bptt.engine.compiled.llvm import target as target_module
+from bptt.engine.compiled.llvm.target import Target, choose_tiles, host
+from bptt.engine.compiled.units.layout import Layout
+from bptt.engine.compiled.units.products import Products
 from tests.engine.own_cells import OWN
 
 LINUX = {

@@ -11,8 +11,9 @@ pytest.importorskip("llvmlite")
 
 from bptt.cells import get_cell
 from bptt.engine import compiled, set_threads, threads
-from bptt.engine.compiled import route, team
-from bptt.engine.compiled.team_kernels import LINE, LINGERING
+from bptt.engine.compiled import route
+from bptt.engine.compiled.threads import team
+from bptt.engine.compiled.threads.team_kernels import LINE, LINGERING
 from tests.engine.test_compiled import draw
 
 

@@ -10,10 +10,15 @@ import pytest
 pytest.importorskip("llvmlite")
 
 from bptt.activations import FUNCTIONS
-from bptt.engine.compiled.call_list import STEP, Call, CallList, Control
 from bptt.engine.compiled.kernels import lanes_of
-from bptt.engine.compiled.loss_kernels import CLASSES, PointwiseHead, cross_entropy_kernel, pointwise_kernel
-from bptt.engine.compiled.target import host
+from bptt.engine.compiled.llvm.target import host
+from bptt.engine.compiled.training.call_list import STEP, Call, CallList, Control
+from bptt.engine.compiled.training.loss_kernels import (
+    CLASSES,
+    PointwiseHead,
+    cross_entropy_kernel,
+    pointwise_kernel,
+)
 from bptt.engine.compiled.workspace import address
 from bptt.losses import Absolute, CrossEntropy, HalfSquared, Huber, Pinball, Squared
 from bptt.losses.pointwise import Pointwise

@@ -12,7 +12,7 @@ pytest.importorskip("llvmlite")
 from bptt.activations import FUNCTIONS, sigmoid, tanh
 from bptt.cells import Cell
 from bptt.cells.registry import CELLS
-from bptt.engine.compiled.reverse_mode import RULES, derive_backward
+from bptt.engine.compiled.equations.reverse_mode import RULES, derive_backward
 from bptt.engine.forward_mode import pull_back
 from bptt.formulas import Formula
 from tests.engine.own_cells import OWN

@@ -14,10 +14,13 @@ pytest.importorskip("llvmlite")
 import llvmlite.binding as llvm
 
 from bptt.cells import get_cell
-from bptt.engine.compiled import kernels, machine_code, stream_kernels, stream_runner
-from bptt.engine.compiled.layout import Layout
-from bptt.engine.compiled.stream_layout import StreamLayout
-from bptt.engine.compiled.target import Target, choose_tiles
+from bptt.engine.compiled import kernels
+from bptt.engine.compiled.llvm import machine_code
+from bptt.engine.compiled.llvm.target import Target, choose_tiles
+from bptt.engine.compiled.streams import kernels as stream_kernels
+from bptt.engine.compiled.streams import runner as stream_runner
+from bptt.engine.compiled.streams.layout import StreamLayout
+from bptt.engine.compiled.units.layout import Layout
 from tests.engine.own_cells import Staged
 from tests.network.streams import agree, draw, make_pair
 

@@ -18,11 +18,11 @@ pytest.importorskip("llvmlite")
 from bptt.activations import ACTIVATIONS
 from bptt.cells import Cell, get_cell
 from bptt.cells.registry import CELLS
-from bptt.engine.compiled import stream_runner
-from bptt.engine.compiled.layout import Layout
-from bptt.engine.compiled.machine_code import optimise
-from bptt.engine.compiled.stream_kernels import emit_stream_module
-from bptt.engine.compiled.stream_layout import StreamLayout
+from bptt.engine.compiled.llvm.machine_code import optimise
+from bptt.engine.compiled.streams import runner as stream_runner
+from bptt.engine.compiled.streams.kernels import emit_stream_module
+from bptt.engine.compiled.streams.layout import StreamLayout
+from bptt.engine.compiled.units.layout import Layout
 from tests.engine.own_cells import OWN
 from tests.network.streams import agree, draw, make_pair
 

@@ -13,7 +13,9 @@ pytest.importorskip("llvmlite")
 from bptt.cells import Cell, get_cell
 from bptt.cells.registry import CELLS
 from bptt.engine import compiled, set_threads, threads, use_threads
-from bptt.engine.compiled import call_list, passes, route, team
+from bptt.engine.compiled import passes, route
+from bptt.engine.compiled.threads import team
+from bptt.engine.compiled.training import call_list
 from bptt.network import Network, Recurrent
 from bptt.optim import SGD
 from bptt.training import TrainingDivergedError, train

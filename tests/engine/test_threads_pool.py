@@ -24,9 +24,10 @@ from llvmlite import ir
 
 from bptt.cells import get_cell
 from bptt.engine import compiled, set_threads, threads
-from bptt.engine.compiled import route, team
-from bptt.engine.compiled.emitter import I64, POINTER, VOID, Emitter, Lanes
-from bptt.engine.compiled.machine_code import load_kernels, new_module
+from bptt.engine.compiled import route
+from bptt.engine.compiled.llvm.emitter import I64, POINTER, VOID, Emitter, Lanes
+from bptt.engine.compiled.llvm.machine_code import load_kernels, new_module
+from bptt.engine.compiled.threads import team
 from tests.engine.test_compiled import draw, run
 from tests.engine.test_threads import same
 
@@ -213,7 +214,7 @@ cell = get_cell("elman")
 rng = np.random.default_rng(0)
 parameters = {"W_xh": rng.random((3, 9)), "W_hh": rng.random((9, 9))}
 compiled_engine.forward(cell, parameters, rng.random((5, 40, 3)))
-from bptt.engine.compiled import team
+from bptt.engine.compiled.threads import team
 assert len(team._pool.workers) == 2
 print("done", flush=True)
 """.replace("compiled_engine", "compiled")

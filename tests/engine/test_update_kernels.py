@@ -11,8 +11,8 @@ import pytest
 pytest.importorskip("llvmlite")
 
 from bptt.activations import sqrt, step
-from bptt.engine.compiled.call_list import Call, CallList, Control
-from bptt.engine.compiled.update_kernels import OVERFLOW, UNUSUAL, NormKernel, UpdateKernel
+from bptt.engine.compiled.training.call_list import Call, CallList, Control
+from bptt.engine.compiled.training.update_kernels import OVERFLOW, UNUSUAL, NormKernel, UpdateKernel
 from bptt.engine.compiled.workspace import address
 from bptt.errors import DivergedError
 from bptt.formulas import Formula

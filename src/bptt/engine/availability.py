@@ -51,7 +51,7 @@ def find_obstacle() -> Obstacle | None:
                 "allow it (SELinux: execmem; systemd: MemoryDenyWriteExecute=no)",
             )
         # The native library is loaded by the first call into it.
-        from bptt.engine.compiled.machine_code import try_out
+        from bptt.engine.compiled.llvm.machine_code import try_out
 
         try_out()
     except (ImportError, OSError, RuntimeError) as error:

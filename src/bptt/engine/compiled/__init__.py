@@ -4,9 +4,9 @@ See docs/engine.md. It offers what `bptt.engine.reference` offers, for float32 a
 """
 
 from bptt.engine.compiled.passes import CompiledTape, backward, forward
-from bptt.engine.compiled.step import CompiledStep
-from bptt.engine.compiled.stream_runner import CompiledStream
-from bptt.engine.compiled.training_steps import CompiledTraining
+from bptt.engine.compiled.streams.runner import CompiledStream
+from bptt.engine.compiled.training.step import CompiledStep
+from bptt.engine.compiled.training.training_steps import CompiledTraining
 
 NAME = "compiled"
 

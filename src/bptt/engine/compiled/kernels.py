@@ -5,22 +5,20 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from bptt.engine.compiled import (
-    backward_kernels,
-    forward_kernels,
-    gradient_kernels,
-    rows_backward,
-    rows_forward,
-    rows_gradients,
-)
-from bptt.engine.compiled.emitter import Lanes
-from bptt.engine.compiled.layout import Layout
-from bptt.engine.compiled.machine_code import Kernel, load_kernels, new_module
-from bptt.engine.compiled.products import Products
-from bptt.engine.compiled.rows_layout import RowsLayout
-from bptt.engine.compiled.rows_products import RowsProducts
-from bptt.engine.compiled.target import Target, host
-from bptt.engine.compiled.unit_kernels import UNIT_KERNELS, emit_units
+from bptt.engine.compiled.llvm.emitter import Lanes
+from bptt.engine.compiled.llvm.machine_code import Kernel, load_kernels, new_module
+from bptt.engine.compiled.llvm.target import Target, host
+from bptt.engine.compiled.rows import backward as rows_backward
+from bptt.engine.compiled.rows import forward as rows_forward
+from bptt.engine.compiled.rows import gradients as rows_gradients
+from bptt.engine.compiled.rows.layout import RowsLayout
+from bptt.engine.compiled.rows.products import RowsProducts
+from bptt.engine.compiled.units import backward as backward_kernels
+from bptt.engine.compiled.units import forward as forward_kernels
+from bptt.engine.compiled.units import gradients as gradient_kernels
+from bptt.engine.compiled.units.layout import Layout
+from bptt.engine.compiled.units.one_sequence import UNIT_KERNELS, emit_units
+from bptt.engine.compiled.units.products import Products
 
 # In the order of a training step.
 ROWS_KERNELS = (

@@ -13,8 +13,8 @@ from bptt.cells.plan import CellPlan
 from bptt.cells.protocol import Cell
 from bptt.engine import reference
 from bptt.engine.compiled.route import KINDS, Region, Route, find_route
-from bptt.engine.compiled.sharing import Members, count_members, most_members, room, variants
-from bptt.engine.compiled.team import Job, finish_interrupted, run_together
+from bptt.engine.compiled.threads.sharing import Members, count_members, most_members, room, variants
+from bptt.engine.compiled.threads.team import Job, finish_interrupted, run_together
 from bptt.engine.compiled.workspace import address, new_block, scratch
 from bptt.engine.tape import WANT, Array, Sweep, Tape
 

@@ -14,11 +14,11 @@ import numpy.typing as npt
 
 from bptt.cells.protocol import Cell
 from bptt.engine.compiled.kernels import get_kernels, lanes_of
-from bptt.engine.compiled.layout import Layout, Sizes
-from bptt.engine.compiled.machine_code import Kernel
-from bptt.engine.compiled.rows_layout import RowsLayout
-from bptt.engine.compiled.rows_products import corner
-from bptt.engine.compiled.target import host
+from bptt.engine.compiled.llvm.machine_code import Kernel
+from bptt.engine.compiled.llvm.target import host
+from bptt.engine.compiled.rows.layout import RowsLayout
+from bptt.engine.compiled.rows.products import corner
+from bptt.engine.compiled.units.layout import Layout, Sizes
 from bptt.engine.compiled.workspace import places
 from bptt.engine.tape import Array
 

@@ -1,0 +1,106 @@
+"""A cell kernel's function where sequences are the lanes: line u of an array is unit u of all rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from bptt.engine.compiled.llvm.emitter import Lanes, Value
+from bptt.engine.compiled.rows.layout import RowsLayout
+from bptt.engine.compiled.units.frame import Frame, Grid, Step
+
+
+class RowsFrame(Frame):
+    """Lines of S sequences, one a unit; what belongs to one tile alone has lines of a tile."""
+
+    layout: RowsLayout
+
+    def __init__(self, module: Any, name: str, lanes: Lanes, layout: RowsLayout) -> None:
+        super().__init__(module, name, lanes, layout, public=True)
+
+    # ---------------------------------------------------------------- arrays, from a tile's first row on
+
+    def inputs(self, t: Value, row: Value) -> Grid:
+        """The input of step t."""
+        place = self.times(t, self.number("keep"), self.number("D"), self.number("S"))
+        return Grid(self.at(self.pointer("inputs"), self.plus(place, row)), self.number("S"))
+
+    def columns(self, stage: int) -> Grid:
+        """A stage's pre-activations."""
+        return self._of_tile(f"columns:{stage}")
+
+    def da(self, stage: int, t: Value, row: Value) -> Grid:
+        """The gradients of a stage's columns at step t."""
+        place = self.times(t, self.lines(stage), self.number("S"))
+        return Grid(self.at(self.pointer(f"da:{stage}"), self.plus(place, row)), self.number("S"))
+
+    def column(self, grid: Grid, column: int) -> Grid:
+        """One column of `columns` or `da`, and those after it."""
+        offset = self.times(self.integer(column), self.number("H"), grid.stride)
+        return Grid(self.at(grid.pointer, offset), grid.stride)
+
+    def lines(self, stage: int) -> Value:
+        """Lines of a stage's columns."""
+        return self.times(self.integer(len(self.layout.plan.stages[stage].columns)), self.number("H"))
+
+    def column_sum(self, stage: int, column: int, tile: Value, unit: Value) -> Value:
+        """Where a tile's sums of a column's gradient are kept, lane by lane."""
+        line = self.plus(
+            self.times(tile, self.lines(stage)), self.times(self.integer(column), self.number("H")), unit
+        )
+        return self.at(self.pointer(f"dbias:{stage}"), self.times(line, self.integer(self.lanes.count)))
+
+    def vector_sum(self, name: str, tile: Value, unit: Value) -> Value:
+        """Where a tile's sums of a vector's gradient are kept, lane by lane."""
+        line = self.plus(self.times(tile, self.number("H")), unit)
+        return self.at(self.pointer(f"dvector:{name}"), self.times(line, self.integer(self.lanes.count)))
+
+    # ---------------------------------------------------------------- visiting units and rows
+
+    @contextmanager
+    def each_unit(self) -> Iterator[Value]:
+        """Visit the units one by one."""
+        with self.loop(self.integer(0), self.number("H")) as unit:
+            yield unit
+
+    @contextmanager
+    def each_row(self, step: Step) -> Iterator[Value]:
+        """Visit a tile's rows, a vector of them at a time."""
+        with self.loop(self.integer(0), step.rows, self.integer(self.lanes.count)) as b:
+            yield b
+
+    def cell(self, grid: Grid, unit: Value, b: Value) -> Value:
+        """The address of lanes: `unit` and row `b` of the tile come first."""
+        return self.at(grid.pointer, self.plus(self.times(unit, grid.stride), b))
+
+    def vector(self, name: str, unit: Value) -> Value:
+        """A per-unit parameter."""
+        return self.splat(self.load_scalar(self.at(self.pointer(f"vector:{name}"), unit)))
+
+    def inside(self, step: Step, unit: Value, b: Value) -> Value:  # noqa: ARG002  # every line is a unit
+        """Lanes that are no padding."""
+        return self._longer(step, b, self.const_bits(0))
+
+    def active(self, step: Step, b: Value) -> Value:
+        """Lanes of rows that the step belongs to."""
+        return self._longer(step, b, self.splat_bits(step.t))
+
+    def kept(self, name: str, value: Value, step: Step, b: Value) -> Value:
+        """A stage's result as it is stored: what a weight's gradient reads is 0 in padding rows."""
+        if name not in self.layout.plan.states and name not in self.layout.operands:
+            return value
+        return self.select(self._longer(step, b, self.const_bits(0)), value, self.const(0))
+
+    # ---------------------------------------------------------------- inside
+
+    def _longer(self, step: Step, b: Value, than: Value) -> Value:
+        ends = self.to_bits(self.load(self.at(self.pointer("ends"), self.plus(step.row, b))))
+        return self.b.icmp_signed(">", ends, than)
+
+    def _at_step(self, array: str, place: Value, row: Value) -> Grid:
+        start = self.times(place, self.number("H"), self.number("S"))
+        return Grid(self.at(self.pointer(array), self.plus(start, row)), self.number("S"))
+
+    def _of_tile(self, array: str) -> Grid:
+        return Grid(self.pointer(array), self.number("tile"))

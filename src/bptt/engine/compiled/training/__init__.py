@@ -1,0 +1,1 @@
+"""Whole training steps as lists of kernel calls: gather, layers, readout, loss, clipping, update."""

@@ -1,0 +1,58 @@
+"""Examples picked out of arrays that stay where they are: windows are never copied out whole."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from bptt.engine.compiled.kernels import lanes_of
+from bptt.engine.compiled.llvm.arguments import ArgumentFrame
+from bptt.engine.compiled.llvm.machine_code import Kernel, load_kernels, new_module
+from bptt.engine.compiled.llvm.target import host
+from bptt.engine.compiled.training.call_list import STEP
+
+# Example i of a batch is `T` rows of `source` from row starts[indices[step - first, i]] on, `width` numbers a row.
+GATHER = {
+    name: k
+    for k, name in enumerate(
+        (
+            "control",
+            "indices",
+            "first",
+            "starts",
+            "source",
+            "width",
+            "T",
+            "B",
+            "target",
+            "target_t",
+            "target_b",
+        )
+    )
+}
+
+
+@cache
+def gather_kernel(kind: str) -> Kernel:
+    """Return the kernel that gathers numbers of a dtype ("float", "double"); 64-bit labels travel as doubles."""
+    return load_kernels(f"gather, {kind}", ("gather",), lambda prefix: _emit(prefix, kind))["gather"]
+
+
+def _emit(prefix: str, kind: str) -> Any:
+    module = new_module("bptt")
+    lanes = lanes_of(kind, host())
+    e = ArgumentFrame(module, f"{prefix}gather", lanes, GATHER, public=True)
+    width, T = e.number("width"), e.number("T")
+    step = e.load_integer(e.pointer("control"), e.integer(STEP))
+    batch = e.times(e.b.sub(step, e.number("first")), e.number("B"))
+    with e.loop(e.integer(0), e.number("B")) as b:
+        index = e.load_integer(e.pointer("indices"), e.plus(batch, b))
+        source = e.at(e.pointer("source"), e.times(e.load_integer(e.pointer("starts"), index), width))
+        target = e.at(e.pointer("target"), e.times(b, e.number("target_b")))
+        with e.loop(e.integer(0), T) as t:
+            here, there = e.at(source, e.times(t, width)), e.at(target, e.times(t, e.number("target_t")))
+            with e.loop(e.integer(0), width, e.integer(lanes.count)) as j:
+                mask = e.below(j, width)
+                e.store_masked(e.load_masked(e.at(here, j), mask), e.at(there, j), mask)
+    e.b.ret_void()
+    return module

@@ -1,0 +1,1 @@
+"""Units in the lanes: how arrays lie, the register tile, and the sweeps."""

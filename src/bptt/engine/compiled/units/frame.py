@@ -1,0 +1,145 @@
+"""A cell kernel's function: its argument array, the addresses of a layer's arrays, and the order they are visited in.
+
+This frame is that of units in the lanes; `rows.frame` has the other. The elementwise code of `stages` is written
+against what both offer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from bptt.engine.compiled.llvm.arguments import ArgumentFrame
+from bptt.engine.compiled.llvm.emitter import I64, Lanes, Value
+from bptt.engine.compiled.units.layout import Layout
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A number for each unit and row: the address of the first, and how far apart the padded lines of lanes lie."""
+
+    pointer: Value
+    stride: Value
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a stage works on: a step in time, and a tile's rows."""
+
+    t: Value
+    row: Value  # the first
+    rows: Value  # how many
+    tile: Value  # the tile's number
+
+
+class Frame(ArgumentFrame):
+    """A function of a layout's argument array. One lane is one unit; all lines of units have stride P."""
+
+    def __init__(
+        self, module: Any, name: str, lanes: Lanes, layout: Layout, more: int = 0, *, public: bool = False
+    ) -> None:
+        super().__init__(module, name, lanes, layout.slots, more, public=public)
+        self.layout = layout
+
+    # ---------------------------------------------------------------- arrays, from a tile's first row on
+
+    def state(self, name: str, t: Value, row: Value) -> Grid:
+        """A state before step t."""
+        return self._at_step(f"state:{name}", self.b.and_(t, self.number("ring")), row)
+
+    def saved(self, name: str, t: Value, row: Value) -> Grid:
+        """A kept value of step t."""
+        return self._at_step(f"saved:{name}", self.times(t, self.number("keep")), row)
+
+    def carried(self, name: str, t: Value, row: Value) -> Grid:
+        """The gradient of a state after step t."""
+        return self._at_step(f"carried:{name}", self.b.and_(t, self.integer(1)), row)
+
+    def value(self, name: str, t: Value, row: Value) -> Grid:
+        """A stage's result at step t."""
+        if name in self.layout.plan.states:
+            return self.state(name, self.plus(t, self.integer(1)), row)
+        if name in self.layout.plan.saved:
+            return self.saved(name, t, row)
+        return self._of_tile(f"passing:{name}")
+
+    def gradient(self, name: str) -> Grid:
+        """The gradient of a stage's result that is no state."""
+        return self._of_tile(f"gradient:{name}")
+
+    def columns(self, stage: int) -> Grid:
+        """A stage's pre-activations."""
+        return Grid(self.pointer(f"columns:{stage}"), self.width(stage))
+
+    def da(self, stage: int, t: Value, row: Value) -> Grid:
+        """The gradients of a stage's columns at step t."""
+        place = self.plus(self.times(t, self.number("B")), row)
+        return Grid(
+            self.at(self.pointer(f"da:{stage}"), self.times(place, self.width(stage))), self.width(stage)
+        )
+
+    def column(self, grid: Grid, column: int) -> Grid:
+        """One column of `columns` or `da`, and those after it."""
+        offset = self.times(self.integer(column), self.number("P"))
+        return Grid(self.at(grid.pointer, offset), grid.stride)
+
+    def width(self, stage: int) -> Value:
+        """Numbers in a row of a stage's columns."""
+        return self.times(self.integer(len(self.layout.plan.stages[stage].columns)), self.number("P"))
+
+    def column_sum(self, stage: int, column: int, tile: Value, unit: Value) -> Value:
+        """Where a tile's sum of a column's gradient over rows is kept."""
+        offset = self.times(self.integer(column), self.number("P"))
+        return self.at(
+            self.pointer(f"dbias:{stage}"), self.plus(self.times(tile, self.width(stage)), offset, unit)
+        )
+
+    def vector_sum(self, name: str, tile: Value, unit: Value) -> Value:
+        """Where a tile's sum of a vector's gradient over rows is kept."""
+        return self.at(self.pointer(f"dvector:{name}"), self.plus(self.times(tile, self.number("P")), unit))
+
+    # ---------------------------------------------------------------- visiting units and rows
+
+    @contextmanager
+    def each_unit(self) -> Iterator[Value]:
+        """Visit the units that the call works on, a vector of them at a time."""
+        with self.loop(self.number("first_vector"), self.number("end_vector")) as j:
+            yield self.times(j, self.integer(self.lanes.count))
+
+    @contextmanager
+    def each_row(self, step: Step) -> Iterator[Value]:
+        """Visit a tile's rows."""
+        with self.loop(self.integer(0), step.rows) as b:
+            yield b
+
+    def cell(self, grid: Grid, unit: Value, b: Value) -> Value:
+        """The address of lanes: `unit` and row `b` of the tile come first."""
+        return self.at(grid.pointer, self.plus(self.times(b, grid.stride), unit))
+
+    def vector(self, name: str, unit: Value) -> Value:
+        """A per-unit parameter."""
+        return self.load(self.at(self.pointer(f"vector:{name}"), unit))
+
+    def inside(self, step: Step, unit: Value, b: Value) -> Value:  # noqa: ARG002  # `rows.frame` asks for rows
+        """Lanes that are no padding."""
+        return self.below(unit, self.number("H"))
+
+    def active(self, step: Step, b: Value) -> Value:
+        """Lanes of rows that the step belongs to."""
+        place = self.b.gep(self.pointer("lengths"), [self.plus(step.row, b)], source_etype=I64)
+        return self.splat_flag(self.b.icmp_signed("<", step.t, self.b.load(place, typ=I64)))
+
+    def kept(self, name: str, value: Value, step: Step, b: Value) -> Value:  # noqa: ARG002  # see `rows.frame`
+        """A stage's result as it is stored: padding units are left as they are, for no product reads them."""
+        return value
+
+    # ---------------------------------------------------------------- inside
+
+    def _at_step(self, array: str, place: Value, row: Value) -> Grid:
+        line = self.plus(self.times(place, self.number("B")), row)
+        return Grid(self.at(self.pointer(array), self.times(line, self.number("P"))), self.number("P"))
+
+    def _of_tile(self, array: str) -> Grid:
+        return Grid(self.pointer(array), self.number("P"))
