@@ -13,7 +13,7 @@ import sys
 from dataclasses import asdict
 from functools import partial
 
-from benchmarks.forecasting import day_ahead, etth1, m4, next_hour, rivals
+from benchmarks.forecasting import day_ahead, etth1, m4, next_hour, rivals, same_network
 from benchmarks.forecasting.series import Absent
 from benchmarks.forecasting.table import text
 
@@ -30,7 +30,10 @@ def main(arguments: list[str] | None = None) -> int:
     """Measure; return 1 where a bar is not met, 2 where data are absent."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.forecasting", description=__doc__)
     parser.add_argument(
-        "--job", choices=(*JOBS, "rivals"), action="append", help="all but rivals unless given"
+        "--job",
+        choices=(*JOBS, "rivals", "script"),
+        action="append",
+        help="all but rivals and script unless given",
     )
     parser.add_argument("--json", action="store_true", help="numbers instead of the table")
     parser.add_argument("--seed", type=int, default=0)
@@ -56,6 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
         for name in asked.job or JOBS:
             jobs = {
                 **JOBS,
+                "script": same_network.run,
                 "etth1": partial(etth1.run, train_only=asked.train_only),
                 "rivals": partial(
                     rivals.run,
