@@ -34,11 +34,13 @@ class Measured:
 
 def text(found: Sequence[Measured]) -> str:
     """Return the table, and below it what was chosen."""
-    lines = [f"{'':28}{'':16}{'measured':>10}{'allowed':>10}{'aim':>8}"]
+    wide = max([28, *(len(each.name) + 1 for each in found)])
+    units = max([16, *(len(each.unit) + 1 for each in found)])
+    lines = [f"{'':{wide}}{'':{units}}{'measured':>10}{'allowed':>10}{'aim':>8}"]
     for each in found:
         limit = "-" if each.limit is None else f"{each.limit:.3f}"
         aim = "-" if each.aim is None else f"{each.aim:.3f}"
         state = "" if each.limit is None else "  met" if each.met else "  NOT met"
-        lines.append(f"{each.name:28}{each.unit:16}{each.value:>10.4f}{limit:>10}{aim:>8}{state}")
+        lines.append(f"{each.name:{wide}}{each.unit:{units}}{each.value:>10.4f}{limit:>10}{aim:>8}{state}")
     lines += [f"{each.name}: {each.verdict}" for each in found if each.verdict]
     return "\n".join(lines)

@@ -9,6 +9,7 @@ import pytest
 
 from benchmarks.forecasting.day_ahead import HORIZON, rival_errors, root_mean_square
 from benchmarks.forecasting.m4 import NAIVE2, scores
+from benchmarks.forecasting.next_hour import judge_interval
 from benchmarks.forecasting.series import Absent, data_file, hourly_line, window_error
 from benchmarks.forecasting.table import Measured, text
 from bptt.forecast import Forecaster
@@ -37,6 +38,32 @@ def test_every_window_of_the_test_part_counts_and_no_other(rng: np.random.Genera
         said = np.asarray(model.predict(type(panel)((before,), "y", (), (), (), panel.step))["y_hat"])
         squares.append((said - line.y[first : first + 3]) ** 2)
     assert window_error(model, line, 81, 3) == pytest.approx(float(np.mean(squares)), rel=1e-4)
+
+
+def test_intervals_are_judged_as_they_are_predicted(rng: np.random.Generator) -> None:
+    """Each row's interval from the history up to it alone; the worst hour and month counted by hand."""
+    panel = make_panel(rng, 307, past=0)
+    line = panel.lines[0]
+    model = Forecaster(horizon=1, recipe=TINY, calendar=None).fit(
+        replace(panel, lines=(cut(line, 0, 250),)), progress=False
+    )
+    rows, missed, scored, squares = np.arange(255, 306), [], [], []
+    for row in rows:
+        before = replace(panel, lines=(cut(line, 0, row + 1),))
+        told = model.predict_interval(before, coverage=0.9)
+        y_hat, low, high = (float(np.asarray(told[name])[0]) for name in ("y_hat", "lo_90", "hi_90"))
+        y = line.y[row + 1]
+        missed.append(not low <= y <= high)
+        scored.append(high - low + 20 * (max(low - y, 0) + max(y - high, 0)))
+        squares.append((y_hat - y) ** 2)
+    hours = [str(line.times[row + 1])[11:13] for row in rows]
+    worst = max(np.mean([m for m, at in zip(missed, hours, strict=True) if at == h]) for h in set(hours))
+    rmse, off, worst_missed, score, covered = judge_interval(model, line, rows)
+    assert rmse == pytest.approx(np.sqrt(np.mean(squares)), rel=1e-4)
+    assert covered == pytest.approx(100 * (1 - np.mean(missed)), rel=1e-12)
+    assert off == pytest.approx(abs(10 - 100 * np.mean(missed)), abs=1e-9)
+    assert worst_missed == pytest.approx(100 * worst, rel=1e-12)
+    assert score == pytest.approx(np.mean(scored), rel=1e-4)
 
 
 def test_the_table_and_absent_files(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:  # type: ignore[no-untyped-def]
