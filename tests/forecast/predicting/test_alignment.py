@@ -75,3 +75,20 @@ def test_too_few_rows(model: Forecaster) -> None:
     line = cut(make_panel(np.random.default_rng(1), 90).lines[0], 0, 2)
     with pytest.raises(DataError, match=r"^alignment needs at least 3 rows. Got 2$"):
         check_alignment(model.fitted.trained, line)
+
+
+@pytest.mark.parametrize("head", ["recursive", "segments"])
+def test_a_head_that_walks_is_looked_at_through_the_logarithm(rng: np.random.Generator, head: str) -> None:
+    """Sales that are 0 at times, and of any size: nothing is moved below 0, and influence has no unit."""
+    panel = make_panel(rng, 140, past=1)
+    line = replace(panel.lines[0], y=np.where(rng.random(140) < 0.3, 0.0, panel.lines[0].y))
+    recipe = replace(NETWORK, head=head, transform="log1p", ensemble=1, trial_members=1)
+    trained = (
+        Forecaster(horizon=K, recipe=recipe).fit(replace(panel, lines=(line,)), progress=False).fitted.trained
+    )
+    found = check_alignment(trained, line)
+    assert found.sound
+    # The same in the logarithm itself: the same derivatives.
+    plain = replace(trained, encoding=replace(trained.encoding, transform=None))
+    logs = check_alignment(plain, replace(line, y=np.log1p(line.y)))
+    np.testing.assert_allclose(found.influence, logs.influence, rtol=0, atol=1e-8)

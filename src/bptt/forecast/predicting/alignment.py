@@ -8,7 +8,7 @@ import numpy as np
 
 from bptt.checks import Array
 from bptt.errors import DataError
-from bptt.forecast.features.encoding import Encoded, encode, fill
+from bptt.forecast.features.encoding import Encoded, encode, fill, forward
 from bptt.forecast.fitting.trained import Trained
 from bptt.forecast.panel import Line
 from bptt.forecast.pieces import cut
@@ -118,10 +118,14 @@ def _moved(trained: Trained, line: Line, t: int) -> Array:
     encoding = trained.encoding
     first = max(0, t + 1 - 2 * _BEFORE - encoding.reach)
     centre, scale = encoding.scale_of(line)
-    own = replace(encoding, ids=(line.id,), centres=np.array([centre]), scales=np.array([scale]))
+    # The target as the model sees it: a step in its logarithm is one of the same size wherever it lies, and none falls
+    # below 0.
+    own = replace(
+        encoding, ids=(line.id,), centres=np.array([centre]), scales=np.array([scale]), transform=None
+    )
     trained, line = replace(trained, encoding=own), cut(line, first, len(line), len(line.local))
     found = np.zeros((encoding.horizon, first + len(line)))
-    y = fill(line.y[:, None], np.array([0.0]))[:, 0]
+    y = fill(forward(line.y, encoding.transform)[:, None], np.array([0.0]))[:, 0]
     sizes = [_DIFFERENCE * scale, *(_DIFFERENCE * encoding.deviations[: len(encoding.past)])]
     last = np.array([t - first])
     for row in range(max(0, t + 1 - _BEFORE - first), len(line)):
