@@ -35,6 +35,7 @@ from bptt.forecast.fitting.segment_path import segment_sums, solve_segments
 from bptt.forecast.panel import Line, Panel
 from bptt.forecast.recipe import Recipe
 from bptt.forecast.saving import container
+from bptt.forecast.saving.facts import describe_model
 from bptt.network import Network, Recurrent
 from tests.forecast.panels import HOUR, NETWORK, make_panel
 
@@ -178,6 +179,11 @@ def test_step_update_predict_and_file_agree(rng: np.random.Generator, tmp_path: 
     low, high = (model.predict_interval()[name] for name in ("lo_90", "hi_90"))
     assert (low < model.predict()["y_hat"]).all()
     assert (model.predict()["y_hat"] < high).all()
+    _, arrays = container.pack(container.Contents(model.asked, model.fitted, None, {}))
+    trained = [
+        array.size for name, array in arrays.items() if name.startswith(("nets.", "decoders.", "linear."))
+    ]
+    assert dict(describe_model(model.fitted))["parameters"] == f"{sum(trained):,}"
 
 
 @pytest.mark.parametrize("head", HEADS)

@@ -61,7 +61,8 @@ def describe_model(fitted: Fitted) -> list[tuple[str, str]]:
     """Return what a trained forecaster is, as (name, value) pairs."""
     trained, recipe = fitted.trained, fitted.recipe
     encoding = trained.encoding
-    numbers = sum(int(p.size) for net in trained.nets for p in net.parameters.values())
+    parts = (*trained.nets, *trained.decoders)
+    numbers = sum(int(p.size) for part in parts for p in part.parameters.values())
     if trained.linear is not None:
         numbers += int(trained.linear.weights.size + trained.linear.intercept.size)
     kinds = {
