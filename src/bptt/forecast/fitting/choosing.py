@@ -136,11 +136,12 @@ def choose(
     unit : ndarray float64 (K,), optional
         What errors are divided by, scaled: `Encoding.target` by default.
     """
+    there = sum(map(len, origins.rows))
     if encoding.head == "recursive":
         origins = _thinned(origins, encoding.horizon)
     y, weights = origins.truth()
-    # The best of many on a handful of forecasts is the luckiest.
-    few = len(y) < max(_FEW, _FEW_HORIZONS * encoding.horizon)
+    # The best of many on a handful of forecasts is the luckiest. Those left out for time would tell little more.
+    few = there < max(_FEW, _FEW_HORIZONS * encoding.horizon)
     found: dict[str, _Offer] = {}
     ratio = np.ones(encoding.horizon) if unit is None else encoding.target / unit
 
@@ -181,7 +182,7 @@ def choose(
         share = np.linspace(near, far, encoding.horizon)
         mixed = replace(own.penalty, beside=(ridge.penalty.window, near, far))
         offer("network", share * own.y_hat + (1 - share) * ridge.y_hat, own.candidate, mixed)
-    kind = _best(found, weights, encoding.horizon)
+    kind = _best(found, weights, max(1.0, encoding.horizon * len(y) / max(1, there)))
     if not step_back and "network" in found:
         kind = "network"
     reference = max(found["last"].error if "last" in found else found[encoding.anchor].error, 1e-300)
@@ -220,11 +221,11 @@ def _shares(own: Array, ridge: Array, y: Array, weights: Array) -> tuple[float, 
     return float(np.clip(near, 0.0, 1.0)), float(np.clip(far, 0.0, 1.0))
 
 
-def _best(found: dict[str, _Offer], weights: Array, horizon: int) -> str:
+def _best(found: dict[str, _Offer], weights: Array, overlapping: float) -> str:
     """Return the best kind that can be relied on: from naive to ridge to network only by more than a standard error.
 
-    Errors of forecasts of the same rows hang together: one in `horizon` origins counts for the standard error, and
-    four at least: of a short series half a deviation must do.
+    Errors of forecasts of the same rows hang together: one in `overlapping` origins, as many as a horizon holds, counts
+    for the standard error, and four at least: of a short series half a deviation must do.
     """
     naive = [name for name in found if name in ("last", "season")]
     kind = min(naive, key=lambda name: found[name].error)
@@ -232,7 +233,7 @@ def _best(found: dict[str, _Offer], weights: Array, horizon: int) -> str:
     for name in ("ridge", "network"):
         if name in found:
             gain = ((found[kind].squares - found[name].squares) * weights / weights[there].mean())[there]
-            count = max(_LEAST, len(gain) / horizon)
+            count = max(_LEAST, len(gain) / overlapping)
             # That least squares do better than the last season is the rule, not luck that has to be ruled out.
             margin = 0.0 if (kind, name) == ("season", "ridge") else gain.std() / np.sqrt(count)
             if len(gain) >= _FEW_FOR[name] and gain.mean() > margin:
