@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bptt import load
+
 QUICK = ("--ensemble", 1, "--hidden", 5, "--threads", 1, "--no-trees")
 
 
@@ -104,6 +106,25 @@ def test_predict_into_files(folder: Path, tmp_path: Path) -> None:
         [row["y_hat"] for row in told], rel=1e-8, abs=0
     )
     assert (tmp_path / "f.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_predict_gives_the_intervals_of_python(folder: Path) -> None:
+    """Also narrow ones, which the errors' quantiles alone would put beside the forecast."""
+    options = ("--future-values", "ahead.csv", "--coverage", 0.02, "--quiet")
+    done = bptt("predict", "sales.safetensors", "sales.csv", *options, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    rows = list(csv.DictReader(io.StringIO(done.stdout)))
+    said = load(folder / "sales.safetensors").predict_interval(
+        folder / "sales.csv", 0.02, folder / "ahead.csv"
+    )
+    for name in ("y_hat", "lo_2", "hi_2"):
+        np.testing.assert_allclose([float(row[name]) for row in rows], said[name], rtol=1e-5, atol=0)
+    assert all(float(row["lo_2"]) <= float(row["y_hat"]) <= float(row["hi_2"]) for row in rows)
+    quantiles = load(folder / "sales.safetensors").forecast(
+        folder / "sales.csv", future=folder / "ahead.csv", levels=(0.49, 0.51)
+    )
+    beside = (quantiles.quantiles[0] > quantiles.y_hat) | (quantiles.quantiles[1] < quantiles.y_hat)
+    assert beside.any()
 
 
 def test_inspect_says_what_a_model_is(folder: Path) -> None:

@@ -96,10 +96,10 @@ def predict(
             "bptt fit --transform log1p keeps it above",
             err=True,
         )
-    columns = {"y_hat": found.y_hat}
-    columns |= {
-        name: found.quantiles[levels.index(b)] for name, b in zip(interval_names(share), bounds, strict=True)
-    }
+    # An interval holds its forecast, as from `Forecaster.predict_interval`; a quantile may lie anywhere.
+    low, high = (found.quantiles[levels.index(b)] for b in bounds)
+    both = np.minimum(low, found.y_hat), np.maximum(high, found.y_hat)
+    columns = {"y_hat": found.y_hat, **dict(zip(interval_names(share), both, strict=True))}
     columns |= {quantile_name(level): found.quantiles[levels.index(level)] for level in asked.quantiles}
     made: dict[str, Any] = write_forecast(data_as_dict(data), columns)
     steps = len(made["ds"]) // len(data.panel)
