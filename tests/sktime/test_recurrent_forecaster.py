@@ -285,6 +285,15 @@ def test_what_is_refused(rng: np.random.Generator) -> None:
         quick().fit(pd.Series(y.to_numpy(), crooked), fh=1)
     with pytest.raises(NotImplementedError, match="in-sample"):
         quick().fit(y, fh=[0, 1])
+    twice = HOURS[:90].delete(7).insert(6, HOURS[5])  # as where clocks are set back
+    with pytest.raises(DataError, match=r"index must hold every time once. Got 2022-03-01 05:00:00 twice"):
+        quick().fit(pd.Series(y.to_numpy(), twice), fh=1)
+    for broken in (y.where(y.index != HOURS[7], np.inf), y):
+        X = pd.DataFrame({"a": y.where(y.index != HOURS[9], -np.inf)}) if broken is y else None
+        with pytest.raises(
+            DataError, match=r"panel, series '', row \d+, column '[ya]' must be finite. Got -?inf"
+        ):
+            quick().fit(broken, X=X, fh=1)
     both = pd.MultiIndex.from_tuples([(a, b, t) for a, b in (("x/y", "z"), ("x", "y/z")) for t in HOURS[:9]])
     with pytest.raises(DataError, match=r"instances must have names of their own. Got 'x/y/z' twice"):
         quick().fit(pd.DataFrame({"y": np.arange(18.0)}, both).sort_index(), fh=1)

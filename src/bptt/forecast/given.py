@@ -21,6 +21,7 @@ from bptt.forecast.tables.reading import read_panel
 def read_new(frame: object, asked: Asked) -> tuple[Panel, Source]:
     """Return the panel of a table to learn from, and what it came from."""
     if isinstance(frame, Panel):
+        check_finite(frame)
         return frame, Source(
             None, "dict", (), frame.target, frame.past, frame.future, frame.static, frame.step
         )
@@ -82,6 +83,8 @@ def read_known(
         if future is not None:
             raise InvalidInput("future must be part of a panel (Line.future). Got it beside one")
         panel, data = (frame, None) if isinstance(frame, Panel) else (frame.panel, frame)
+        if data is None:
+            check_finite(panel)
     else:
         if source.layout is None:
             raise InvalidType(f"frame must be a Panel, as in training. Got {type(frame).__name__}")
@@ -103,6 +106,23 @@ def read_known(
             f"Got {len(short.future) - len(short)} in series {short.id!r}: pass future="
         )
     return panel, data
+
+
+def check_finite(panel: Panel) -> None:
+    """Raise DataError at an infinite value, as tables do: it is no number to learn from, and none that is missing."""
+    for line in panel:
+        for names, block in (
+            ((panel.target,), line.y[:, None]),
+            (panel.past, line.past),
+            (panel.future, line.future),
+            (panel.static, line.static[None]),
+        ):
+            rows, columns = np.nonzero(np.isinf(block))
+            if len(rows):
+                raise DataError(
+                    f"panel, series {line.id!r}, row {rows[0] + 1}, column {names[columns[0]]!r} must be finite. Got "
+                    f"{block[rows[0], columns[0]]}: correct it, or set it to nan if it is missing"
+                )
 
 
 def spread_row(row: Mapping[str, object], layout: Layout | None) -> Mapping[str, object]:

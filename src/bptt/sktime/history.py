@@ -84,7 +84,7 @@ def make_panel(
     Raises
     ------
     DataError
-        Rows beside the clock; an instance that X lacks; two series of one name.
+        Rows beside the clock, or twice; an instance that X lacks; two series of one name.
     """
     X = _join(history.X, known)
     beside = {} if X is None else dict(_instances(X))
@@ -94,6 +94,7 @@ def make_panel(
         rows = clock.between(frame.index[0], frame.index[-1])
         count = len(rows)
         place = clock.places(rows, frame.index)
+        _check_once(frame.index)
         every = rows.append(clock.after(rows[-1], ahead)) if ahead else rows
         times, local = clock.times(every)
         block = _laid(beside.get(key), every, [*past, *future], key)
@@ -146,5 +147,13 @@ def _laid(frame: pd.DataFrame | None, rows: pd.Index, names: Sequence[str], key:
         return np.zeros((len(rows), 0))
     if frame is None:
         raise DataError(f"X must hold every instance of y. Got none called {series_name(key)!r}")
+    _check_once(frame.index)
     found: Array = frame[list(names)].reindex(rows).to_numpy(np.float64)
     return found
+
+
+def _check_once(times: pd.Index) -> None:
+    if times.has_duplicates:
+        raise DataError(
+            f"index must hold every time once. Got {times[times.duplicated()][0]} twice: drop or average these rows"
+        )
