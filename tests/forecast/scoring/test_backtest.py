@@ -9,6 +9,7 @@ import pytest
 
 from bptt.errors import DataError
 from bptt.forecast import Backtest, Forecaster
+from bptt.forecast.scoring.rehearsal import rehearse
 from bptt.forecast.scoring.trees import chosen_steps
 from tests.forecast.panels import TINY, make_panel
 
@@ -105,3 +106,20 @@ def test_trees_take_part_where_scikit_learn_is_installed() -> None:
     panel = make_panel(np.random.default_rng(3), 250)
     found = Forecaster(horizon=K, recipe=TINY).backtest(panel, folds=1, progress=False)
     assert (found.scores["trees"]["rmse"] < found.scores["last"]["rmse"]).all()
+
+
+@pytest.mark.parametrize("judged", ["backtest", "rehearsal"])
+def test_rivals_of_a_head_that_is_fed_back_know_the_same_rows_ahead(
+    rng: np.random.Generator, judged: str
+) -> None:
+    """A walk reads the next row of a column known ahead, step by step; least squares must read them all at once."""
+    panel = make_panel(rng, 260, future=1, ahead=5)
+    found = []
+    for head in ("direct", "recursive"):
+        recipe = replace(TINY, head=head, updates=3, ensemble=1, trial_members=1)
+        if judged == "backtest":
+            model = Forecaster(horizon=5, recipe=recipe)
+            found.append(model.backtest(panel, folds=1, progress=False, trees=False).scores["ridge"]["rmse"])
+        else:
+            found.append(rehearse(panel, horizon=5, recipe=recipe, trees=False).scores["ridge"]["rmse"])
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-9, atol=0)

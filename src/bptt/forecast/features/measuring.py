@@ -35,11 +35,6 @@ def fit_encoding(
     future = np.concatenate([line.future[: len(line)] for line in panel])
     static = np.stack([line.static for line in panel])
     measured = [measure(block[:, k]) for block in (past, future, static) for k in range(block.shape[1])]
-    ahead: tuple[int, ...] = ()
-    if panel.future:
-        stride = max(1, -(-horizon * len(panel.future) // _FUTURE_INPUTS))
-        # What is fed back moves on row by row: each reads the next one.
-        ahead = (1,) if head == "recursive" else tuple(range(1, horizon + 1, stride))
     encoding = Encoding(
         horizon=horizon,
         calendar=calendar,
@@ -53,7 +48,7 @@ def fit_encoding(
         past=panel.past,
         future=panel.future,
         static=panel.static,
-        ahead=ahead,
+        ahead=_rows_known(head, horizon, len(panel.future)),
         ids=tuple(line.id for line in panel),
         centres=np.array([mean for mean, _ in scales]),
         scales=np.array([deviation for _, deviation in scales]),
@@ -77,6 +72,22 @@ def with_lines(encoding: Encoding, panel: Panel) -> Encoding:
         centres=np.array([mean for mean, _ in scales]),
         scales=np.array([deviation for _, deviation in scales]),
     )
+
+
+def of_rivals(encoding: Encoding) -> Encoding:
+    """Return the encoding by which rivals read the same rows: all that is known ahead, whatever the head."""
+    return replace(
+        encoding, head="direct", ahead=_rows_known("direct", encoding.horizon, len(encoding.future))
+    )
+
+
+def _rows_known(head: str, horizon: int, columns: int) -> tuple[int, ...]:
+    """Return how many rows ahead columns known ahead are read."""
+    if not columns:
+        return ()
+    stride = max(1, -(-horizon * columns // _FUTURE_INPUTS))
+    # What is fed back moves on row by row: each reads the next one.
+    return (1,) if head == "recursive" else tuple(range(1, horizon + 1, stride))
 
 
 def _changes(lines: list[Encoded]) -> Array:

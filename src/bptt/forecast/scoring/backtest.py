@@ -15,6 +15,7 @@ from bptt.engine.blas import one_blas_thread
 from bptt.errors import DataError
 from bptt.forecast.features.calendar import repeatable_season, season
 from bptt.forecast.features.encoding import Encoding, backward, to_unit
+from bptt.forecast.features.measuring import of_rivals
 from bptt.forecast.fitting.executors import Threads, Workers
 from bptt.forecast.fitting.fit import fit_panel
 from bptt.forecast.fitting.fitted import Fitted
@@ -277,7 +278,6 @@ def _judge(
     panel = replace(seen, lines=tuple(line for line, _ in lines))
     trained, intervals = fitted.trained, fitted.intervals
     encoding = trained.encoding
-    period = season(panel.step)
     lesson = encode_panel(encoding, panel)
     rows = []
     for (_, first), ahead in zip(lines, lesson.y, strict=True):
@@ -298,12 +298,13 @@ def _judge(
         own.append(trained.in_units(each, z))
         low.append(trained.in_units(each, z + offsets[0]))
         high.append(trained.in_units(each, z + offsets[1]))
-        scales.append(np.full(len(row), naive_scale(learnt[line.id].y, period)))
+        scales.append(np.full(len(row), naive_scale(learnt[line.id].y, season(panel.step))))
     y, scale = np.concatenate(truth), np.concatenate(scales)
     found = {"model": Judged(y, np.concatenate(own), np.concatenate(low), np.concatenate(high), scale)}
 
+    encoding = of_rivals(encoding)
     before = encode_panel(encoding, training)
-    encoding = replace(encoding, head="direct")  # of the rivals
+    origins = Origins(encode_panel(encoding, panel), rows)
     past = Origins(before, [np.arange(min(COLD, len(y) // 4), len(y)) for y in before.y])
     if not sum(map(len, past.rows)):
         return found

@@ -11,6 +11,7 @@ from bptt.checks import Array, check_number
 from bptt.errors import DataError
 from bptt.forecast.features.calendar import repeatable_season, season
 from bptt.forecast.features.encoding import Encoded, Encoding, backward, to_unit
+from bptt.forecast.features.measuring import of_rivals
 from bptt.forecast.fitting.executors import Workers
 from bptt.forecast.fitting.fit import fit_panel
 from bptt.forecast.fitting.fitted import Fitted
@@ -198,9 +199,10 @@ def _judge(
     longest = max(range(len(lines)), key=lambda k: len(lines[k]))
     residuals = _one_step(fitted, lesson.lines[longest], lines[longest].y, every[longest])
 
+    encoding = of_rivals(encoding)
     before = encode_panel(encoding, replace(panel, lines=training))
     past = Origins(before, [np.arange(min(COLD, len(rest) // 4), len(rest)) for rest in before.y])
-    encoding = replace(encoding, head="direct")  # of the rivals
+    origins = Origins(encode_panel(encoding, replace(panel, lines=tuple(lines))), rows)
     window = normal_equations(encoding, before, None, _ROWS)
     found = {"last": _naive(encoding, origins, "last", period)}
     if repeatable_season(panel.step, firsts) > 1:
