@@ -61,8 +61,8 @@ def describe_model(fitted: Fitted) -> list[tuple[str, str]]:
     """Return what a trained forecaster is, as (name, value) pairs."""
     trained, recipe = fitted.trained, fitted.recipe
     encoding = trained.encoding
-    parts = (*trained.nets, *trained.decoders)
-    numbers = sum(int(p.size) for part in parts for p in part.parameters.values())
+    parts = [net.parameters for net in trained.nets] + [decoder.parameters for decoder in trained.decoders]
+    numbers = sum(int(p.size) for part in parts for p in part.values())
     if trained.linear is not None:
         numbers += int(trained.linear.weights.size + trained.linear.intercept.size)
     kinds = {
