@@ -256,6 +256,26 @@ def test_files_of_before_heads_are_read_as_direct(
         bptt.load(model.save(tmp_path / "wrong.safetensors"))
 
 
+def test_a_file_of_a_recursive_head_that_reads_other_rows_ahead_is_refused(
+    rng: np.random.Generator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the same size, it would load and forecast by the plan of another day."""
+    panel = make_panel(rng, 120, future=1, ahead=3)
+    model = Forecaster(horizon=3, recipe=replace(NETWORK, head="recursive"), seed=1).fit(
+        panel, progress=False
+    )
+    pack = container.pack
+
+    def wrong(contents):  # type: ignore[no-untyped-def]
+        config, arrays = pack(contents)
+        config["encoding"]["ahead"] = [2]
+        return config, arrays
+
+    monkeypatch.setattr(container, "pack", wrong)
+    with pytest.raises(FileFormatError, match=r"ahead must be \[1\] for a recursive head.*Got \[2\]"):
+        bptt.load(model.save(tmp_path / "wrong.safetensors"))
+
+
 def test_an_unknown_head_and_onnx_without_a_direct_one_are_refused(
     rng: np.random.Generator, tmp_path: Path
 ) -> None:

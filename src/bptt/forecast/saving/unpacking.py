@@ -119,6 +119,10 @@ class _Frame:
             raise InvalidInput(f"level must be known. Got {encoding['level']!r:.60}")
         if encoding["head"] not in HEADS:
             raise InvalidInput(f"head must be known. Got {encoding['head']!r:.60}")
+        if encoding["head"] == "recursive" and encoding["future"] and ahead != [1]:
+            raise InvalidInput(
+                f"ahead must be [1] for a recursive head, which reads row by row. Got {ahead!r:.60}"
+            )
         if encoding["transform"] not in (None, "log1p") or set(encoding["calendar"]) - set(CYCLES):
             raise InvalidInput(
                 f"transform and calendar must be known. Got {encoding['transform']!r}, {encoding['calendar']!r}"
