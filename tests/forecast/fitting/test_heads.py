@@ -1,0 +1,98 @@
+"""What validation judges is what the assembled forecaster says: of every head, by both ways, from the same networks."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+
+from bptt.forecast.features.calendar import Calendar
+from bptt.forecast.features.encoding import to_unit
+from bptt.forecast.fitting.choosing import Candidate
+from bptt.forecast.fitting.ensemble import assemble, make_member
+from bptt.forecast.fitting.heads import Origins, Penalty, make_head, mean_forecast, origin_features
+from bptt.forecast.fitting.lesson_plan import LessonPlan
+from bptt.forecast.fitting.members import _one_series
+from bptt.forecast.fitting.segment_path import segment_sums
+from bptt.forecast.recipe import HEADS, Recipe
+from bptt.network import Network
+from tests.forecast.panels import NETWORK, make_panel
+
+K = 5
+# Networks in float32 against the same weights in float64, of a scaled target, fed back K times.
+SINGLE = 2e-4
+
+
+@pytest.mark.parametrize("level", ["own", "window"])
+@pytest.mark.parametrize("anchor", ["last", "season"])
+@pytest.mark.parametrize("head", HEADS)
+def test_trials_and_the_ensemble_forecast_alike(
+    rng: np.random.Generator, head: str, anchor: str, level: str
+) -> None:
+    panel = make_panel(rng, 140, 93, future=1, ahead=K)
+    statics = tuple(replace(line, static=rng.standard_normal(2)) for line in panel)
+    panel = replace(panel, lines=statics, static=("a", "b"))
+    panel.lines[0].y[[31, 32, 60]] = np.nan
+    recipe = replace(NETWORK, layers=2, updates=12, level=level)
+    plan = LessonPlan(K, recipe, Calendar(("day",)), anchor, head=head)
+    encoding = plan.encoding(panel)
+    assert (encoding.head, encoding.anchor, encoding.age) == (head, anchor, True)
+    lesson = plan.lesson(encoding, panel)
+    members = [
+        make_member(encoding, lesson, Candidate(recipe, 1.0), seed, lambda *_: None) for seed in (3, 4)
+    ]
+    origins = Origins(lesson, [np.array([40, 77, 130]), np.array([9, 50, 80, 87])])
+    penalties = [Penalty(0.02, 0.05)]
+    if head == "direct":
+        penalties += [Penalty(0.0, np.inf, solved=False), Penalty(0.02, np.inf, beside=(0.1, 0.9, 0.3))]
+    for penalty in penalties:
+        heads = [make_head(encoding, each.normal, each.net, penalty) for each in members]
+        judged = mean_forecast(heads, [origin_features(encoding, origins, each.net) for each in members])
+        trained, first = assemble(encoding, members, penalty), 0
+        for line, rows in zip(lesson.lines, origins.rows, strict=True):
+            said = to_unit(encoding, line, rows, judged[first : first + len(rows)])
+            np.testing.assert_allclose(trained.forecast(line, rows), said, rtol=0, atol=SINGLE)
+            first += len(rows)
+
+
+def test_the_readout_of_the_gradient_is_taken_in_the_units_of_the_targets(rng: np.random.Generator) -> None:
+    """Near steps were taught larger; a head with that readout says what the network says, each step in its own unit."""
+    panel = make_panel(rng, 140)
+    recipe: Recipe = replace(NETWORK, updates=12)
+    plan = LessonPlan(K, recipe, Calendar(()), "last")
+    encoding = plan.encoding(panel)
+    lesson = plan.lesson(encoding, panel)
+    member = make_member(encoding, lesson, Candidate(recipe, 1.0), 3, lambda *_: None)
+    rows = np.array([30, 99])
+    head = make_head(encoding, member.normal, member.net, Penalty(0.0, np.inf, solved=False))
+    said = mean_forecast([head], [origin_features(encoding, Origins(lesson, [rows]), member.net)])
+    assert isinstance(member.net, Network)
+    taught = member.net.predict(lesson.lines[0].x[None].astype(np.float32))[0, rows]
+    near = np.arange(1, K + 1) ** -0.5
+    near *= np.sqrt(K / (near**2).sum())
+    np.testing.assert_allclose(said * near, taught, rtol=0, atol=SINGLE)
+    values, *_, inputs = _one_series(lesson, 140 - K, 1000, 1, np.arange(K))
+    np.testing.assert_allclose(values[1:-1, inputs:], lesson.y[0][: 139 - K] * near, rtol=0, atol=SINGLE)
+
+
+def test_the_closed_form_is_solved_from_what_forecasts_are_made_of(rng: np.random.Generator) -> None:
+    """The sums over the training rows are those of the features that validation reads, once a window is full."""
+    panel = make_panel(rng, 101, future=1, ahead=K)
+    plan = LessonPlan(K, replace(NETWORK, updates=3), Calendar(("day",)), "last", head="segments")
+    encoding = plan.encoding(panel)
+    lesson = plan.lesson(encoding, panel)
+    net, normal, *_ = make_member(encoding, lesson, Candidate(plan.recipe, 1.0), 3, lambda *_: None)
+    rows = np.arange(24, 101 - K)
+    features = origin_features(encoding, Origins(lesson, [rows]), net)
+    assert isinstance(features, np.ndarray)
+    window, states = np.split(features, [features.shape[1] - encoding.segments * NETWORK.hidden], axis=1)
+    found = segment_sums(
+        window,
+        states.reshape(len(rows), encoding.segments, -1),
+        lesson.y[0][rows],
+        lesson.weights[0][rows],
+        encoding.segment,
+    )
+    for each in fields(found):
+        np.testing.assert_allclose(getattr(normal, each.name), getattr(found, each.name), rtol=0, atol=SINGLE)
