@@ -9,7 +9,7 @@ import typer
 
 from bptt.cli import forecast_options as options
 from bptt.cli.apps import INTERRUPTED, app
-from bptt.cli.fit import percent, plain_scores, show_data
+from bptt.cli.fit import check_place, percent, plain_scores, show_data
 from bptt.cli.options import Json
 from bptt.cli.run_lab import check_json, write_json
 
@@ -46,6 +46,7 @@ def backtest(
     search: options.Search = None,
     config: options.Config = None,
     no_trees: options.NoTrees = False,
+    checkpoint: options.Checkpoint = None,
     json_to: Json = None,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="No progress, no remarks: only the result.")
@@ -63,6 +64,8 @@ def backtest(
 
     display = Display(quiet=quiet, to_stderr=str(json_to) == "-")
     check_json(json_to)
+    if checkpoint is not None:
+        check_place("--checkpoint", checkpoint)
     model = Forecaster(**settings)
     data = read_to_learn(table, model.asked)
     show_data(display, data)
@@ -74,9 +77,12 @@ def backtest(
                 refit=not no_refit,
                 trees=not no_trees,
                 progress=lambda done, total: notify(f"{folds} folds", *percent(done, total)),
+                checkpoint=checkpoint,
+                resume=checkpoint is not None,
             )
     except KeyboardInterrupt:
-        display.error("interrupted: the table needs every fold, so there is none")
+        told = options.how_to_go_on(checkpoint, "the table needs every fold, so there is none")
+        display.error(f"interrupted: {told}")
         raise typer.Exit(INTERRUPTED) from None
     display.always(str(found))
     numbers = {

@@ -7,6 +7,7 @@ import os
 import shlex
 import sys
 import time as clock
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,6 +21,7 @@ from bptt.errors import DataError, InvalidInput
 
 if TYPE_CHECKING:
     from bptt.cli.display import Display
+    from bptt.forecast.fitting.shelf import Shelf
     from bptt.forecast.forecaster import Forecaster
     from bptt.forecast.scoring.rehearsal import Rehearsal
     from bptt.forecast.scoring.scorecard import Scorecard
@@ -71,6 +73,7 @@ def fit(
         typer.Option("--out", help="Where the model goes; the table's name with .safetensors unless given."),
     ] = None,
     report: Annotated[Path, typer.Option("--report", help="Where the report goes.")] = Path("report.html"),
+    checkpoint: options.Checkpoint = None,
     json_to: Json = None,
     quiet: Quiet = False,
 ) -> None:
@@ -89,20 +92,24 @@ def fit(
 
     display = Display(quiet=quiet, to_stderr=str(json_to) == "-")
     place = Path(Path(table).name.split(".")[0] + ".safetensors") if out is None else out
-    for name, path in (("--out", place), ("--report", report)):
-        check_place(name, path)
+    for name, path in (("--out", place), ("--report", report), ("--checkpoint", checkpoint)):
+        if path is not None:
+            check_place(name, path)
     check_json(json_to)
     model = Forecaster(**settings)
     saved = False
     try:
         data = read_to_learn(table, model.asked)
         show_data(display, data)
-        rehearsal = _rehearse(display, model, data, test, trees=not no_trees)
-        started = clock.perf_counter()
-        with display.progress(lines=False) as notify:
-            model.fit(
-                data, progress=lambda done, total: notify("training on all rows", *percent(done, total))
-            )
+        with _kept(checkpoint, model, data, test) as shelf:
+            rehearsal = _rehearse(display, model, data, test, shelf, trees=not no_trees)
+            started = clock.perf_counter()
+            with display.progress(lines=False) as notify:
+                model.fit(
+                    data,
+                    progress=lambda done, total: notify("training on all rows", *percent(done, total)),
+                    checkpoint=shelf,
+                )
         display.line(f"trained on all rows in {clock.perf_counter() - started:.1f} s: {model.verdict}")
         few = too_few_for(model.fitted, model.asked.coverage)
         if few:
@@ -126,17 +133,29 @@ def fit(
         write_forecast_report(report, model, data, rehearsal, again, unit=unit)
     except KeyboardInterrupt:
         # The command's own parser would swallow it without a word.
-        told = (
-            f"{place} was written whole, the report was not"
-            if saved
-            else "nothing was written, and an older file is as it was"
-        )
-        display.error(f"interrupted: {told}; run the command again")
+        if saved:
+            told = f"{place} was written whole, the report was not; run the command again"
+        else:
+            told = options.how_to_go_on(
+                checkpoint, "nothing was written, and an older file is as it was; run the command again"
+            )
+        display.error(f"interrupted: {told}")
         raise typer.Exit(INTERRUPTED) from None
     write_json(json.dumps(_numbers(model, data, rehearsal, place, report), indent=2), json_to)
     display.always(f"model: {place}")
     display.always(f"report: {report}")
     display.line(f"forecast: bptt predict {shlex.quote(str(place))} {shlex.quote(table)}")
+
+
+def _kept(
+    checkpoint: Path | None, model: Forecaster, data: PanelData, test: float
+) -> AbstractContextManager[Shelf | None]:
+    """Return the context in which the networks of test and fit are kept in one file, or are not."""
+    from bptt.forecast.saving.fit_file import describe_fit, kept_fit
+
+    if checkpoint is None:
+        return nullcontext()
+    return kept_fit(checkpoint, True, describe_fit(data.panel, model.asked, test=test))
 
 
 def check_place(option: str, path: Path) -> None:
@@ -163,11 +182,12 @@ def percent(done: int, total: int) -> tuple[int, int]:
 
 
 def _rehearse(
-    display: Display, model: Forecaster, data: PanelData, test: float, *, trees: bool
+    display: Display, model: Forecaster, data: PanelData, test: float, shelf: Shelf | None, *, trees: bool
 ) -> Rehearsal | None:
     if not test:
         display.line("no rows are kept aside: nothing will say how good the forecast is")
         return None
+    from bptt.forecast.asking import drawn_recipes
     from bptt.forecast.scoring.rehearsal import rehearse
 
     asked = model.asked
@@ -186,6 +206,8 @@ def _rehearse(
                 threads=asked.threads,
                 trees=trees,
                 notify=lambda done, total: notify(title, *percent(done, total)),
+                search=drawn_recipes(asked.recipe, asked.search, asked.seed),
+                shelf=None if shelf is None else shelf.under("test"),
             )
     except DataError as error:
         display.line(f"no test: {error}")

@@ -70,6 +70,14 @@ Search = Annotated[
 Config = Annotated[
     Path | None, typer.Option("--config", help="TOML or JSON file with these options; those given here win.")
 ]
+Checkpoint = Annotated[
+    Path | None,
+    typer.Option(
+        "--checkpoint",
+        metavar="FILE",
+        help="Keep every network that was trained in this file; after an interruption the same command goes on.",
+    ),
+]
 NoTrees = Annotated[bool, typer.Option("--no-trees", help="Leave boosted trees out of the comparison.")]
 
 _LISTS = ("inputs", "future", "static", "without", "group", "time")
@@ -99,6 +107,16 @@ def make_settings(config: Path | None, given: dict[str, Any]) -> dict[str, Any]:
             value = _policies(value)
         settings[name] = value
     return settings
+
+
+def how_to_go_on(checkpoint: Path | None, otherwise: str) -> str:
+    """Return what is said of an interruption, where networks are kept and where not."""
+    if checkpoint is None:
+        return otherwise
+    from bptt.forecast.saving.fit_file import count_kept
+
+    count = count_kept(checkpoint)
+    return f"{count} network{'' if count == 1 else 's'} kept in {checkpoint}; the same command goes on from there"
 
 
 def _read_config(path: Path) -> dict[str, Any]:

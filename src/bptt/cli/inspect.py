@@ -32,7 +32,7 @@ def inspect(
     from bptt.forecast.fitting.choosing import NAMES
     from bptt.forecast.forecaster import Forecaster
     from bptt.forecast.saving.facts import describe_columns, describe_model
-    from bptt.forecast.scoring.backtest import TITLES
+    from bptt.forecast.scoring.backtest_result import TITLES
     from bptt.models import load
 
     display = Display(quiet=False, to_stderr=str(json_to) == "-")

@@ -5,7 +5,7 @@ from bptt.forecast.forecaster import Forecaster
 from bptt.forecast.predicting.alignment import Alignment
 from bptt.forecast.recipe import Recipe
 from bptt.forecast.results import Forecast
-from bptt.forecast.scoring.backtest import Backtest
+from bptt.forecast.scoring.backtest_result import Backtest
 from bptt.forecast.scoring.baselines import (
     LeastSquares,
     Scores,

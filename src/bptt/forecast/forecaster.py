@@ -7,12 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
-
-from bptt.checks import Array, check_choice, check_whole
+from bptt.checks import check_choice, check_whole
 from bptt.data.parsing import DECIMALS
 from bptt.diagnostics.doctor.finding import Diagnosis
-from bptt.errors import DataError, InvalidInput, InvalidType, NotFittedError
+from bptt.errors import InvalidInput
 from bptt.forecast.asking import (
     Asked,
     Names,
@@ -25,24 +23,22 @@ from bptt.forecast.asking import (
 )
 from bptt.forecast.fitting.bar import show_progress
 from bptt.forecast.fitting.fit import fit_panel
-from bptt.forecast.fitting.fitted import Fitted
 from bptt.forecast.fitting.given_executor import open_workers
-from bptt.forecast.given import check_untimed, read_known, read_new, series_of, spread_row
-from bptt.forecast.panel import Panel
+from bptt.forecast.fitting.shelf import Shelf
+from bptt.forecast.given import read_new
 from bptt.forecast.predicting.alignment import Alignment, check_alignment
-from bptt.forecast.predicting.following import follow
 from bptt.forecast.predicting.picture import plot_forecasts
-from bptt.forecast.predicting.places import Places, in_units
-from bptt.forecast.predicting.standing import check_known, forecast_of
+from bptt.forecast.predicting.places import Places
+from bptt.forecast.predicting.predictor import Predictor
 from bptt.forecast.recipe import Recipe
-from bptt.forecast.results import Forecast, as_table, interval_names, quantile_name
 from bptt.forecast.saving import container
-from bptt.forecast.scoring.backtest import Backtest, run_backtest
+from bptt.forecast.saving.fit_file import Resume, describe_fit, kept_fit
+from bptt.forecast.scoring.backtest import run_backtest
+from bptt.forecast.scoring.backtest_result import Backtest
 from bptt.forecast.scoring.scorecard import Scorecard
-from bptt.forecast.tables.layout import PanelData
 
 
-class Forecaster:
+class Forecaster(Predictor):
     """Forecasts a column of a table some rows ahead.
 
     An ensemble of recurrent networks learns on long stretches of all series, with a loss at every step and a carried
@@ -144,48 +140,53 @@ class Forecaster:
         seed: int = 0,
         threads: int | None = None,
     ) -> None:
-        self.asked = Asked(
-            target=target,
-            horizon=check_whole("horizon", horizon),
-            time=time,
-            group=group,
-            inputs=inputs,
-            future=future,
-            static=static,
-            missing=missing,
-            step=step,
-            zone=zone,
-            calendar=check_calendar(calendar),
-            quantiles=check_quantiles(quantiles),
-            coverage=check_coverage(coverage),
-            recipe=make_recipe(
-                recipe,
-                {
-                    "window": window,
-                    "cell": cell,
-                    "hidden": hidden,
-                    "layers": layers,
-                    "ensemble": ensemble,
-                    "head": head,
-                    "transform": transform,
-                },
-            ),
-            search=check_whole("search", search, least=0),
-            seed=check_seed(seed),
-            threads=None if threads is None else check_whole("threads", threads),
-            without=without,
-            decimal=check_choice("decimal", decimal, DECIMALS),
+        super().__init__(
+            Asked(
+                target=target,
+                horizon=check_whole("horizon", horizon),
+                time=time,
+                group=group,
+                inputs=inputs,
+                future=future,
+                static=static,
+                missing=missing,
+                step=step,
+                zone=zone,
+                calendar=check_calendar(calendar),
+                quantiles=check_quantiles(quantiles),
+                coverage=check_coverage(coverage),
+                recipe=make_recipe(
+                    recipe,
+                    {
+                        "window": window,
+                        "cell": cell,
+                        "hidden": hidden,
+                        "layers": layers,
+                        "ensemble": ensemble,
+                        "head": head,
+                        "transform": transform,
+                    },
+                ),
+                search=check_whole("search", search, least=0),
+                seed=check_seed(seed),
+                threads=None if threads is None else check_whole("threads", threads),
+                without=without,
+                decimal=check_choice("decimal", decimal, DECIMALS),
+            )
         )
-        self._fitted: Fitted | None = None
         self.tested: Scorecard | None = None
-        self._source: container.Source | None = None
-        # What follows the lines: made of the training rows when it is first asked for.
-        self._history: Panel | None = None
-        self._places: Places | None = None
 
     # ---------------------------------------------------------------- training
 
-    def fit(self, frame: object, progress: object = None, executor: object = None) -> Self:
+    def fit(
+        self,
+        frame: object,
+        progress: object = None,
+        executor: object = None,
+        *,
+        checkpoint: str | os.PathLike[str] | Shelf | None = None,
+        resume: Resume = False,
+    ) -> Self:
         """Train on a table.
 
         Parameters
@@ -196,6 +197,11 @@ class Forecaster:
         executor : concurrent.futures.Executor, dask.distributed.Client or str, optional
             Who trains the networks; the threads of this process by default. A text is the address of a Dask scheduler.
             The forecasts are the same to the bit.
+        checkpoint : path, optional
+            Where every network is kept as soon as it is trained.
+        resume : bool or path
+            True goes on with the fit in `checkpoint` where there is one, a path with the one in that file; the
+            forecasts are those of a fit that was never interrupted, to the bit.
 
         Returns
         -------
@@ -205,39 +211,29 @@ class Forecaster:
         Raises
         ------
         FileMissing, FileFormatError, DataError, InvalidInput, InvalidType
-            Data that cannot be read or learnt from; the message says where and why.
+            Data that cannot be read or learnt from, or a checkpoint of another fit; the message says where and why.
         LibraryMissing, WorkerLost
             Dask is not installed; a process that trains ended.
         """
         asked = self.asked
         with open_workers(executor, asked.threads) as workers, show_progress(progress) as notify:
             panel, source = read_new(frame, asked)
-            self._fitted = fit_panel(
-                panel,
-                horizon=asked.horizon,
-                recipe=asked.recipe,
-                calendar=asked.calendar,
-                seed=asked.seed,
-                search=drawn_recipes(asked.recipe, asked.search, asked.seed),
-                workers=workers,
-                notify=notify,
-                doctor=True,
-            )
+            kept = checkpoint is not None or resume is not False
+            with kept_fit(checkpoint, resume, describe_fit(panel, asked) if kept else {}) as shelf:
+                self._fitted = fit_panel(
+                    panel,
+                    horizon=asked.horizon,
+                    recipe=asked.recipe,
+                    calendar=asked.calendar,
+                    seed=asked.seed,
+                    search=drawn_recipes(asked.recipe, asked.search, asked.seed),
+                    workers=workers,
+                    notify=notify,
+                    doctor=True,
+                    shelf=shelf,
+                )
         self._source, self._history, self._places, self.tested = source, panel, None, None
         return self
-
-    @property
-    def fitted(self) -> Fitted:
-        """Everything that training found.
-
-        Raises
-        ------
-        NotFittedError
-            Before `fit`.
-        """
-        if self._fitted is None:
-            raise NotFittedError("forecaster must be trained first. Got none: call fit(frame)")
-        return self._fitted
 
     @property
     def verdict(self) -> str:
@@ -258,99 +254,6 @@ class Forecaster:
         """What is odd about the table that it was trained on."""
         return () if self._source is None else self._source.findings
 
-    # ---------------------------------------------------------------- forecasts
-
-    def predict(self, frame: object = None, future: object = None) -> Any:
-        """Forecast the rows after the last of each series.
-
-        Parameters
-        ----------
-        frame : as for `fit`, optional
-            The history; without one, the rows seen so far by `fit`, `update` and `step`.
-        future : table, optional
-            The columns known ahead, for the rows to be forecast.
-
-        Returns
-        -------
-        frame or dict
-            Columns unique_id, ds, y_hat and the quantiles asked for, of the type and time zone that came in.
-
-        Raises
-        ------
-        NotFittedError, DataError, InvalidInput
-            Not trained; columns missing, or not known as far ahead as the horizon.
-        """
-        levels = self.asked.quantiles
-        return self._table(frame, future, levels, tuple(map(quantile_name, levels)))
-
-    def predict_interval(
-        self, frame: object = None, coverage: float | None = None, future: object = None
-    ) -> Any:
-        """Forecast with an interval that holds the truth in a share `coverage` of all cases.
-
-        Returns
-        -------
-        frame or dict
-            As from `predict`, with lo_90 and hi_90 for a coverage of 0.9.
-        """
-        share = self.asked.coverage if coverage is None else check_coverage(coverage)
-        levels = ((1 - share) / 2, (1 + share) / 2)
-        return self._table(frame, future, levels, interval_names(share), around=True)
-
-    def forecast(
-        self, frame: object = None, *, future: object = None, levels: Sequence[float] = ()
-    ) -> Forecast:
-        """Return what `predict` does as arrays, with the quantiles at these probabilities."""
-        return self._forecast(frame, future, check_quantiles(levels))[0]
-
-    def update(self, rows: object, future: object = None) -> Self:
-        """Take new rows in: the state moves on, nothing is trained.
-
-        Parameters
-        ----------
-        rows : as for `fit`
-            Rows that were seen already are passed over, rows missing in between count as missing. A series that is
-            new begins here.
-        future : table, optional
-            The columns known ahead.
-        """
-        places = self._places_now()
-        panel, _ = read_known(rows, self._source, future, self.asked.horizon)
-        places.update(panel)
-        return self
-
-    def step(self, row: Mapping[str, object]) -> Array:
-        """Take one row in, and return the forecast after it.
-
-        Parameters
-        ----------
-        row : mapping of column to value
-            Of one series, the next row of its clock. Without a time it is taken to follow the last one.
-
-        Returns
-        -------
-        ndarray float64 (K,)
-            In the unit of the target.
-        """
-        places, source = self._places_now(), self._source
-        assert source is not None
-        if not isinstance(row, Mapping):
-            raise InvalidType(f"row must be a mapping of column to value. Got {type(row).__name__}")
-        if source.future:
-            raise InvalidInput(
-                "step must be left to models without columns known ahead: a row does not hold them. "
-                f"Got {', '.join(source.future)}: use update(rows, future=)"
-            )
-        name = series_of(row, source, places)
-        timed = source.layout is not None and any(part in row for part in source.layout.time)
-        y_hat = None if timed else places.step(name, spread_row(row, source.layout), source.target)
-        if y_hat is None:
-            if not timed:
-                check_untimed(row, source)
-            self.update({column: [value] for column, value in row.items()})
-            y_hat, _ = in_units(self.fitted, places.followed[name], np.zeros(0))
-        return y_hat
-
     # ---------------------------------------------------------------- checks
 
     def backtest(
@@ -361,6 +264,9 @@ class Forecaster:
         progress: object = None,
         trees: bool = True,
         executor: object = None,
+        *,
+        checkpoint: str | os.PathLike[str] | None = None,
+        resume: Resume = False,
     ) -> Backtest:
         """Forecast parts of a table from what came before them, beside the baselines.
 
@@ -376,6 +282,8 @@ class Forecaster:
             Whether boosted trees take part, where scikit-learn is installed.
         executor : as for `fit`
             Each fold is a task of its own.
+        checkpoint, resume : as for `fit`
+            Of all folds together.
 
         Returns
         -------
@@ -385,19 +293,24 @@ class Forecaster:
         asked = self.asked
         with open_workers(executor, asked.threads) as workers, show_progress(progress) as notify:
             panel, _ = read_new(frame, asked)
-            return run_backtest(
-                panel,
-                horizon=asked.horizon,
-                recipe=asked.recipe,
-                calendar=asked.calendar,
-                coverage=asked.coverage,
-                folds=check_whole("folds", folds),
-                refit=bool(refit),
-                seed=asked.seed,
-                workers=workers,
-                trees=bool(trees),
-                notify=notify,
-            )
+            count, kept = check_whole("folds", folds), checkpoint is not None or resume is not False
+            identity = describe_fit(panel, asked, folds=count, refit=bool(refit)) if kept else {}
+            with kept_fit(checkpoint, resume, identity) as shelf:
+                return run_backtest(
+                    panel,
+                    horizon=asked.horizon,
+                    recipe=asked.recipe,
+                    calendar=asked.calendar,
+                    coverage=asked.coverage,
+                    folds=count,
+                    refit=bool(refit),
+                    seed=asked.seed,
+                    workers=workers,
+                    trees=bool(trees),
+                    notify=notify,
+                    search=drawn_recipes(asked.recipe, asked.search, asked.seed),
+                    shelf=shelf,
+                )
 
     def check_alignment(self, frame: object = None) -> Alignment:
         """Prove by gradient which rows each step of the horizon sees, and that none lies in the future.
@@ -453,47 +366,3 @@ class Forecaster:
     def __repr__(self) -> str:
         state = "not trained" if self._fitted is None else self._fitted.trained.kind
         return f"Forecaster(target={self.asked.target!r}, horizon={self.asked.horizon}, {state})"
-
-    # ---------------------------------------------------------------- inside
-
-    def _forecast(
-        self, frame: object, future: object, levels: tuple[float, ...], around: bool = False
-    ) -> tuple[Forecast, PanelData | None]:
-        fitted, source = self.fitted, self._source
-        assert source is not None
-        if frame is not None:
-            panel, data = read_known(frame, source, future, self.asked.horizon)
-            followed = follow(fitted.trained, fitted.intervals, panel.lines)
-            return forecast_of(fitted, followed, levels, around=around), data
-        if future is not None:
-            raise InvalidInput("future must come with the history in frame. Got it alone")
-        followed = list(self._places_now().followed.values())
-        check_known(fitted, followed)
-        data = None if source.layout is None else source.standing_for(followed)
-        return forecast_of(fitted, followed, levels, around=around), data
-
-    def _table(
-        self,
-        frame: object,
-        future: object,
-        levels: tuple[float, ...],
-        names: tuple[str, ...],
-        around: bool = False,
-    ) -> Any:
-        forecast, data = self._forecast(frame, future, levels, around)
-        return as_table(forecast, names, data)
-
-    def _history_or(self, frame: object) -> Panel:
-        """Return the panel of a table, or the training rows, where they are still at hand."""
-        panel = self._history if frame is None else read_known(frame, self._source)[0]
-        if panel is None:
-            raise DataError("frame must be given to a forecaster that was loaded. Got none: pass a history")
-        return panel
-
-    def _places_now(self) -> Places:
-        """Return where the series stand; the training rows are followed to their end when it is first asked for."""
-        if self._places is None:
-            fitted = self.fitted
-            assert self._history is not None
-            self._places = Places.at_the_end(fitted, self._history.lines)
-        return self._places

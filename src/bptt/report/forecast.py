@@ -15,7 +15,7 @@ from bptt.forecast.forecaster import Forecaster
 from bptt.forecast.pieces import cut
 from bptt.forecast.results import times_ahead
 from bptt.forecast.saving.facts import describe_columns, describe_model, describe_rows, lag_influence
-from bptt.forecast.scoring.backtest import TITLES
+from bptt.forecast.scoring.backtest_result import TITLES
 from bptt.forecast.scoring.rehearsal import Rehearsal
 from bptt.forecast.scoring.scorecard import HEADERS, Scorecard
 from bptt.forecast.tables.layout import PanelData

@@ -34,7 +34,23 @@ def check_same_run(kept: Sealed, run: Mapping[str, object], total: int) -> None:
     ------
     FileFormatError
     """
-    name, found = kept.path, list(differences(kept.run, run))
+    name = kept.path
+    check_same(name, kept.run, run)
+    if kept.step > total:
+        raise FileFormatError(
+            f"steps must be at least the {kept.step} that {name} has made. Got {total}: ask for as many as before"
+        )
+    warn_of_versions(name, kept.versions)
+
+
+def check_same(name: str, kept: Mapping[str, object], run: Mapping[str, object], remedy: str = "") -> None:
+    """Refuse a description that is not the one in the file of that name: the message says what differs.
+
+    Raises
+    ------
+    FileFormatError
+    """
+    found = list(differences(kept, run))
     if found:
         what, old, new = found[0]
         what = _title(what)
@@ -42,17 +58,18 @@ def check_same_run(kept: Sealed, run: Mapping[str, object], total: int) -> None:
         more += f" and {len(found) - 4} more" if found[4:] else ""
         if _is_digest(old) and _is_digest(new):
             raise FileFormatError(
-                f"{what} must be as in {name}, for the run to go on to the bit. Got other values{more}"
+                f"{what} must be as in {name}, for the run to go on to the bit. Got other values{more}{remedy}"
             )
         raise FileFormatError(
-            f"{what} must be {_short(old)} as in {name}, for the run to go on to the bit. Got {_short(new)}{more}"
+            f"{what} must be {_short(old)} as in {name}, for the run to go on to the bit. "
+            f"Got {_short(new)}{more}{remedy}"
         )
-    if kept.step > total:
-        raise FileFormatError(
-            f"steps must be at least the {kept.step} that {name} has made. Got {total}: ask for as many as before"
-        )
-    if kept.versions != versions():
-        part, old, new = next(differences(kept.versions, versions()))
+
+
+def warn_of_versions(name: str, kept: Mapping[str, str]) -> None:
+    """Log a warning where a file comes from another machine or version."""
+    if kept != versions():
+        part, old, new = next(differences(kept, versions()))
         _log.warning(
             "%s was written with %s %s, this is %s: the last bits may differ from those of one whole run",
             name, _title(part), _title(str(old)), new,

@@ -12,7 +12,7 @@ from bptt import Forecaster, load
 from bptt.cli.main import main
 from bptt.errors import FileFormatError
 from bptt.forecast import Recipe
-from bptt.forecast.scoring.backtest import TITLES
+from bptt.forecast.scoring.backtest_result import TITLES
 from bptt.forecast.scoring.metrics import METRICS, NAMES
 from bptt.forecast.scoring.scorecard import HEADERS, Scorecard
 

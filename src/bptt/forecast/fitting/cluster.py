@@ -12,7 +12,7 @@ from typing import Any
 from uuid import uuid4
 
 from bptt.errors import InvalidInput, LibraryMissing, WorkerLost
-from bptt.forecast.fitting.executors import Workers, grouped
+from bptt.forecast.fitting.executors import Done, Workers, grouped
 from bptt.forecast.fitting.side_by_side import Meter, Stopped
 from bptt.forecast.fitting.travelling import (
     Answer,
@@ -77,18 +77,18 @@ class Cluster:
     def __init__(self, client: Any) -> None:
         self.client = client
 
-    def run(self, jobs: Sequence[Job[Any]], meter: Meter) -> list[Any]:
+    def run(self, jobs: Sequence[Job[Any]], meter: Meter, done: Done | None = None) -> list[Any]:
         """Return what the jobs return."""
-        return _Run(self.client, jobs, meter).results()
+        return _Run(self.client, jobs, meter, done).results()
 
 
 class _Run:
     """One list of jobs under way."""
 
-    def __init__(self, client: Any, jobs: Sequence[Job[Any]], meter: Meter) -> None:
+    def __init__(self, client: Any, jobs: Sequence[Job[Any]], meter: Meter, done: Done | None) -> None:
         from distributed import as_completed
 
-        self.client, self.jobs, self.meter = client, jobs, meter
+        self.client, self.jobs, self.meter, self.done = client, jobs, meter, done
         self.finished = as_completed(loop=client.loop)  # else it looks for a default client
         # By task: the numbers of its jobs, and how often they were sent before.
         self.sent: dict[Any, tuple[list[int], int]] = {}
@@ -109,6 +109,8 @@ class _Run:
                     continue
                 for k, result in zip(group, open_answer(answer), strict=True):
                     found[k] = result
+                    if self.done is not None:
+                        self.done(k, result)
                     self.meter.tick(self.jobs[k].updates)(1, 1)
         except BaseException:
             self.client.cancel(list(self.sent), force=True)

@@ -13,18 +13,24 @@ from bptt.forecast.fitting.choosing import Candidate
 from bptt.forecast.fitting.decoder import Segmented
 from bptt.forecast.fitting.heads import Penalty, Reader, Sums, make_head, mean_linear, normal_equations
 from bptt.forecast.fitting.kept import Run
+from bptt.forecast.fitting.learnt import Learnt
 from bptt.forecast.fitting.members import Lesson, Tick, in_double, planned_updates, train_member
 from bptt.forecast.fitting.segments import decoder_in_double, train_segments
 from bptt.forecast.fitting.trained import Trained
 
 
 class Member(NamedTuple):
-    """A trained network, the sums over its training rows, the losses of its updates, and its run if it was kept."""
+    """A trained network, the sums over its training rows, what is kept of the training, and its run if asked for."""
 
     net: Reader
     normal: Sums
-    losses: Array
+    learnt: Learnt
     run: Run | None
+
+    @property
+    def losses(self) -> Array:
+        """Of its updates."""
+        return self.learnt.losses
 
 
 def make_member(
@@ -35,21 +41,24 @@ def make_member(
     tick: Tick,
     *,
     examined: bool = False,
+    known: Learnt | None = None,
 ) -> Member:
-    """Return a network trained as the candidate says, with its run where that is `examined`."""
+    """Return a network trained as the candidate says, or `known`, with its run where that is `examined`."""
     recipe, kept = candidate.recipe, list[Run]()
     updates = planned_updates(recipe, lesson.rows, candidate.share)
     keep = kept.append if examined else None
     net: Reader
     if encoding.head == "segments":
-        net, losses = train_segments(encoding, lesson, recipe, seed=seed, updates=updates, tick=tick)
+        net, learnt = train_segments(
+            encoding, lesson, recipe, seed=seed, updates=updates, tick=tick, known=known
+        )
     else:
         steps = np.zeros(1, np.intp) if encoding.head == "recursive" else None
-        net, losses = train_member(
-            lesson, recipe, seed=seed, updates=updates, tick=tick, keep=keep, steps=steps
+        net, learnt = train_member(
+            lesson, recipe, seed=seed, updates=updates, tick=tick, keep=keep, steps=steps, known=known
         )
     normal = normal_equations(encoding, lesson, net, recipe.most_rows)
-    return Member(net, normal, losses, kept[0] if kept else None)
+    return Member(net, normal, learnt, kept[0] if kept else None)
 
 
 def assemble(encoding: Encoding, members: Sequence[Member], penalty: Penalty) -> Trained:

@@ -8,7 +8,7 @@ it travels as rarely as the executor allows.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent import futures
 from contextlib import contextmanager
 from functools import partial
@@ -29,6 +29,9 @@ LEAST_SECONDS = 0.5
 # How long jobs that were called off are waited for, seconds: each looks for the sign between two updates.
 PATIENCE = 10.0
 
+# Called with the number of a job and what it returned as soon as it is known here, from any thread.
+Done = Callable[[int, Any], None]
+
 
 class Workers(Protocol):
     """Who runs jobs.
@@ -41,7 +44,7 @@ class Workers(Protocol):
 
     apart: bool
 
-    def run(self, jobs: Sequence[Job[Any]], meter: Meter) -> list[Any]:
+    def run(self, jobs: Sequence[Job[Any]], meter: Meter, done: Done | None = None) -> list[Any]:
         """Return what the jobs return, in their order; the first error, or Ctrl-C, ends the others."""
 
 
@@ -59,11 +62,9 @@ class Threads:
     def __init__(self, threads: int | None = None) -> None:
         self.threads = threads
 
-    def run(self, jobs: Sequence[Job[Any]], meter: Meter) -> list[Any]:
+    def run(self, jobs: Sequence[Job[Any]], meter: Meter, done: Done | None = None) -> list[Any]:
         """Return what the jobs return."""
-        return run_jobs(
-            [partial(run_here, job, meter.tick(job.updates)) for job in jobs], meter, self.threads
-        )
+        return run_jobs(_calls(jobs, meter, done), meter, self.threads)
 
 
 class ThreadPool:
@@ -74,10 +75,10 @@ class ThreadPool:
     def __init__(self, pool: futures.ThreadPoolExecutor) -> None:
         self.pool = pool
 
-    def run(self, jobs: Sequence[Job[Any]], meter: Meter) -> list[Any]:
+    def run(self, jobs: Sequence[Job[Any]], meter: Meter, done: Done | None = None) -> list[Any]:
         """Return what the jobs return."""
         with _told_in_one_line():
-            return run_in(self.pool, [partial(run_here, job, meter.tick(job.updates)) for job in jobs], meter)
+            return run_in(self.pool, _calls(jobs, meter, done), meter)
 
 
 class Processes:
@@ -88,7 +89,7 @@ class Processes:
     def __init__(self, pool: futures.Executor) -> None:
         self.pool = pool
 
-    def run(self, jobs: Sequence[Job[Any]], meter: Meter) -> list[Any]:
+    def run(self, jobs: Sequence[Job[Any]], meter: Meter, done: Done | None = None) -> list[Any]:
         """Return what the jobs return."""
         with tempfile.TemporaryDirectory(prefix="bptt-") as folder, _told_in_one_line():
             sign = Path(folder) / "stop"
@@ -97,7 +98,8 @@ class Processes:
                 for group in groups:
                     parcel = pack([jobs[k] for k in group])
                     sent.append(self.pool.submit(run_there, parcel, jobs[group[0]].shared, str(sign)))
-                return collect(jobs, meter, zip(groups, sent, strict=True), futures.as_completed(sent))
+                pairs = zip(groups, sent, strict=True)
+                return collect(jobs, meter, pairs, futures.as_completed(sent), done)
             except BaseException:
                 sign.touch()
                 for future in sent:
@@ -106,14 +108,18 @@ class Processes:
                 raise
 
 
-def collect(jobs: Sequence[Job[Any]], meter: Meter, pairs: Any, finished: Iterator[Any]) -> list[Any]:
-    """Return the results of parcels in the order of the jobs, and tell the meter of each as it comes."""
+def collect(
+    jobs: Sequence[Job[Any]], meter: Meter, pairs: Any, finished: Iterator[Any], done: Done | None = None
+) -> list[Any]:
+    """Return the results of parcels in the order of the jobs, and tell of each as it comes."""
     of = {future: group for group, future in pairs}
     results: list[Any] = [None] * len(jobs)
     for future in finished:
         group = of[future]
         for k, result in zip(group, open_answer(future.result()), strict=True):
             results[k] = result
+            if done is not None:
+                done(k, result)
             meter.tick(jobs[k].updates)(1, 1)
     return results
 
@@ -122,6 +128,17 @@ def run_here(job: Job[T], tick: Tick) -> T:
     """Run a job in this thread; BLAS is held, so that its bits are those of every other place."""
     with one_blas_thread():
         return job.function(job.shared, *job.arguments, tick)
+
+
+def _calls(jobs: Sequence[Job[Any]], meter: Meter, done: Done | None) -> list[Callable[[], Any]]:
+    return [partial(_run_and_tell, k, job, meter.tick(job.updates), done) for k, job in enumerate(jobs)]
+
+
+def _run_and_tell(number: int, job: Job[T], tick: Tick, done: Done | None) -> T:
+    result = run_here(job, tick)
+    if done is not None:
+        done(number, result)
+    return result
 
 
 def run_there(parcel: Parcel, shared: object, sign: str) -> Answer:

@@ -31,7 +31,7 @@ from bptt.forecast.fitting.held_out import (
     missed,
     validation_start,
 )
-from bptt.forecast.fitting.jobs import block_job, hold_out, member_job, trial
+from bptt.forecast.fitting.jobs import block_job, hold_out, learnt_of, member_job, trial
 from bptt.forecast.fitting.kept import Run
 from bptt.forecast.fitting.lesson_plan import LessonPlan
 from bptt.forecast.fitting.members import SHORTEST, Lesson, planned_updates, sequence_length
@@ -43,6 +43,7 @@ from bptt.forecast.fitting.settling import (
     transform_options,
     weigh_lines,
 )
+from bptt.forecast.fitting.shelf import Shelf
 from bptt.forecast.fitting.side_by_side import Meter, Notify
 from bptt.forecast.fitting.trained import Trained
 from bptt.forecast.fitting.travelling import Job
@@ -63,6 +64,7 @@ def fit_panel(
     workers: Workers | None = None,
     notify: Notify = lambda *_: None,
     doctor: bool = False,
+    shelf: Shelf | None = None,
 ) -> Fitted:
     """Train, choose and calibrate.
 
@@ -84,6 +86,8 @@ def fit_panel(
         Called with updates made and updates to make; the total may shrink once validation has decided.
     doctor : bool
         Whether the training is examined; it takes a part of a second.
+    shelf : Shelf, optional
+        Networks that need not be trained again, and where those that are trained are put.
 
     Raises
     ------
@@ -99,7 +103,16 @@ def fit_panel(
     with one_blas_thread():
         cycles = choose_calendar(calendar, some)
         run = _Run(
-            some, horizon, recipe, cycles, seed, tuple(search), workers or Threads(threads), notify, doctor
+            some,
+            horizon,
+            recipe,
+            cycles,
+            seed,
+            tuple(search),
+            workers or Threads(threads),
+            notify,
+            doctor,
+            shelf,
         )
         found = run.fit()
     if some is panel:
@@ -119,6 +132,7 @@ class _Run:
     workers: Workers
     notify: Notify
     doctor: bool
+    shelf: Shelf | None
     # The run that the doctor looks at: of the first trial, then of the ensemble's first network.
     run: Run | None = field(init=False, default=None)
     anchor: str = field(init=False)
@@ -250,11 +264,23 @@ class _Run:
             for n, c in enumerate(candidates)
             for k in range(c.recipe.trial_members)
         ]
-        found = self.workers.run(jobs, self.meter)
+        found = self._run(jobs)
         if found:
             self.run = found[0].run
         rest = iter(found)
         return [trial(c, [next(rest) for _ in range(c.recipe.trial_members)]) for c in candidates]
+
+    def _run(self, jobs: Sequence[Job[Any]]) -> list[Any]:
+        """Return what the jobs return; each one's networks are taken from the shelf, or put there as it ends."""
+        shelf = self.shelf
+        if shelf is None:
+            return self.workers.run(jobs, self.meter)
+        named = [shelf.with_known(job, self.plan) for job in jobs]
+        return self.workers.run(
+            [job for _, job in named],
+            self.meter,
+            lambda k, result: shelf.put(named[k][0], learnt_of(result)),
+        )
 
     def _finish(self, choice: Choice, held_out: list[HeldOut]) -> Fitted:
         panel, recipe, meter = self.panel, self.recipe, self.meter
@@ -270,7 +296,9 @@ class _Run:
         if choice.kind == "ridge":
             normal = normal_equations(encoding, lesson, None, recipe.most_rows)
             linear = make_head(encoding, normal, None, choice.penalty).linear
-            held_out += [hold_out(whole, block, choice, self.seed, lambda *_: None) for block in blocks]
+            held_out += [
+                hold_out(whole, block, choice, self.seed, (), lambda *_: None).held_out for block in blocks
+            ]
             return self._fitted(Trained("ridge", encoding, (), linear), choice, held_out, ())
         assert choice.candidate is not None
         chosen, taught = choice.candidate.recipe, (encoding, lesson)
@@ -283,8 +311,8 @@ class _Run:
         ]
         meter.total = meter.done + sum(job.updates for job in [*judging, *training])
         # Blocks first: each is as long as several networks.
-        found = self.workers.run([*judging, *training], meter)
-        held_out += found[: len(blocks)]
+        found = self._run([*judging, *training])
+        held_out += [each.held_out for each in found[: len(blocks)]]
         members: list[Member] = found[len(blocks) :]
         self.run = members[0].run
         trained = assemble(encoding, members, choice.penalty)

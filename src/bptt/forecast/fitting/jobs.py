@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from bptt.checks import Array
 from bptt.forecast.features.encoding import Encoded, Encoding
@@ -11,6 +12,7 @@ from bptt.forecast.fitting.choosing import Candidate, Choice, Trial
 from bptt.forecast.fitting.ensemble import Member, make_member
 from bptt.forecast.fitting.heads import COLD, normal_equations
 from bptt.forecast.fitting.held_out import HeldOut, choose_origins, missed
+from bptt.forecast.fitting.learnt import Learnt, check_count
 from bptt.forecast.fitting.lesson_plan import LessonPlan
 from bptt.forecast.fitting.members import Lesson, Tick, planned_updates
 from bptt.forecast.fitting.travelling import Job
@@ -27,21 +29,28 @@ Whole = tuple[Panel, LessonPlan]
 Block = Sequence[tuple[int, int]]
 
 
+class Missed(NamedTuple):
+    """What a held-out block was missed by, and the networks that were trained for it."""
+
+    held_out: HeldOut
+    learnt: tuple[Learnt, ...]
+
+
 def member_job(taught: Taught, candidate: Candidate, seed: int, *, examined: bool = False) -> Job[Member]:
     """Return the job that trains one network; `examined` keeps its run for the doctor."""
     _, lesson = taught
     updates = planned_updates(candidate.recipe, lesson.rows, candidate.share)
     width = lesson.lines[0].x.shape[1]
     return Job(
-        train_one, taught, (candidate, seed, examined), updates, seconds(candidate.recipe, width, updates)
+        train_one, taught, (candidate, seed, examined, ()), updates, seconds(candidate.recipe, width, updates)
     )
 
 
-def block_job(whole: Whole, block: Block, choice: Choice, seed: int, like: Job[Member]) -> Job[HeldOut]:
+def block_job(whole: Whole, block: Block, choice: Choice, seed: int, like: Job[Member]) -> Job[Missed]:
     """Return the job that forecasts a held-out block by networks of its own; `like` is the training of one."""
     assert choice.candidate is not None
     members = choice.candidate.recipe.trial_members
-    return Job(hold_out, whole, (block, choice, seed), members * like.updates, members * like.seconds)
+    return Job(hold_out, whole, (block, choice, seed, ()), members * like.updates, members * like.seconds)
 
 
 def seconds(recipe: Recipe, width: int, updates: int) -> float:
@@ -54,14 +63,30 @@ def seconds(recipe: Recipe, width: int, updates: int) -> float:
     return updates * (each + _OVERHEAD)
 
 
-def train_one(taught: Taught, candidate: Candidate, seed: int, examined: bool, tick: Tick) -> Member:
-    """Return a network trained as the candidate says."""
+def learnt_of(result: Member | Missed) -> tuple[Learnt, ...]:
+    """Return what is kept of the trainings of a job."""
+    return (result.learnt,) if isinstance(result, Member) else result.learnt
+
+
+def train_one(
+    taught: Taught,
+    candidate: Candidate,
+    seed: int,
+    examined: bool,
+    known: tuple[Learnt, ...],
+    tick: Tick,
+) -> Member:
+    """Return a network trained as the candidate says, or the one that is known."""
     encoding, lesson = taught
-    return make_member(encoding, lesson, candidate, seed, tick, examined=examined)
+    check_count(known, 1)
+    first = known[0] if known else None
+    return make_member(encoding, lesson, candidate, seed, tick, examined=examined, known=first)
 
 
-def hold_out(whole: Whole, block: Block, choice: Choice, seed: int, tick: Tick) -> HeldOut:
-    """Return what a model that has not seen a block misses in it."""
+def hold_out(
+    whole: Whole, block: Block, choice: Choice, seed: int, known: tuple[Learnt, ...], tick: Tick
+) -> Missed:
+    """Return what a model that has not seen a block misses in it; its networks may be known."""
     panel, plan = whole
     pieces = []
     for line, (first, stop) in zip(panel, block, strict=True):
@@ -77,12 +102,15 @@ def hold_out(whole: Whole, block: Block, choice: Choice, seed: int, tick: Tick) 
     )
     if choice.candidate is None:
         window = normal_equations(encoding, lesson, None, plan.recipe.most_rows)
-        return _lighter(missed(encoding, origins, choice, (), window))
+        return Missed(_lighter(missed(encoding, origins, choice, (), window)), ())
     count = choice.candidate.recipe.trial_members
+    check_count(known, count)
     members = [
-        make_member(encoding, lesson, choice.candidate, seed + k, _part(tick, k, count)) for k in range(count)
+        make_member(encoding, lesson, choice.candidate, seed + k, _part(tick, k, count), known=each)
+        for k, each in enumerate(known or [None] * count)
     ]
-    return _lighter(missed(encoding, origins, choice, [trial(choice.candidate, members)], None))
+    found = missed(encoding, origins, choice, [trial(choice.candidate, members)], None)
+    return Missed(_lighter(found), tuple(each.learnt for each in members))
 
 
 def trial(candidate: Candidate, members: Sequence[Member]) -> Trial:

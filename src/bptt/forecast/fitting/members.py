@@ -16,6 +16,7 @@ from bptt.engine.blas import one_blas_thread
 from bptt.forecast.features.encoding import Encoded
 from bptt.forecast.features.targets import CHUNK, Targets
 from bptt.forecast.fitting.kept import Keep, kept_run
+from bptt.forecast.fitting.learnt import Learnt, stacked
 from bptt.forecast.recipe import Recipe
 from bptt.initializers import Constant
 from bptt.network import Network, Recurrent
@@ -23,6 +24,7 @@ from bptt.network.records import State
 from bptt.optim import AdamW, Cosine
 from bptt.training import train
 from bptt.training.callbacks import Event
+from bptt.training.history import make_history
 
 # A sequence of fewer steps teaches nothing about carrying a state.
 SHORTEST = 8
@@ -121,10 +123,22 @@ def train_member(
     tick: Tick,
     keep: Keep | None = None,
     steps: Array | None = None,
-) -> tuple[Network, Array]:
-    """Return a network (float32, readout at every step) and the losses of its updates; `keep` is told of the run.
+    known: Learnt | None = None,
+) -> tuple[Network, Learnt]:
+    """Return a network (float32, readout at every step) and what is to be kept of its training.
 
-    `steps` are those of the horizon that it is taught, from 0; `taught_steps` by default.
+    Parameters
+    ----------
+    lesson : Lesson
+    recipe : Recipe
+    seed, updates : int
+    tick : Tick
+    keep : callable, optional
+        Told of the run.
+    steps : ndarray of int, optional
+        Those of the horizon that it is taught, from 0; `taught_steps` by default.
+    known : Learnt, optional
+        Where it was trained before.
     """
     length = sequence_length(recipe, lesson)
     warmup = min(recipe.warmup, length // 4)
@@ -152,24 +166,30 @@ def train_member(
         tick(event.step + 1, updates)
 
     told.looks_at_net = False  # type: ignore[attr-defined]  # the promise that keeps the steps fused
-    history = train(
-        net,
-        source,
-        optimizer=AdamW(schedule, weight_decay=recipe.decay),
-        steps=updates,
-        batch_size=recipe.batch,
-        sampling="random",
-        clip=recipe.clip,
-        seed=seed,
-        callbacks=(told,),
-        progress=False,
-        threads=1,
-    )
-    if history.stopped_because == "interrupted":
-        raise KeyboardInterrupt
+    if known is None:
+        history = train(
+            net,
+            source,
+            optimizer=AdamW(schedule, weight_decay=recipe.decay),
+            steps=updates,
+            batch_size=recipe.batch,
+            sampling="random",
+            clip=recipe.clip,
+            seed=seed,
+            callbacks=(told,),
+            progress=False,
+            threads=1,
+        )
+        if history.stopped_because == "interrupted":
+            raise KeyboardInterrupt
+    else:
+        known.restore(net.parameters, (updates, 3))
+        history = make_history(known.rows.tolist(), [], "finished", 0.0)
+        tick(updates, updates)
     if keep is not None:
         keep(kept_run(history, net, source, length))
-    return net, history.losses
+    rows = stacked(history.losses, history.gradient_norms, history.learning_rates)
+    return net, Learnt(dict(net.parameters), rows)
 
 
 def run_states(

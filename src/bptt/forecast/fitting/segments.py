@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from bptt.checks import Array
 from bptt.forecast.features.encoding import Encoding
 from bptt.forecast.fitting.decoder import Segmented, loss_and_gradients, make_decoder, places
+from bptt.forecast.fitting.learnt import Learnt, stacked
 from bptt.forecast.fitting.members import Lesson, Tick, sequence_length
 from bptt.forecast.recipe import Recipe
 from bptt.network import Network, Recurrent
@@ -17,15 +17,26 @@ _APART = 24
 
 
 def train_segments(
-    encoding: Encoding, lesson: Lesson, recipe: Recipe, *, seed: int, updates: int, tick: Tick
-) -> tuple[Segmented, Array]:
-    """Return a network with its decoder (float32), and the losses of its updates."""
+    encoding: Encoding,
+    lesson: Lesson,
+    recipe: Recipe,
+    *,
+    seed: int,
+    updates: int,
+    tick: Tick,
+    known: Learnt | None = None,
+) -> tuple[Segmented, Learnt]:
+    """Return a network with its decoder (float32), and what is to be kept of its training; see `train_member`."""
     length = sequence_length(recipe, lesson)
     warmup = min(recipe.warmup, length // 4)
     D = lesson.lines[0].x.shape[1]
     stack = Recurrent(recipe.cell, D, recipe.hidden, num_layers=recipe.layers, dtype="float32", seed=seed)
     net = Network(stack, encoding.segment, readout="every", loss=recipe.loss, seed=seed)
     reader = Segmented(net, make_decoder(encoding, recipe.hidden, "float32", seed=seed + 500))
+    if known is not None:
+        known.restore(reader.parameters, (updates, 1))
+        tick(updates, updates)
+        return reader, known
     optimizer = AdamW(Cosine(recipe.rate, updates, min(100, updates // 4)), weight_decay=recipe.decay)
     clip, parameters = ClipNorm(recipe.clip), reader.parameters
     slots = optimizer.init(parameters)
@@ -60,7 +71,7 @@ def train_segments(
         )
         clip(gradients)
         optimizer.update(parameters, gradients, slots, step)
-    return reader, losses
+    return reader, Learnt(dict(parameters), stacked(losses))
 
 
 def decoder_in_double(encoding: Encoding, decoder: Recurrent) -> Recurrent:

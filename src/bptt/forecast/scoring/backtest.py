@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
-from typing import Any
 
 import numpy as np
 
@@ -31,92 +30,21 @@ from bptt.forecast.fitting.heads import (
 )
 from bptt.forecast.fitting.intervals import moment
 from bptt.forecast.fitting.members import Lesson, Tick
+from bptt.forecast.fitting.shelf import Shelf
 from bptt.forecast.fitting.side_by_side import Meter, Notify
 from bptt.forecast.fitting.travelling import Job
 from bptt.forecast.panel import Panel
 from bptt.forecast.pieces import cut
 from bptt.forecast.recipe import Recipe
-from bptt.forecast.scoring.metrics import METRICS, NAMES, Judged, measure, naive_scale
+from bptt.forecast.scoring.backtest_result import Backtest
+from bptt.forecast.scoring.metrics import Judged, measure, naive_scale
 from bptt.forecast.scoring.trees import has_trees, tree_forecast
 
-TITLES = {
-    "model": "model",
-    "last": "repeat the last value",
-    "season": "repeat the last season",
-    "ridge": "least squares on the window",
-    "trees": "boosted trees",
-}
 # What a fold counts for in the progress, where folds are done side by side.
 _PARTS = 1000
 # Of the history that is forecast, unless the horizon asks for more; forecasts judged of each part.
 _SHARE, _ORIGINS = 0.4, 5_000
 _RIDGE = Penalty(np.inf, 4e-3)
-
-
-@dataclass(frozen=True, eq=False)
-class Backtest:
-    """What a backtest found.
-
-    Attributes
-    ----------
-    scores : dict of method to dict of metric to ndarray (K,)
-        Over the forecasts of all folds; see `bptt.forecast.scoring.metrics.measure`.
-    by_fold : list of dict of method to ndarray (K,)
-        RMSE.
-    origins : int
-        Forecasts of each method.
-    coverage : float
-        That the intervals aim at.
-    kinds : tuple of str
-        What validation chose in each fold.
-    folds : list of tuple of datetime64
-        First and last time that is forecast.
-    """
-
-    scores: dict[str, dict[str, Array]]
-    by_fold: list[dict[str, Array]]
-    origins: int
-    coverage: float
-    kinds: tuple[str, ...]
-    folds: list[tuple[np.datetime64, np.datetime64]]
-
-    @property
-    def losing_to(self) -> dict[str, list[int]]:
-        """The steps (1..K) at which each baseline has the smaller RMSE; only those that win somewhere."""
-        own = self.scores["model"]["rmse"]
-        found = {
-            name: [int(k) + 1 for k in np.flatnonzero(scores["rmse"] < own)]
-            for name, scores in self.scores.items()
-            if name != "model"
-        }
-        return {name: steps for name, steps in found.items() if steps}
-
-    def verdict(self) -> str:
-        """Return one sentence: whether a baseline wins anywhere."""
-        lost = self.losing_to
-        if not lost:
-            return "the model has the smallest error at every step of the horizon"
-        told = "; ".join(f"{TITLES[name]} is better at {_steps(steps)}" for name, steps in lost.items())
-        return f"the model loses: {told}"
-
-    def __str__(self) -> str:
-        K = len(self.scores["model"]["rmse"])
-        shown = sorted({1, *np.unique(np.linspace(1, K, min(K, 8)).round().astype(int)).tolist()})
-        lines = [f"RMSE by step, {self.origins} forecasts in {len(self.folds)} folds"]
-        lines.append(f"{'':28}" + "".join(f"{k:>10}" for k in shown) + f"{'mean':>10}")
-        for name, scores in self.scores.items():
-            rmse = scores["rmse"]
-            mean = np.mean(rmse) if np.isfinite(rmse).all() else np.nan
-            lines.append(f"{TITLES[name]:28}" + "".join(_cell(rmse[k - 1]) for k in shown) + _cell(mean))
-        lines.append(f"means over the horizon (intervals of {100 * self.coverage:g} %)")
-        widths = {name: max(10, 2 + len(NAMES[name])) for name in METRICS}
-        lines.append(f"{'':28}" + "".join(f"{NAMES[name]:>{width}}" for name, width in widths.items()))
-        for method, scores in self.scores.items():
-            means = {n: np.mean(scores[n]) if np.isfinite(scores[n]).all() else np.nan for n in METRICS}
-            means["coverage"] *= 100
-            cells = [_cell(means[n], width) for n, width in widths.items()]
-            lines.append(f"{TITLES[method]:28}" + "".join(cells))
-        return "\n".join([*lines, self.verdict()])
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,6 +59,7 @@ class _Asked:
     folds: int
     seed: int
     trees: bool
+    search: tuple[Recipe, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,25 +84,38 @@ def run_backtest(
     workers: Workers,
     trees: bool,
     notify: Notify,
+    search: Sequence[Recipe] = (),
+    shelf: Shelf | None = None,
 ) -> Backtest:
     """Run the folds; scaling, choices and calibration see the rows before each fold alone.
+
+    `search` and `shelf` are as in `fit_panel`.
 
     Raises
     ------
     DataError
         No line that is long enough for a fold after something to learn from.
     """
-    asked = _Asked(panel, horizon, recipe, calendar, coverage, folds, seed, trees and has_trees())
+    asked = _Asked(
+        panel, horizon, recipe, calendar, coverage, folds, seed, trees and has_trees(), tuple(search)
+    )
     next(_folds(panel, horizon, folds))  # before anything is sent anywhere
     if refit and workers.apart:
-        jobs = [Job(_fold_alone, asked, (number,), _PARTS, np.inf) for number in range(folds)]
-        found = workers.run(jobs, Meter(_PARTS * folds, notify))
+        parts = [None if shelf is None else shelf.under(_named(number)).alone() for number in range(folds)]
+        jobs = [Job(_fold_alone, asked, (k, part), _PARTS, np.inf) for k, part in enumerate(parts)]
+
+        def done(_: int, answer: tuple[_Fold, Shelf | None]) -> None:
+            if shelf is not None and answer[1] is not None:
+                shelf.put_all(answer[1])
+
+        found = [fold for fold, _ in workers.run(jobs, Meter(_PARTS * folds, notify), done)]
     else:
         found, fitted = [], None
         for number in range(folds):
             if fitted is None or refit:
-                share = partial(_share_of, notify, number, folds)
-                fitted = _fit_fold(asked, number, workers, share)
+                share = partial(_share_of, notify, number, folds if refit else 1)
+                part = None if shelf is None else shelf.under(_named(number))
+                fitted = _fit_fold(asked, number, workers, share, part)
             found.append(_judge_fold(asked, number, fitted))
     judged: dict[str, list[Judged]] = {}
     for fold in found:
@@ -191,9 +133,13 @@ def run_backtest(
     )
 
 
-def _fold_alone(asked: _Asked, number: int, tick: Tick) -> _Fold:
-    """Return one fold, computed in one thread: the job of a worker."""
-    return _judge_fold(asked, number, _fit_fold(asked, number, Threads(1), tick))
+def _fold_alone(asked: _Asked, number: int, shelf: Shelf | None, tick: Tick) -> tuple[_Fold, Shelf | None]:
+    """Return one fold, computed in one thread, and the networks that it needed: the job of a worker."""
+    return _judge_fold(asked, number, _fit_fold(asked, number, Threads(1), tick, shelf)), shelf
+
+
+def _named(number: int) -> str:
+    return f"fold {number}"
 
 
 def _share_of(notify: Notify, number: int, folds: int, done: int, total: int) -> None:
@@ -208,7 +154,7 @@ def _part(asked: _Asked, number: int) -> tuple[Panel, list[int], list[int]]:
     return replace(panel, lines=before), firsts, stops
 
 
-def _fit_fold(asked: _Asked, number: int, workers: Workers, notify: Notify) -> Fitted:
+def _fit_fold(asked: _Asked, number: int, workers: Workers, notify: Notify, shelf: Shelf | None) -> Fitted:
     return fit_panel(
         _part(asked, number)[0],
         horizon=asked.horizon,
@@ -217,6 +163,8 @@ def _fit_fold(asked: _Asked, number: int, workers: Workers, notify: Notify) -> F
         seed=asked.seed,
         workers=workers,
         notify=notify,
+        search=asked.search,
+        shelf=shelf,
     )
 
 
@@ -389,12 +337,3 @@ def _joined(parts: list[Judged]) -> Judged:
             for name in ("y", "y_hat", "low", "high", "scale")
         )
     )
-
-
-def _cell(value: Any, width: int = 10) -> str:
-    return f"{value:>{width}.4g}" if np.isfinite(value) else f"{'-':>{width}}"
-
-
-def _steps(steps: list[int]) -> str:
-    told = ", ".join(map(str, steps[:6])) + (", ..." if len(steps) > 6 else "")
-    return f"step {told}" if len(steps) == 1 else f"steps {told}"

@@ -26,11 +26,12 @@ from bptt.forecast.fitting.heads import (
     origin_features,
 )
 from bptt.forecast.fitting.intervals import moment
+from bptt.forecast.fitting.shelf import Shelf
 from bptt.forecast.fitting.side_by_side import Notify
 from bptt.forecast.panel import Line, Panel
 from bptt.forecast.pieces import cut
 from bptt.forecast.recipe import Recipe
-from bptt.forecast.scoring.backtest import TITLES
+from bptt.forecast.scoring.backtest_result import TITLES
 from bptt.forecast.scoring.metrics import Judged, measure, naive_scale
 from bptt.forecast.scoring.trees import has_trees, tree_forecast
 
@@ -123,10 +124,12 @@ def rehearse(
     workers: Workers | None = None,
     trees: bool = True,
     notify: Notify = lambda *_: None,
+    search: Sequence[Recipe] = (),
+    shelf: Shelf | None = None,
 ) -> Rehearsal:
     """Train on the rows before the last `share` of every line, and forecast those, beside the baselines.
 
-    Scaling, choices, calibration and baselines see the rows before alone.
+    Scaling, choices, calibration and baselines see the rows before alone. `search` and `shelf` are as in `fit_panel`.
 
     Raises
     ------
@@ -149,6 +152,8 @@ def rehearse(
         threads=threads,
         workers=workers,
         notify=notify,
+        search=search,
+        shelf=shelf,
     )
     return _judge(fitted, panel, training, firsts, horizon, coverage, seed, trees=trees and has_trees())
 

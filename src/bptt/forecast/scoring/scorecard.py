@@ -10,7 +10,7 @@ import numpy as np
 
 from bptt.checks import Array
 from bptt.errors import FileFormatError
-from bptt.forecast.scoring.backtest import TITLES
+from bptt.forecast.scoring.backtest_result import TITLES
 from bptt.forecast.scoring.metrics import METRICS, NAMES
 
 if TYPE_CHECKING:
