@@ -36,7 +36,7 @@ def test_nested_configurations():
         (
             lambda: from_config("loss", {"kind": "os.system"}, LOSSES),
             InvalidInput,
-            "loss kind must be one of squared, half_squared, absolute, huber, pinball, cross_entropy, "
+            "loss kind must be one of squared, half_squared, absolute, huber, pinball, gaussian, cross_entropy, "
             "soft_cross_entropy. "
             "Got 'os.system'",
         ),

@@ -27,7 +27,16 @@ COMPLEX_STEP = 1e-13  # the complex step has rounding error only
 CENTRAL = 1e-8  # central differences with a step of 1e-5: truncation 1e-10, rounding 1e-11 over the step
 SINGLE = 2e-6  # float32 rounding of a few operations, of numbers near 1
 
-KINDS = ("squared", "half_squared", "absolute", "huber", "pinball", "cross_entropy", "soft_cross_entropy")
+KINDS = (
+    "squared",
+    "half_squared",
+    "absolute",
+    "huber",
+    "pinball",
+    "gaussian",
+    "cross_entropy",
+    "soft_cross_entropy",
+)
 WEIGHTS = ("none", "rows", "steps", "mask")
 
 
@@ -65,6 +74,10 @@ def row(kind, y_hat, y):
             target, q = y[k // len(QUANTILES)], QUANTILES[k % len(QUANTILES)]
             parts.append(max(q * (target - z), (q - 1) * (target - z)))
         return sum(parts) / len(parts)
+    if kind == "gaussian":
+        pairs = zip(y_hat[0::2], y_hat[1::2], y, strict=True)
+        parts = [np.log(np.sqrt(2 * np.pi * np.exp(s))) + (m - t) ** 2 / (2 * np.exp(s)) for m, s, t in pairs]
+        return sum(parts) / len(parts)
     return sum(one(kind, a, b) for a, b in zip(y_hat, y, strict=True)) / len(y)
 
 
@@ -77,7 +90,7 @@ def problem(rng, kind, steps=True, weights="none"):
     elif kind == "soft_cross_entropy":
         y = rng.dirichlet(np.ones(K), rows)
     else:
-        y = rng.normal(size=(*rows, K // 3 if kind == "pinball" else K))
+        y = rng.normal(size=(*rows, {"pinball": K // 3, "gaussian": K // 2}.get(kind, K)))
     w = {
         "none": None,
         "rows": rng.uniform(0.2, 3, size=B),
@@ -304,6 +317,11 @@ def test_against_pytorch(rng, kind, weights, time):
             e = target[..., None] - z.reshape(B, T, -1, len(QUANTILES))
             q = torch.tensor(QUANTILES, dtype=torch.float64)
             each = torch.maximum(q * e, (q - 1) * e).reshape(B, T, K)
+        elif kind == "gaussian":
+            apart = z.reshape(B, T, -1, 2)
+            each = functional.gaussian_nll_loss(
+                apart[..., 0], target, apart[..., 1].exp(), full=True, reduction="none", eps=0.0
+            )
         elif kind == "absolute":
             each = functional.l1_loss(z, target, reduction="none")
         elif kind == "huber":
@@ -376,7 +394,7 @@ FLAT = np.zeros((5, 1))
         (
             lambda: get_loss("rmse"),
             InvalidInput,
-            "loss must be one of squared, half_squared, absolute, huber, pinball, cross_entropy, "
+            "loss must be one of squared, half_squared, absolute, huber, pinball, gaussian, cross_entropy, "
             "soft_cross_entropy, mse, mae, softmax_cross_entropy. Got 'rmse'",
         ),
         (lambda: get_loss(3), InvalidType, "loss must be a name or a Loss such as Huber(1.0). Got 3"),

@@ -564,7 +564,7 @@ def set_parameter(value: Any, name: str = "layers.0.W_hh") -> Network:
             Network(stack(), K, loss=Mine()),
             {},
             InvalidInput,
-            "loss kind must be one of squared, half_squared, absolute, huber, pinball, cross_entropy, "
+            "loss kind must be one of squared, half_squared, absolute, huber, pinball, gaussian, cross_entropy, "
             "soft_cross_entropy. Got 'mine'",
         ),
     ],

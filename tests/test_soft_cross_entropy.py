@@ -96,7 +96,7 @@ def test_a_network_of_scores_has_no_output_activation_and_does_not_feed_back(rng
     with pytest.raises(InvalidInput, match="with soft_cross_entropy, which takes plain scores"):
         Network(stack, K, loss="soft_cross_entropy", output_activation="tanh")
     net = Network(stack, D, loss="soft_cross_entropy")
-    with pytest.raises(InvalidInput, match="whose predictions are scores"):
+    with pytest.raises(InvalidInput, match="whose outputs are plain scores"):
         net.generate(rng.normal(size=(1, T, D)), 3)
 
 

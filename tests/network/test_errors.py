@@ -111,8 +111,8 @@ NETWORKS: list[Case] = [
     ("output_size", lambda: Network(stack(), 0), InvalidInput, "output_size must be at least 1. Got 0"),
     ("readout", lambda: net(readout="first"), InvalidInput, "readout must be one of last, every. Got 'first'"),
     ("loss", lambda: net(loss="rmse"), InvalidInput,
-     "loss must be one of squared, half_squared, absolute, huber, pinball, cross_entropy, soft_cross_entropy, "
-     "mse, mae, softmax_cross_entropy. Got 'rmse'"),
+     "loss must be one of squared, half_squared, absolute, huber, pinball, gaussian, cross_entropy, "
+     "soft_cross_entropy, mse, mae, softmax_cross_entropy. Got 'rmse'"),
     ("output_activation", lambda: net(output_activation="softmax"), InvalidInput,
      "output_activation must be one of tanh, relu, sigmoid, identity, softplus. Got 'softmax'"),
     ("linear_lags", lambda: net(linear_lags=-1), InvalidInput, "linear_lags must be at least 0. Got -1"),

@@ -1,6 +1,7 @@
 """Losses: one number to make small, and its gradient with respect to the predictions."""
 
 from bptt.losses.cross_entropy import CrossEntropy
+from bptt.losses.gaussian import Gaussian
 from bptt.losses.loss import Loss
 from bptt.losses.pointwise import Absolute, HalfSquared, Huber, Pinball, Pointwise, Squared
 from bptt.losses.registry import LOSSES, get_loss
@@ -10,6 +11,7 @@ __all__ = [
     "LOSSES",
     "Absolute",
     "CrossEntropy",
+    "Gaussian",
     "HalfSquared",
     "Huber",
     "Loss",

@@ -56,6 +56,7 @@ class CrossEntropy(Loss):
 
     kind: ClassVar[str] = "cross_entropy"
     class_targets: ClassVar[bool] = True
+    outputs_are: ClassVar[str] = "plain scores"
 
     def target_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
         """Return the shape of y: that of y_hat without the axis of classes."""

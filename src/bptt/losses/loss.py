@@ -51,8 +51,10 @@ class Loss(Configured):
 
     # Whether y holds class numbers, which are integers and have no axis of outputs.
     class_targets: ClassVar[bool] = False
-    # Whether a row of y is a distribution over the outputs; these are plain scores then, as with class numbers.
+    # Whether a row of y is a distribution over the outputs.
     probability_targets: ClassVar[bool] = False
+    # What the outputs are where they are no predictions of y, to be activated, added to an input or fed back.
+    outputs_are: ClassVar[str] = ""
 
     def __post_init__(self) -> None:
         check_choice("time", self.time, ("mean", "sum"))

@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from bptt.configs import from_config
 from bptt.errors import InvalidInput, InvalidType
 from bptt.losses.cross_entropy import CrossEntropy
+from bptt.losses.gaussian import Gaussian
 from bptt.losses.loss import Loss
 from bptt.losses.pointwise import Absolute, HalfSquared, Huber, Pinball, Squared
 from bptt.losses.soft_cross_entropy import SoftCrossEntropy
 
 LOSSES: dict[str, type[Loss]] = {
     made.kind: made
-    for made in (Squared, HalfSquared, Absolute, Huber, Pinball, CrossEntropy, SoftCrossEntropy)
+    for made in (Squared, HalfSquared, Absolute, Huber, Pinball, Gaussian, CrossEntropy, SoftCrossEntropy)
 }
 
 ALIASES = {"mse": "squared", "mae": "absolute", "softmax_cross_entropy": "cross_entropy"}

@@ -36,6 +36,7 @@ class SoftCrossEntropy(Loss):
 
     kind: ClassVar[str] = "soft_cross_entropy"
     probability_targets: ClassVar[bool] = True
+    outputs_are: ClassVar[str] = "plain scores"
 
     def _outputs(self, outputs: int) -> int:  # noqa: ARG002  # the classes of a row make one loss, not a mean of K
         return 1

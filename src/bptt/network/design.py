@@ -100,12 +100,11 @@ class Design:
                 raise InvalidInput(
                     "change_of needs a stack that ends at the last value. Got direction 'reverse'"
                 )
-        scores = self.loss.class_targets or self.loss.probability_targets
-        if scores and (self.change_of is not None or self.output_activation != "identity"):
+        if self.loss.outputs_are and (self.change_of is not None or self.output_activation != "identity"):
             change = None if self.change_of is None else list(self.change_of)
             raise InvalidInput(
-                f"change_of and output_activation must be left out with {self.loss.kind}, which takes plain scores. "
-                f"Got {change} and {self.output_activation!r}"
+                f"change_of and output_activation must be left out with {self.loss.kind}, which takes "
+                f"{self.loss.outputs_are}. Got {change} and {self.output_activation!r}"
             )
 
 

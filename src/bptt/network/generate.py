@@ -25,9 +25,10 @@ Forward = Callable[..., Pass]
 def generate(net: Design, parameters: Parameters, forward: Forward, x0: npt.ArrayLike, steps: int) -> Array:
     """Return (B, steps, K); see `Network.generate`."""
     D, K = net.input_size, net.output_size
-    if net.loss.class_targets or net.loss.probability_targets:
+    if net.loss.outputs_are:
         raise InvalidInput(
-            f"generate feeds predictions back as inputs. Got a network of {net.loss.kind}, whose predictions are scores"
+            f"generate feeds predictions back as inputs. Got a network of {net.loss.kind}, whose outputs are "
+            f"{net.loss.outputs_are}"
         )
     if net.feedback:
         if D:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bptt.checks import Array
-from bptt.losses import CrossEntropy, Loss, Pinball
+from bptt.losses import CrossEntropy, Gaussian, Loss, Pinball
 
 
 def constant_loss(loss: Loss, targets: Array, outputs: int) -> float:
@@ -22,6 +22,7 @@ def constant_loss(loss: Loss, targets: Array, outputs: int) -> float:
     Notes
     -----
     The mean is best for squared errors, the median for absolute ones; for those in between the better of both is taken.
+    Of distributions it is the normal one of the targets' mean and variance.
     """
     if isinstance(loss, CrossEntropy):
         counts = np.bincount(targets, minlength=outputs)
@@ -29,6 +30,9 @@ def constant_loss(loss: Loss, targets: Array, outputs: int) -> float:
         return float(-(shares * np.log(shares)).sum())
     if isinstance(loss, Pinball):
         candidates = [np.quantile(targets, loss.quantiles, axis=0).T.reshape(-1)]
+    elif isinstance(loss, Gaussian):
+        variance = np.maximum(targets.var(axis=0), 1e-300)
+        candidates = [np.stack([targets.mean(axis=0), np.log(variance)], axis=1).reshape(-1)]
     else:
         candidates = [targets.mean(axis=0), np.median(targets, axis=0)]
     with np.errstate(all="ignore"):

@@ -6,6 +6,7 @@ import numpy as np
 
 from bptt.diagnostics.doctor.evidence import Evidence
 from bptt.diagnostics.doctor.finding import Diagnosis, Finding
+from bptt.diagnostics.doctor.likelihood import errors_of
 from bptt.diagnostics.doctor.registry import DISEASES, EXPLAINED_BY
 from bptt.errors import InvalidType
 from bptt.network import Network
@@ -40,16 +41,16 @@ def diagnose(history: History, net: Network, data: Data) -> Diagnosis:
     -----
     Up to 512 examples are looked at, each from a fresh state and without dropout; some of them unit by unit in float64.
     Where the loss could still be lowered, a few steps are tried on a copy. docs/doctor.md says what each disease is
-    told by, and how often the doctor errs.
+    told by, and how often the doctor errs. Losses of `Gaussian` are read as variances.
     """
     if not isinstance(history, History):
         raise InvalidType(f"history must be the History that train returned. Got {type(history).__name__}")
     if not isinstance(net, Network):
         raise InvalidType(f"net must be a Network. Got {type(net).__name__}")
-    evidence = Evidence(history, net, as_source("data", data))
     findings: dict[str, Finding] = {}
     # A run that diverged has numbers that are none, which each disease expects.
     with np.errstate(all="ignore"):
+        evidence = Evidence(errors_of(history, net.loss), net, as_source("data", data))
         for name, look in DISEASES.items():
             found = None if EXPLAINED_BY.get(name, frozenset()) & findings.keys() else look(evidence)
             if found is not None:

@@ -9,7 +9,9 @@ import numpy as np
 from bptt.checks import Array
 from bptt.data.batch import Batch, Source
 from bptt.diagnostics.doctor.constant import constant_loss
+from bptt.diagnostics.doctor.likelihood import as_error
 from bptt.engine.blas import one_blas_thread
+from bptt.losses import Gaussian
 from bptt.network import LossGradients, Network
 from bptt.training.history import History
 from bptt.training.sources import fetch
@@ -97,12 +99,13 @@ class Sample:
     def loss(self) -> float:
         """On the examples."""
         with np.errstate(all="ignore"):
-            return float(self.net.loss.value(self.answers, self._as_targets))
+            return float(as_error(self.net.loss, self.net.loss.value(self.answers, self._as_targets)))
 
     @cached_property
     def constant(self) -> float:
         """The loss of the best constant prediction."""
-        return constant_loss(self.net.loss, self._as_targets, self.answers.shape[1])
+        found = constant_loss(self.net.loss, self._as_targets, self.answers.shape[1])
+        return float(as_error(self.net.loss, found))
 
     @property
     def explained(self) -> float:
@@ -120,11 +123,16 @@ class Sample:
 
     @cached_property
     def errors(self) -> Array:
-        """Target minus prediction (R, K): of classes 1 or 0 minus the probability; of quantiles for each of them."""
+        """Target minus prediction (R, K): of classes 1 or 0 minus the probability; of quantiles for each of them.
+
+        Of a normal distribution minus its mean, (R, M).
+        """
         if self.has_classes:
             shifted = np.exp(self.answers - self.answers.max(axis=1, keepdims=True))
             shares = shifted / shifted.sum(axis=1, keepdims=True)
             return np.asarray(np.eye(shares.shape[1])[self.targets] - shares)
+        if isinstance(self.net.loss, Gaussian):
+            return np.asarray(self.targets - self.answers[:, 0::2])
         repeats = self.answers.shape[1] // self.targets.shape[1]
         return np.asarray(np.repeat(self.targets, repeats, axis=1) - self.answers)
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bptt.data.batch import Batch
+from bptt.diagnostics.doctor.likelihood import as_error
 from bptt.diagnostics.doctor.sample import Sample
 from bptt.engine.blas import one_blas_thread
 
@@ -70,11 +71,10 @@ def treat(sample: Sample) -> Treatment | None:
 
 
 def _loss(sample: Sample, batch: Batch, parameters: dict[str, np.ndarray] | None) -> float:
-    return float(
-        sample.net.loss_value(
-            batch.x, batch.y, weights=batch.weights, lengths=batch.lengths, parameters=parameters
-        )
+    found = sample.net.loss_value(
+        batch.x, batch.y, weights=batch.weights, lengths=batch.lengths, parameters=parameters
     )
+    return float(as_error(sample.net.loss, found))
 
 
 def _treat(sample: Sample, batch: Batch, other: Batch, rate: float, steps: int) -> float:
