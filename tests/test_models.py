@@ -516,12 +516,12 @@ def set_parameter(value: Any, name: str = "layers.0.W_hh") -> Network:
 @pytest.mark.parametrize(
     ("model", "options", "error", "message"),
     [
-        (3, {}, InvalidType, "model must be a Network or a Recurrent. Got int"),
+        (3, {}, InvalidType, "model must be a Network, a Recurrent or a Forecaster. Got int"),
         (
             type("Sub", (Network,), {})(stack(), K),
             {},
             InvalidType,
-            "model must be a Network or a Recurrent. Got Sub",
+            "model must be a Network, a Recurrent or a Forecaster. Got Sub",
         ),
         (
             stack(),

@@ -65,18 +65,20 @@ _DESCRIPTION_FIELDS: dict[str, tuple[type, ...]] = {
 _DESCRIPTION_OPTIONAL: dict[str, tuple[type, ...]] = {"cell_digest": (str,)}
 
 
-def save(model: Model, path: str | os.PathLike[str], *, extra: Mapping[str, Any] | None = None) -> Path:
+def save(
+    model: Model | Forecaster, path: str | os.PathLike[str], *, extra: Mapping[str, Any] | None = None
+) -> Path:
     """Write a model to one file: safetensors with the configuration inside.
 
     Parameters
     ----------
-    model : Network or Recurrent
-        Its weights must be finite. A `Forecaster` has a method of its own, `save`.
+    model : Network, Recurrent or Forecaster
+        Its weights must be finite. Of a forecaster the same as its method `save`.
     path : str or path
         Written whole or not at all; an old file there is replaced.
     extra : mapping, optional
         Plain JSON values kept beside the model: a scaler, the data's sha256. `read_extra` returns them, tuples as
-        lists.
+        lists. A forecaster's file has no room for it.
 
     Returns
     -------
@@ -88,14 +90,22 @@ def save(model: Model, path: str | os.PathLike[str], *, extra: Mapping[str, Any]
         Something that is not a model, or one that could not be loaded again; the file cannot be written.
     FileMissing
         The folder is missing.
+    NotFittedError
+        A forecaster that was not trained.
 
     Notes
     -----
     The same model gives the same bytes. Starting seeds, engine and optimiser are not kept.
     """
+    if isinstance(model, Forecaster):
+        if extra is not None:
+            raise InvalidInput(
+                "extra must be left out with a Forecaster. Got it: keep it in a file of its own"
+            )
+        return model.save(path)
     kind = next((name for name, made in _KINDS.items() if type(model) is made.model), None)
     if kind is None:
-        raise InvalidType(f"model must be a Network or a Recurrent. Got {type(model).__name__}")
+        raise InvalidType(f"model must be a Network, a Recurrent or a Forecaster. Got {type(model).__name__}")
     if extra is not None and not isinstance(extra, Mapping):
         raise InvalidType(f"extra must be a mapping of names to plain JSON values. Got {extra!r}")
     cell = (model.recurrent if isinstance(model, Network) else model).cell

@@ -408,3 +408,12 @@ def test_a_line_of_zeros_among_others_stays_at_zero() -> None:
     found = made.predict()
     assert np.isfinite(y_hat(found)).all()
     assert np.abs(y_hat(found)[4:]).max() < np.abs(y_hat(found)[:4]).max()
+
+
+def test_the_function_that_saves_models_saves_forecasters_too(model: Forecaster, tmp_path: Path) -> None:
+    own, other = model.save(tmp_path / "own.safetensors"), bptt.save(model, tmp_path / "other.safetensors")
+    assert own.read_bytes() == other.read_bytes()
+    with pytest.raises(InvalidInput, match=r"^extra must be left out with a Forecaster\. Got it"):
+        bptt.save(model, tmp_path / "other.safetensors", extra={"a": 1})
+    with pytest.raises(NotFittedError):
+        bptt.save(Forecaster(), tmp_path / "none.safetensors")

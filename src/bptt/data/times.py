@@ -18,7 +18,11 @@ _NAMED_MONTH = (
     r"(?P<name>jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?"
     r"|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)"
 )
-_CLOCK = r"(?:[T ,]\s*(?P<H>\d{1,2}):(?P<M>\d\d)(?::(?P<S>\d\d)(?:[.,](?P<f>\d+))?)?(?:\s*(?P<half>[ap]\.?m\.?))?)?"
+# After a T the hour may stand alone, as ISO 8601 has it.
+_CLOCK = (
+    r"(?:[T ,]\s*(?P<H>\d{1,2})"
+    r"(?:(?<=T\d\d)(?!\d|:)|:(?P<M>\d\d)(?::(?P<S>\d\d)(?:[.,](?P<f>\d+))?)?(?:\s*(?P<half>[ap]\.?m\.?))?))?"
+)
 _ZONE = r"(?:\s*(?P<zone>Z|UTC|GMT|[+-]\d\d(?::?\d\d)?))?"
 
 # The ways a moment may be written, in the order they are tried; a column has one of them throughout.

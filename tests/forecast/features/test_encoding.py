@@ -147,3 +147,17 @@ def test_a_negative_value_has_no_logarithm() -> None:
         DataError, match=r"^target must be at least 0 for transform='log1p'. Got -2: leave transform out$"
     ):
         forward(np.array([1.0, -2.0]), "log1p")
+
+
+def test_a_line_has_the_scale_of_the_first_one_of_its_name_or_its_own(rng: np.random.Generator) -> None:
+    panel = make_panel(rng, ROWS, 47, future=1)
+    first, other = panel.lines
+    doubled = replace(panel, lines=(first, other, replace(other, id=first.id)))
+    encoding = fit(doubled)
+    assert encoding.scale_of(replace(other, id=first.id)) == encoding.scale_of(first)
+    assert encoding.scale_of(first) != encoding.scale_of(other)
+    assert encoding.scale_of(replace(first, id="new")) == pytest.approx(encoding.scale_of(first), rel=RTOL)
+    # What another encoding was made from does not count.
+    assert replace(encoding, ids=("new", other.id, "x")).scale_of(
+        replace(other, id="new")
+    ) == encoding.scale_of(first)

@@ -79,6 +79,7 @@ def test_healthy_series_raise_no_alarm(rng: np.random.Generator, kind: str) -> N
     assert made.diagnosis is not None
     assert made.diagnosis.diseases == ()
     assert "the first of 2 networks, before the closed form, explains" in made.diagnosis.line
+    assert made.diagnosis.line.endswith(f", on {made.diagnosis.examples} stretches of {HEALTHY.length} rows")
 
 
 def test_nothing_to_learn_has_no_diagnosis_and_a_file_holds_none(

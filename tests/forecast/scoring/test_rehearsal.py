@@ -171,3 +171,40 @@ def test_facts_name_what_there_is(rng):
     assert facts["horizon"] == "1 row of 1 h"
     assert facts["model"].startswith("2 GRU networks of 5 units, 1 layer, and")
     assert facts["linear path"] == "the newest 12 values"
+
+
+def test_a_search_is_part_of_what_is_rehearsed(rng, monkeypatch):
+    """A recipe that cannot learn, and a searched one that can: the latter is what is judged."""
+    recipe = Recipe(
+        hidden=2, ensemble=1, updates=20, rate=1e-9, blocks=2, window=1, past_window=1, step_back=False
+    )
+    other = replace(recipe, hidden=7, rate=0.02, updates=150)
+    y = np.abs(np.sin(np.arange(420) * 0.7)) + 0.05 * rng.normal(size=420)
+    data = read_panel({"y": y, "x": rng.normal(size=420)})
+    found = rehearse(data.panel, horizon=2, recipe=recipe, trees=False, search=[other])
+    assert found.fitted.recipe == other
+    alone = rehearse(data.panel, horizon=2, recipe=recipe, trees=False)
+    assert found.scores["model"]["rmse"].mean() < alone.scores["model"]["rmse"].mean()
+
+
+@pytest.mark.parametrize("command", ["fit", "backtest"])
+def test_the_commands_rehearse_the_search_too(command, tmp_path, monkeypatch, rng):
+    from typer.testing import CliRunner
+
+    from bptt.cli.main import app
+    from bptt.forecast.scoring import backtest, rehearsal
+
+    class Seen(Exception):
+        pass
+
+    def spy(panel, *, search, **settings):
+        raise Seen(len(search))
+
+    monkeypatch.setattr(backtest if command == "backtest" else rehearsal, "fit_panel", spy)
+    path = tmp_path / "t.csv"
+    path.write_text("y\n" + "".join(f"{value!r}\n" for value in rng.normal(size=200).tolist()))
+    asked = [command, str(path), "--target", "y", "--search", "3", "--threads", "1"]
+    monkeypatch.chdir(tmp_path)
+    error = CliRunner().invoke(app, asked).exception
+    assert isinstance(error, Seen)
+    assert error.args == (3,)

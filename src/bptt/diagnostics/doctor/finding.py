@@ -66,6 +66,8 @@ class Diagnosis:
         How many were looked at.
     subject : str
         What was looked at, in words.
+    looked_at : str
+        On what, in words; the number of examples unless said otherwise.
     """
 
     findings: tuple[Finding, ...]
@@ -73,6 +75,7 @@ class Diagnosis:
     explained: float
     examples: int
     subject: str = "the network"
+    looked_at: str = ""
 
     @property
     def diseases(self) -> tuple[str, ...]:
@@ -83,9 +86,10 @@ class Diagnosis:
     def line(self) -> str:
         """The first finding in full and the others by name, or that there is none: one line."""
         if not self.findings:
+            looked_at = self.looked_at or f"{self.examples} example{'' if self.examples == 1 else 's'}"
             return (
                 f"no disease found: {self.subject} explains {100 * self.explained:.3g} % of the loss that is left to a "
-                f"constant, on {self.examples} example{'' if self.examples == 1 else 's'}"
+                f"constant, on {looked_at}"
             )
         also = f"; also {', '.join(self.diseases[1:])}" if len(self.findings) > 1 else ""
         return f"{self.findings[0]}{also}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -114,10 +115,15 @@ class Encoding:
 
     def scale_of(self, line: Line) -> tuple[float, float]:
         """Return centre and scale of a line's target: those of training, or of its own rows if it is a new one."""
-        if line.id in self.ids:
-            k = self.ids.index(line.id)
+        k = self._places.get(line.id)
+        if k is not None:
             return float(self.centres[k]), float(self.scales[k])
         return measure(forward(line.y, self.transform))
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        """Where each line stands among those of training; the first one of a name."""
+        return {name: len(self.ids) - 1 - k for k, name in enumerate(reversed(self.ids))}
 
     def anchors(self) -> Array:
         """Return how many rows before a row the anchor of each horizon lies, int (K,)."""

@@ -47,7 +47,12 @@ def examine(run: Run | None, encoding: Encoding, choice: Choice, networks: int) 
     if run is None:
         subject = NAMES[choice.kind]
         return Diagnosis(
-            own, choice.errors[choice.kind], 1 - choice.errors[choice.kind], choice.origins, subject
+            own,
+            choice.errors[choice.kind],
+            1 - choice.errors[choice.kind],
+            choice.origins,
+            subject,
+            f"{choice.origins} validation forecast{'' if choice.origins == 1 else 's'}",
         )
     found = diagnose(run.history, run.net, run.examples)
     names = input_names(encoding)
@@ -67,7 +72,14 @@ def examine(run: Run | None, encoding: Encoding, choice: Choice, networks: int) 
         f"the first of {networks} networks, before the closed form," if networks
         else "the first network that was tried, and left out,"
     )  # fmt: skip
-    return replace(found, findings=(*of_network, *own), subject=subject)
+    # An example is a whole stretch of rows here: "2 examples" would sound like two rows.
+    stretches = "1 stretch" if found.examples == 1 else f"{found.examples} stretches"
+    return replace(
+        found,
+        findings=(*of_network, *own),
+        subject=subject,
+        looked_at=f"{stretches} of {run.examples.x.shape[1]} rows",
+    )
 
 
 def input_names(encoding: Encoding) -> list[str]:

@@ -207,10 +207,8 @@ class _Run:
                 self.recipe, self.trust = option, {}
                 encoding = self.plan.encoding(before)
                 self.trust = weigh_lines(encoding, encode_panel(encoding, before), before)
-                lesson, origins = (
-                    self.plan.lesson(encoding, before),
-                    choose_origins(self.plan.lesson(encoding, self.panel), self.horizon, cuts, stops),
-                )
+                lesson = self.plan.lesson(encoding, before)
+                origins = choose_origins(self.plan.lesson(encoding, self.panel), self.horizon, cuts, stops)
                 if not lesson.rows or not sum(map(len, origins.rows)):
                     break
                 tried.append((Settled(encoding, lesson, origins), option))
