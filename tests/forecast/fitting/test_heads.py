@@ -7,10 +7,12 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
+from bptt.errors import DivergedError
 from bptt.forecast.features.calendar import Calendar
 from bptt.forecast.features.encoding import to_unit
 from bptt.forecast.fitting.choosing import Candidate
 from bptt.forecast.fitting.ensemble import assemble, make_member
+from bptt.forecast.fitting.fit import fit_panel
 from bptt.forecast.fitting.heads import Origins, Penalty, make_head, mean_forecast, origin_features
 from bptt.forecast.fitting.lesson_plan import LessonPlan
 from bptt.forecast.fitting.members import _one_series
@@ -96,3 +98,12 @@ def test_the_closed_form_is_solved_from_what_forecasts_are_made_of(rng: np.rando
     )
     for each in fields(found):
         np.testing.assert_allclose(getattr(normal, each.name), getattr(found, each.name), rtol=0, atol=SINGLE)
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_a_training_that_diverges_is_told_of(rng: np.random.Generator, head: str) -> None:
+    recipe = replace(NETWORK, head=head, rate=1e20, clip=1e30, loss="mse")
+    with pytest.raises(
+        DivergedError, match=r"^loss and gradient must stay finite. Got .*learning rate .* too large"
+    ):
+        fit_panel(make_panel(rng, 140), horizon=K, recipe=recipe, threads=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from bptt.errors import DivergedError
 from bptt.forecast.features.encoding import Encoding
 from bptt.forecast.fitting.decoder import Segmented, loss_and_gradients, make_decoder, places
 from bptt.forecast.fitting.learnt import Learnt, stacked
@@ -11,6 +12,7 @@ from bptt.forecast.fitting.members import Lesson, Tick, sequence_length
 from bptt.forecast.recipe import Recipe
 from bptt.network import Network, Recurrent
 from bptt.optim import AdamW, ClipNorm, Cosine
+from bptt.training.divergence import likeliest_cause
 
 # Rows of a sequence from one that is gone on from to the next: the decoder's steps are about as many as the rows.
 _APART = 24
@@ -37,12 +39,13 @@ def train_segments(
         known.restore(reader.parameters, (updates, 1))
         tick(updates, updates)
         return reader, known
-    optimizer = AdamW(Cosine(recipe.rate, updates, min(100, updates // 4)), weight_decay=recipe.decay)
+    schedule = Cosine(recipe.rate, updates, min(100, updates // 4))
+    optimizer = AdamW(schedule, weight_decay=recipe.decay)
     clip, parameters = ClipNorm(recipe.clip), reader.parameters
     slots = optimizer.init(parameters)
     rng = np.random.default_rng([seed, 6])
     ends = np.cumsum([max(0, len(y) - length + 1) for y in lesson.y])
-    losses = np.zeros(updates)
+    losses, seen = np.zeros(updates), list[tuple[float, float]]()
     for step in range(updates):
         drawn = rng.integers(ends[-1], size=recipe.batch)
         chosen = np.searchsorted(ends, drawn, side="right")
@@ -60,18 +63,33 @@ def train_segments(
         if not weights.any():
             continue
         picked = np.repeat(np.arange(len(chosen)), len(apart)), np.tile(apart, len(chosen))
-        losses[step], gradients = loss_and_gradients(
-            reader,
-            x.astype(np.float32),
-            picked,
-            places(encoding, local).astype(np.float32),
-            y.astype(np.float32),
-            weights,
-            recipe.loss,
-        )
-        clip(gradients)
-        optimizer.update(parameters, gradients, slots, step)
+        with np.errstate(over="ignore", invalid="ignore"):  # told of in words
+            losses[step], gradients = loss_and_gradients(
+                reader,
+                x.astype(np.float32),
+                picked,
+                places(encoding, local).astype(np.float32),
+                y.astype(np.float32),
+                weights,
+                recipe.loss,
+            )
+            seen.append((losses[step], clip(gradients)))
+            if np.isfinite(seen[-1]).all():
+                optimizer.update(parameters, gradients, slots, step)
+        if not np.isfinite(seen[-1]).all() or not all(
+            np.isfinite(each).all() for each in parameters.values()
+        ):
+            raise _diverged(seen, float(schedule(max(0, step - 1))))
     return reader, Learnt(dict(parameters), stacked(losses))
+
+
+def _diverged(seen: list[tuple[float, float]], rate: float) -> DivergedError:
+    loss, norm = seen[-1]
+    cause = likeliest_cause([each for each, _ in seen], [each for _, each in seen], rate, clipped=True)
+    return DivergedError(
+        f"loss and gradient must stay finite. Got loss {loss:.4g}, gradient norm {norm:.4g} in update {len(seen)} of a "
+        f"network with a head by segments: {cause}"
+    )
 
 
 def decoder_in_double(encoding: Encoding, decoder: Recurrent) -> Recurrent:
