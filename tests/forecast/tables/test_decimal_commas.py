@@ -203,3 +203,20 @@ def test_files_of_before_there_was_a_choice_are_read(tmp_path):
         write_model(file, arrays, header.description)
         with pytest.raises(FileFormatError, match=f"asked.{name} must be a"):
             load(file)
+
+
+@pytest.mark.parametrize("places", [1, 2])
+def test_the_hour_of_sunrise_is_no_part_of_the_date(tmp_path, places):
+    """Once a day in every series: rows of days stay rows of days."""
+    days = np.datetime64("2021-01-01") + np.arange(60)
+    rows = [
+        f"{day},{'ab'[k]},{400 - t // 2:03d},05:{t % 60:02d},{t % 7 + k}"
+        for t, day in enumerate(days)
+        for k in range(places)
+    ]
+    path = tmp_path / "days.csv"
+    path.write_text("\n".join(["date,place,pressure,sunrise,y", *rows]) + "\n")
+    found = read_panel(path, target="y")
+    assert found.layout.time == ("date",)
+    assert found.layout.timedelta == np.timedelta64(86400, "s")
+    np.testing.assert_array_equal(found.panel.lines[0].times, days.astype("datetime64[s]"))

@@ -112,7 +112,10 @@ def _read_with_clock(found: Columns, name: str, lower: dict[str, str]) -> TimeCo
         clock = next((lower[c] for c in _CLOCKS if c in lower and lower[c] != name), None)
         if clock is None or not _is_clock(found, clock):
             # By whatever name it goes, and in whatever language: 06:30 in every row is no name of a series.
-            clock = next((each for each in found.header if each and _holds_clock(found, each)), None)
+            clock = next(
+                (e for e in found.header if e and _holds_clock(found, e) and _parts_days(found, name, e)),
+                None,
+            )
         if clock is not None:
             return _read_together(found, (name, clock))
     return _read_one(found, name, asked=False)
@@ -123,6 +126,12 @@ def _holds_clock(found: Columns, name: str) -> bool:
     if isinstance(entries, np.ndarray):
         return False
     return all(":" in str(entry) and _seconds(entry) is not None for entry in entries)
+
+
+def _parts_days(found: Columns, date: str, clock: str) -> bool:
+    """Return whether rows of one day differ by these times of day: the hours of sunrise stand once a day."""
+    days, times = (list(map(str, _entries(found, name))) for name in (date, clock))
+    return len(set(zip(days, times, strict=True))) > len(set(days))
 
 
 def _refuse_other_dates(found: Columns) -> None:
