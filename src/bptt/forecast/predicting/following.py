@@ -15,6 +15,7 @@ from bptt.forecast.fitting.members import run_states
 from bptt.forecast.fitting.trained import Trained
 from bptt.forecast.panel import Line
 from bptt.forecast.pieces import after, cut, seconds
+from bptt.forecast.tables.steps import advance
 from bptt.network.records import State
 
 # A gap of so many rows is no gap any more: the state has nothing to say of what comes after it.
@@ -115,31 +116,27 @@ def new_rows(line: Line, followed: Followed, step: np.timedelta64) -> Line | Non
     if first == len(line):
         return None
     line = cut(line, first, len(line), len(line.local))
-    times, local = [], []
-    time, wall = np.array([followed.time]), np.array([followed.local])
-    while True:
-        time, wall = after(time, step), after(wall, step)
-        if time[0] >= line.times[0]:
-            break
-        times.append(time[0])
-        local.append(wall[0])
-        if len(times) > LARGEST_GAP:
-            raise DataError(
-                f"new rows must begin at most {LARGEST_GAP} rows after the last one, {followed.time}. "
-                f"Got {line.times[0]}: predict from a whole table instead"
-            )
-    if time[0] != line.times[0]:
+    gap = _rows_between(followed.time, line.times[0], step)
+    if gap is None:
         raise DataError(
             f"new rows must lie on the clock of those before, {seconds(step):g} s apart from {followed.time}. "
             f"Got {line.times[0]}"
         )
-    if not times:
+    if gap > LARGEST_GAP:
+        raise DataError(
+            f"new rows must begin at most {LARGEST_GAP} rows after the last one, {followed.time}. "
+            f"Got {line.times[0]}: predict from a whole table instead"
+        )
+    if not gap:
         return line
-    gap = len(times)
+    times, local = (
+        advance(np.array([a, b]), gap + 1, step, first=True)[1:]
+        for a, b in ((followed.time, line.times[0]), (followed.local, line.local[0]))
+    )
     return replace(
         line,
-        times=np.concatenate([np.array(times), line.times]),
-        local=np.concatenate([np.array(local), line.local]),
+        times=np.concatenate([times, line.times]),
+        local=np.concatenate([local, line.local]),
         y=np.concatenate([np.full(gap, np.nan), line.y]),
         past=np.concatenate([np.full((gap, line.past.shape[1]), np.nan), line.past]),
         future=np.concatenate([np.full((gap, line.future.shape[1]), np.nan), line.future]),
@@ -170,5 +167,24 @@ def one_row(
     if encoding.future or not all(isinstance(value, (int, float, np.number)) for value in found):
         return None
     values = np.array([found], np.float64)
-    both = after(np.array(after_row), encoding.step)
+    both = np.array(after_row)
+    if _counts_months(encoding.step):
+        both = np.concatenate([advance(both[:1], 1, encoding.step), advance(both[1:], 1, encoding.step)])
+    else:
+        both = after(both, encoding.step)
     return Line(line[0], both[:1], both[1:], values[:, 0], values[:, 1:], np.zeros((1, 0)), line[1])
+
+
+def _counts_months(step: np.timedelta64) -> bool:
+    return np.datetime_data(step.dtype)[0] == "M"
+
+
+def _rows_between(last: np.datetime64, new: np.datetime64, step: np.timedelta64) -> int | None:
+    """Return how many rows are missing between two; None where they do not lie on one clock.
+
+    Of months only the month counts, as in tables: the last day of one lies at another place than that of the next.
+    """
+    unit = "M" if _counts_months(step) else "s"
+    whole = int((new.astype(f"datetime64[{unit}]") - last.astype(f"datetime64[{unit}]")).astype(np.int64))
+    rows, rest = divmod(whole, int(step.astype(f"timedelta64[{unit}]").astype(np.int64)))
+    return None if rest or rows < 1 else rows - 1
