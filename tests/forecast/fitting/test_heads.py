@@ -11,6 +11,7 @@ from bptt.errors import DivergedError
 from bptt.forecast.features.calendar import Calendar
 from bptt.forecast.features.encoding import to_unit
 from bptt.forecast.fitting.choosing import Candidate
+from bptt.forecast.fitting.decoder import places
 from bptt.forecast.fitting.ensemble import assemble, make_member
 from bptt.forecast.fitting.fit import fit_panel
 from bptt.forecast.fitting.heads import Origins, Penalty, make_head, mean_forecast, origin_features
@@ -19,7 +20,7 @@ from bptt.forecast.fitting.members import _one_series
 from bptt.forecast.fitting.segment_path import segment_sums
 from bptt.forecast.recipe import HEADS, Recipe
 from bptt.network import Network
-from tests.forecast.panels import NETWORK, make_panel
+from tests.forecast.panels import HOUR, NETWORK, make_panel
 
 K = 5
 # Networks in float32 against the same weights in float64, of a scaled target, fed back K times.
@@ -50,12 +51,26 @@ def test_trials_and_the_ensemble_forecast_alike(
         penalties += [Penalty(0.0, np.inf, solved=False), Penalty(0.02, np.inf, beside=(0.1, 0.9, 0.3))]
     for penalty in penalties:
         heads = [make_head(encoding, each.normal, each.net, penalty) for each in members]
+        # Without a drift, where the level is read as a distance from its own mean.
+        assert heads[0].linear.intercept.any() == (level == "own" or not penalty.solved)
         judged = mean_forecast(heads, [origin_features(encoding, origins, each.net) for each in members])
         trained, first = assemble(encoding, members, penalty), 0
         for line, rows in zip(lesson.lines, origins.rows, strict=True):
             said = to_unit(encoding, line, rows, judged[first : first + len(rows)])
             np.testing.assert_allclose(trained.forecast(line, rows), said, rtol=0, atol=SINGLE)
             first += len(rows)
+
+
+def test_every_segment_is_told_which_it_is_and_when_it_begins(rng: np.random.Generator) -> None:
+    panel = make_panel(rng, 90)
+    plan = LessonPlan(14, NETWORK, Calendar(("day", "week")), "last", head="segments")
+    encoding = plan.encoding(panel)
+    assert (encoding.segments, encoding.segment) == (3, 6)
+    local = panel.lines[0].local[[3, 50, 51, 80]]
+    found = places(encoding, local)
+    for m in range(3):
+        np.testing.assert_array_equal(found[m, :, :3], np.tile(np.arange(3) == m, (4, 1)))
+        np.testing.assert_array_equal(found[m, :, 3:], encoding.calendar.encode(local + 6 * m * HOUR))
 
 
 def test_the_readout_of_the_gradient_is_taken_in_the_units_of_the_targets(rng: np.random.Generator) -> None:
@@ -103,7 +118,5 @@ def test_the_closed_form_is_solved_from_what_forecasts_are_made_of(rng: np.rando
 @pytest.mark.parametrize("head", HEADS)
 def test_a_training_that_diverges_is_told_of(rng: np.random.Generator, head: str) -> None:
     recipe = replace(NETWORK, head=head, rate=1e20, clip=1e30, loss="mse")
-    with pytest.raises(
-        DivergedError, match=r"^loss and gradient must stay finite. Got .*learning rate .* too large"
-    ):
+    with pytest.raises(DivergedError, match="learning rate"):
         fit_panel(make_panel(rng, 140), horizon=K, recipe=recipe, threads=1)
