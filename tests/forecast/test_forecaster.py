@@ -417,3 +417,24 @@ def test_the_function_that_saves_models_saves_forecasters_too(model: Forecaster,
         bptt.save(model, tmp_path / "other.safetensors", extra={"a": 1})
     with pytest.raises(NotFittedError):
         bptt.save(Forecaster(), tmp_path / "none.safetensors")
+
+
+def test_new_rows_of_one_series_look_at_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten thousand series that are stepped one after the other are not gone through for each of them."""
+    from bptt.forecast.predicting.walking import Walker
+
+    panel = make_panel(np.random.default_rng(4), 90, 61, 77, past=1)
+    made = Forecaster(horizon=2, recipe=TINY).fit(panel, progress=False)
+    names, looked = [line.id for line in panel], list[str]()
+    followed = Walker.followed
+    for name in names:
+        made.step({"unique_id": name, "y": 2.5, "past 0": 0.5})
+
+    def spy(walker: Walker) -> object:
+        looked.append(walker.place.id)
+        return followed(walker)
+
+    monkeypatch.setattr(Walker, "followed", spy)
+    late = part(make_panel(np.random.default_rng(4), 95, 65, 80, past=1), 85, 95)
+    made.update(replace(late, lines=late.lines[:1]))
+    assert looked == [names[0]]

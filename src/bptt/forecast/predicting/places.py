@@ -44,6 +44,13 @@ class Places:
             self._followed[name] = walker.followed()
         return self._followed
 
+    def at(self, name: str) -> Followed | None:
+        """Return one series as far as it is known; None for a new one. The others are not looked at."""
+        walker = self._walkers.get(name)
+        if walker is not None:
+            self._followed[name] = walker.followed()
+        return self._followed.get(name)
+
     @property
     def only(self) -> str | None:
         """The name of the series, where there is only one."""
@@ -51,17 +58,16 @@ class Places:
 
     def update(self, panel: Panel) -> None:
         """Take new rows in; those seen already are passed over, and a series that is new begins."""
-        known = self.followed
         lines: list[Line] = []
         before: list[Followed | None] = []
         for line in panel:
-            old = known.get(line.id)
+            old = self.at(line.id)
             new = line if old is None else new_rows(line, old, panel.step)
             if new is not None and len(new):
                 lines.append(new)
                 before.append(old)
         for each in follow(self._trained, self._intervals, lines, before) if lines else ():
-            known[each.id] = each
+            self._followed[each.id] = each
             self._walkers.pop(each.id, None)
 
     def step(self, name: str, row: Mapping[str, object], target: str) -> Array | None:

@@ -138,7 +138,9 @@ class Predictor:
             if not timed:
                 check_untimed(row, source)
             self.update({column: [value] for column, value in row.items()})
-            y_hat, _ = in_units(self.fitted, places.followed[name], np.zeros(0))
+            followed = places.at(name)
+            assert followed is not None
+            y_hat, _ = in_units(self.fitted, followed, np.zeros(0))
         return y_hat
 
     # ---------------------------------------------------------------- inside
