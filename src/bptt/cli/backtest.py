@@ -38,6 +38,7 @@ def backtest(
     hidden: options.Hidden = None,
     ensemble: options.Ensemble = None,
     head: options.Head = None,
+    intervals: options.Kind = None,
     quantiles: options.Quantiles = None,
     coverage: options.Coverage = None,
     transform: options.Transform = None,

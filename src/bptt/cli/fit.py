@@ -53,6 +53,7 @@ def fit(
     hidden: options.Hidden = None,
     ensemble: options.Ensemble = None,
     head: options.Head = None,
+    intervals: options.Kind = None,
     quantiles: options.Quantiles = None,
     coverage: options.Coverage = None,
     transform: options.Transform = None,

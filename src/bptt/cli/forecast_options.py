@@ -55,6 +55,9 @@ Window = Annotated[
 Cell = Annotated[str | None, typer.Option("--cell", help="gru, lstm or elman.")]
 Hidden = Annotated[int | None, typer.Option("--hidden", min=1, help="Units of a network.")]
 Ensemble = Annotated[int | None, typer.Option("--ensemble", min=1, help="Networks that are averaged.")]
+Kind = Annotated[
+    str | None, typer.Option("--intervals", help="conformal (errors of rows held out) or gaussian.")
+]
 Head = Annotated[str | None, typer.Option("--head", help="auto, direct, recursive or segments.")]
 Quantiles = Annotated[
     str | None,
@@ -82,8 +85,8 @@ NoTrees = Annotated[bool, typer.Option("--no-trees", help="Leave boosted trees o
 
 _LISTS = ("inputs", "future", "static", "without", "group", "time")
 _NAMES = (
-    "target", "horizon", *_LISTS, "step", "zone", "decimal", "missing", "window", "cell", "hidden", "ensemble", "head",
-    "quantiles", "coverage", "transform", "seed", "threads", "search",
+    "target", "horizon", *_LISTS, "step", "zone", "decimal", "missing", "window", "cell", "hidden", "ensemble",
+    "head", "intervals", "quantiles", "coverage", "transform", "seed", "threads", "search",
 )  # fmt: skip
 
 

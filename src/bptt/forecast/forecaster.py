@@ -70,6 +70,9 @@ class Forecaster(Predictor):
         Size and number of recurrent layers, and of networks that are averaged.
     head : {"auto", "direct", "recursive", "segments"}
         How a state becomes `horizon` forecasts: all at once, one fed back for the next, or segment after segment.
+    intervals : {"conformal", "gaussian"}
+        Of the quantiles of errors on rows held out, or of the normal distribution that is likeliest there. Both are as
+        wide as the hour, the season and the newest changes ask for.
     quantiles : sequence of float, optional
         Probabilities whose quantiles `predict` adds, as 0.1.
     coverage : float
@@ -131,6 +134,7 @@ class Forecaster(Predictor):
         layers: int | None = None,
         ensemble: int | None = None,
         head: str | None = None,
+        intervals: str | None = None,
         quantiles: Sequence[float] | None = None,
         coverage: float = 0.9,
         transform: str | None = None,
@@ -164,6 +168,7 @@ class Forecaster(Predictor):
                         "layers": layers,
                         "ensemble": ensemble,
                         "head": head,
+                        "intervals": intervals,
                         "transform": transform,
                     },
                 ),

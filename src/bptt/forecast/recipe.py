@@ -13,6 +13,7 @@ from bptt.errors import FileFormatError, InvalidInput, InvalidType
 ANCHORS = ("auto", "last", "season")
 TRANSFORMS = ("none", "log1p")
 READINGS = ("own", "window")
+INTERVALS = ("conformal", "gaussian")
 HEADS = ("direct", "recursive", "segments")
 
 
@@ -58,6 +59,8 @@ class Recipe:
     head : {"auto", "direct", "recursive", "segments"}
         How a state becomes K forecasts: all from it at once; one row, which is fed back for the next; or segment by
         segment, a decoder going on from the state. "auto" is direct: nothing else paid where it was measured.
+    intervals : {"conformal", "gaussian"}
+        Made of the quantiles of held-out errors divided by their usual size; or of a normal distribution of that size.
     validation : float
         Share of the rows, the newest ones, on which choices are made.
     blocks : int
@@ -90,6 +93,7 @@ class Recipe:
     transform: str | None = None
     level: str | None = None
     head: str = "auto"
+    intervals: str = "conformal"
     validation: float = 0.2
     blocks: int = 4
     trial_members: int = 2
@@ -129,6 +133,7 @@ class Recipe:
             raise InvalidType(f"step_back must be True or False. Got {self.step_back!r}")
         check_choice("anchor", self.anchor, ANCHORS)
         check_choice("head", self.head, ("auto", *HEADS))
+        check_choice("intervals", self.intervals, INTERVALS)
         if self.transform is not None:
             check_choice("transform", self.transform, TRANSFORMS)
         if self.level is not None:

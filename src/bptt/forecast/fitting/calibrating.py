@@ -9,12 +9,13 @@ import numpy as np
 from bptt.forecast.fitting.heads import encode_panel
 from bptt.forecast.fitting.held_out import HeldOut
 from bptt.forecast.fitting.intervals import Intervals, fit_intervals, moment, unrest_floor
+from bptt.forecast.fitting.normal_errors import fit_normal
 from bptt.forecast.fitting.trained import Trained
 from bptt.forecast.panel import Panel
 
 
-def calibrate(trained: Trained, panel: Panel, held_out: Sequence[HeldOut]) -> Intervals:
-    """Return intervals as wide as the held-out errors say, by the moment at which each forecast was made."""
+def calibrate(trained: Trained, panel: Panel, held_out: Sequence[HeldOut], kind: str) -> Intervals:
+    """Return "conformal" or "gaussian" intervals, as wide as held-out errors say by the moment of the forecast."""
     encoding = trained.encoding
     calendar, K = encoding.calendar, encoding.horizon
     floor = unrest_floor(encode_panel(encoding, panel).lines)
@@ -25,7 +26,8 @@ def calibrate(trained: Trained, panel: Panel, held_out: Sequence[HeldOut]) -> In
     ]
     errors = [e for each in held_out for e in each.errors]
     width = 3 + sum(calendar.slots)
-    return fit_intervals(
+    made = fit_normal if kind == "gaussian" else fit_intervals
+    return made(
         np.concatenate([np.zeros((0, width)), *features]),
         np.concatenate([np.zeros((0, K)), *errors]),
         floor,

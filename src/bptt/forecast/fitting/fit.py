@@ -326,7 +326,7 @@ class _Run:
         recipe: Recipe | None = None,
     ) -> Fitted:
         rows = sum(map(len, self.panel))
-        intervals = calibrate(trained, self.panel, held_out)
+        intervals = calibrate(trained, self.panel, held_out, self.recipe.intervals)
         return Fitted(trained, intervals, choice, recipe or self.recipe, rows, losses)
 
     def _step_back(self, reason: str) -> Fitted:

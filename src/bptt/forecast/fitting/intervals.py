@@ -19,7 +19,7 @@ from bptt.forecast.features.window_path import unrest
 # The probabilities whose quantiles are kept; between them they are interpolated.
 LEVELS = np.round(np.arange(1, 200) / 200, 3)
 # Of the log-size regression, in rows: a class with fewer of them is drawn to the mean of all.
-_SHRINK = 20.0
+SHRINK = 20.0
 # Where the size is measured a second time, by hour and by month: errors are not of one shape at all hours, and it is
 # the wide ones that an interval is made for. A class with so many rows goes half the way.
 _TAIL, _TAIL_SHRINK = 0.9, 50.0
@@ -27,7 +27,7 @@ _TAIL, _TAIL_SHRINK = 0.9, 50.0
 # share their quantiles.
 _POOL = 200
 # With fewer errors than this their 5th and 95th percentiles would lie beyond the smallest and the largest of them.
-_FEW = 19
+FEW = 19
 # Errors kept at most: rows times horizons.
 _MOST = 4_000_000
 
@@ -102,10 +102,9 @@ def fit_intervals(features: Array, errors: Array, floor: Array, slots: tuple[int
     K = errors.shape[1]
     kept = np.isfinite(errors).any(axis=1)
     features, errors = features[kept], errors[kept]
-    if len(errors) < _FEW:
+    if len(errors) < FEW:
         return _from_few(features, errors, floor)
-    stride = max(1, -(-errors.size // _MOST))
-    features, errors = features[::stride], errors[::stride]
+    features, errors = thinned(features, errors)
     count = len(errors)
     if not count:
         return Intervals(np.zeros((features.shape[1], K)), np.zeros((len(LEVELS), K)), floor, 0)
@@ -127,6 +126,12 @@ def fit_intervals(features: Array, errors: Array, floor: Array, slots: tuple[int
         scaled = errors / typical
         scaled = np.repeat(scaled.reshape(-1, 1), K, axis=1)
     return Intervals(weights, _conformal(scaled, count), floor, count)
+
+
+def thinned(features: Array, errors: Array) -> tuple[Array, Array]:
+    """Return every so many rows, where there are more errors than are kept."""
+    stride = max(1, -(-errors.size // _MOST))
+    return features[::stride], errors[::stride]
 
 
 def _beyond(typical: Array, known: Array) -> Array:
@@ -173,7 +178,7 @@ def _log_size(features: Array, logs: Array) -> Array:
     mean = features[:, 1:].mean(axis=0)
     centred, base = features[:, 1:] - mean, logs.mean(axis=0)
     gram = centred.T @ centred
-    gram[np.diag_indices(len(gram))] += _SHRINK
+    gram[np.diag_indices(len(gram))] += SHRINK
     slopes = np.linalg.solve(gram, centred.T @ (logs - base))
     return np.concatenate([(base - mean @ slopes)[None], slopes])
 

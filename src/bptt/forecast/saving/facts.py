@@ -8,6 +8,7 @@ import numpy as np
 
 from bptt.checks import Array
 from bptt.forecast.fitting.fitted import Fitted
+from bptt.forecast.fitting.intervals import FEW
 from bptt.forecast.tables.layout import Layout, PanelData
 from bptt.forecast.tables.steps import step_words
 
@@ -97,7 +98,8 @@ def describe_model(fitted: Fitted) -> list[tuple[str, str]]:
         found.append(("network sees", f"{told} ({len(seen)} were looked at)"))
     found.append(("validation", fitted.choice.verdict()))
     few = too_few_for(fitted, 0.9)
-    told = f"calibrated on {fitted.intervals.rows:,} forecasts of rows held out"
+    kind = "normal distributions, " if recipe.intervals == "gaussian" else ""
+    told = f"{kind}calibrated on {fitted.intervals.rows:,} forecasts of rows held out"
     found.append(("intervals", f"{told}, {few}" if few else told))
     return found
 
@@ -108,6 +110,8 @@ def too_few_for(fitted: Fitted, coverage: float) -> str:
     Of n forecasts the smallest and the largest error leave out a share of 2 / (n + 1) (split conformal prediction).
     """
     rows = fitted.intervals.rows
+    if fitted.recipe.intervals == "gaussian" and rows >= FEW:
+        return ""
     most = 1 - 2 / (rows + 1)
     # (n + 1)(1 - c) = 2 must not fail by rounding.
     return (
