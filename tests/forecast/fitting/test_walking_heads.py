@@ -32,6 +32,7 @@ from bptt.forecast.fitting.heads import (
 )
 from bptt.forecast.fitting.members import run_states
 from bptt.forecast.fitting.segment_path import segment_sums, solve_segments
+from bptt.forecast.fitting.trained import forecast_line
 from bptt.forecast.panel import Line, Panel
 from bptt.forecast.recipe import Recipe
 from bptt.forecast.saving import container
@@ -228,6 +229,15 @@ def test_the_ridge_walks_too_and_one_row_ahead_all_heads_are_one(rng: np.random.
         assert fitted.trained.linear.weights.shape[1] == 1
     one = fit_panel(panel, horizon=1, recipe=tiny, seed=1)
     assert one.trained.encoding.head == "direct"
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_a_line_too_short_for_validation_is_no_hindrance(rng: np.random.Generator, head: str) -> None:
+    panel = make_panel(rng, 131, 9, 2, 118, past=1)
+    fitted = fit_panel(panel, horizon=K, recipe=replace(NETWORK, head=head, updates=5), seed=1)
+    assert fitted.trained.kind == "network"
+    for line in panel:
+        assert np.isfinite(forecast_line(fitted.trained, line, np.array([len(line) - 1]))).all()
 
 
 def test_files_of_before_heads_are_read_as_direct(

@@ -166,7 +166,9 @@ def origin_features(encoding: Encoding, origins: Origins, net: Reader | None) ->
             line, chosen = lines[number], rows[number]
             window = window_path.read_window(encoding, line, chosen)
             decoded = decode(encoding, net.decoder, h[chosen], line.local[chosen])
-            parts[number] = np.concatenate([window, decoded.reshape(len(chosen), -1)], axis=1)
+            # Of a line too short for validation there is none.
+            flat = decoded.reshape(len(chosen), decoded.shape[1] * decoded.shape[2])
+            parts[number] = np.concatenate([window, flat], axis=1)
         else:
             parts[number] = _features(encoding, origins.lesson, number, h, rows[number])
     return np.concatenate([parts[number] for number in sorted(parts)])
