@@ -18,6 +18,7 @@ from bptt.forecast.fitting.heads import Origins, Penalty, make_head, mean_foreca
 from bptt.forecast.fitting.lesson_plan import LessonPlan
 from bptt.forecast.fitting.members import _one_series
 from bptt.forecast.fitting.segment_path import segment_sums
+from bptt.forecast.fitting.trained import forecast_line
 from bptt.forecast.recipe import HEADS, Recipe
 from bptt.network import Network
 from tests.forecast.panels import HOUR, NETWORK, make_panel
@@ -120,3 +121,12 @@ def test_a_training_that_diverges_is_told_of(rng: np.random.Generator, head: str
     recipe = replace(NETWORK, head=head, rate=1e20, clip=1e30, loss="mse")
     with pytest.raises(DivergedError, match="learning rate"):
         fit_panel(make_panel(rng, 140), horizon=K, recipe=recipe, threads=1)
+
+
+@pytest.mark.parametrize("late", [110, 137])
+@pytest.mark.parametrize("head", HEADS)
+def test_a_target_that_is_measured_only_of_late(rng: np.random.Generator, head: str, late: int) -> None:
+    panel = make_panel(rng, 140)
+    panel.lines[0].y[:late] = np.nan
+    fitted = fit_panel(panel, horizon=K, recipe=replace(NETWORK, head=head, updates=5), threads=1)
+    assert np.isfinite(forecast_line(fitted.trained, panel.lines[0], np.array([100, 139]))).all()

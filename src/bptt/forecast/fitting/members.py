@@ -160,6 +160,10 @@ def train_member(
         recipe.cell, inputs, recipe.hidden, num_layers=recipe.layers, dtype="float32", seed=seed
     )
     net = Network(stack, outputs, readout="every", loss=recipe.loss, seed=seed)
+    if not len(
+        source
+    ):  # no target was seen: its weights stay as they were drawn, and the readout is solved for
+        return net, np.zeros(updates)
     schedule = Cosine(recipe.rate, updates, min(100, updates // 4))
 
     def told(event: Event) -> None:
