@@ -231,6 +231,25 @@ def test_the_ridge_walks_too_and_one_row_ahead_all_heads_are_one(rng: np.random.
     assert one.trained.encoding.head == "direct"
 
 
+def test_a_series_that_has_left_its_old_level_far_behind_is_forecast_where_it_is(
+    rng: np.random.Generator,
+) -> None:
+    """What is fed back is held near the newest value, not near the mean of years ago."""
+    panel = make_panel(rng, 120, past=0)
+    fitted = fit_panel(panel, horizon=K, recipe=replace(NETWORK, head="recursive", updates=5), seed=1)
+    linear = fitted.trained.linear
+    assert linear is not None
+    still = replace(linear, weights=0 * linear.weights, intercept=0 * linear.intercept)
+    trained = replace(fitted.trained, nets=(), linear=still)
+    line = replace(panel.lines[0], y=panel.lines[0].y + 1e5)
+    said = forecast_line(trained, line, np.array([119]))
+    np.testing.assert_allclose(said[0], line.y[119], rtol=SAME, atol=0)
+    wild = replace(still, intercept=still.intercept + 1e30)
+    assert (
+        np.abs(forecast_line(replace(trained, linear=wild), line, np.array([119])) - line.y[119]) < 1e5
+    ).all()
+
+
 @pytest.mark.parametrize("head", HEADS)
 def test_a_line_too_short_for_validation_is_no_hindrance(rng: np.random.Generator, head: str) -> None:
     panel = make_panel(rng, 131, 9, 2, 118, past=1)

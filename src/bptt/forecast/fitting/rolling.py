@@ -21,7 +21,7 @@ from bptt.network.records import State
 
 # Origins that walk together.
 _TOGETHER = 2048
-# Deviations beyond which nothing is fed back: least squares may be unstable, and grow without end.
+# Deviations from the newest value beyond which nothing is fed back: least squares may be unstable, and grow for ever.
 _FURTHEST = 1e3
 
 
@@ -127,13 +127,14 @@ def _roll_some(walks: Sequence[Walk], readouts: Sequence[Array], linear: Linear,
     z = np.concatenate([start.z, np.zeros((n, K))], axis=1)
     p, x = start.p, start.x
     back, size = int(encoding.anchors()[0]), float(encoding.target[0])
+    low, high = start.z[:, -1] - _FURTHEST, start.z[:, -1] + _FURTHEST
     with one_blas_thread():
         for j in range(K):
             newest = R - 1 + j
             said = linear(_window(encoding, x, z, p, newest))[:, 0]
             for state, readout in zip(states, readouts, strict=True):
                 said = said + (state["h"][-1] @ readout)[:, 0] / len(states)
-            z[:, newest + 1] = np.clip(z[:, newest - back] + size * said, -_FURTHEST, _FURTHEST)
+            z[:, newest + 1] = np.clip(z[:, newest - back] + size * said, low, high)
             if j + 1 == K:
                 break
             if encoding.past:
