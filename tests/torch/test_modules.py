@@ -256,6 +256,27 @@ def test_swept_twice_with_shared_states_and_weights_made_of_others(kind: str) ->
     same(theirs, mine, run, [x, h])
 
 
+@pytest.mark.parametrize("kind", PAIRS)
+def test_no_second_derivative_is_taken_for_a_constant(kind: str) -> None:
+    """Not even of a plain sum: its upstream gradient is constant, and what comes back depends on x and weights."""
+    _, mine = pair(kind, 3, 4, 2)
+    x = torch.randn(5, 2, 3, dtype=F64, requires_grad=True)
+    wanted = [x, *mine.parameters()]
+    first = torch.autograd.grad(mine(x)[0].sum(), wanted)
+    made = torch.autograd.grad(mine(x)[0].sum(), wanted, create_graph=True)
+    torch.testing.assert_close([each.detach() for each in made], list(first), rtol=0, atol=0)
+    words = "gradients of a module of bptt.torch must be differentiated no further"
+    for leaf in (x, mine.weight_hh_l0):
+        with pytest.raises(InvalidInput, match=words):
+            torch.autograd.grad(made[0].square().sum(), leaf, allow_unused=True, retain_graph=True)
+    with pytest.raises(InvalidInput, match=words):
+        torch.autograd.functional.hessian(lambda z: mine(z)[0].square().sum(), x.detach())
+    with pytest.raises(InvalidInput, match=words):
+        (
+            torch.autograd.grad(mine(x)[0].sum(), x, create_graph=True)[0].square().sum() + mine(x)[0].sum()
+        ).backward()
+
+
 def test_refused(rng: np.random.Generator) -> None:
     module = ours.LSTM(3, 4, batch_first=True)
     x = torch.randn(2, 5, 3)

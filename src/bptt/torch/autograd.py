@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.autograd.function import once_differentiable
 
 from bptt.checks import Array
 from bptt.engine import get_engine, get_threads, use_threads
 from bptt.engine.blas import one_blas_thread
+from bptt.errors import InvalidInput
 from bptt.interop.pytorch_arrays import gradients_to_pytorch, parameters_from_pytorch, pytorch_names
 from bptt.network import Recurrent
 
@@ -50,14 +50,13 @@ class StackPass(torch.autograd.Function):  # type: ignore[misc]
                 tape=tape,
             )
         assert h is not None
-        ctx.stack, ctx.record, ctx.given = stack, record, given
+        ctx.stack, ctx.record, ctx.given, ctx.tensors = stack, record, given, (x, *tensors)
         # The record may show x itself: asked for again before the sweep, PyTorch tells whether x was written to.
         ctx.save_for_backward(x)
         ctx.set_materialize_grads(False)
         return torch.from_numpy(h), *(torch.from_numpy(final[name]) for name in states)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
     def backward(ctx: Any, *upstream: Any) -> tuple[Any, ...]:
         """Sweep back from dL/dh and dL/d(final state)."""
         stack, record = ctx.stack, ctx.record
@@ -72,7 +71,7 @@ class StackPass(torch.autograd.Function):  # type: ignore[misc]
             )
             if wanted
         }
-        dh, *dfinal = (None if d is None else d.numpy() for d in upstream)
+        dh, *dfinal = (None if d is None else d.numpy(force=True) for d in upstream)
         dstate = {name: d for name, d in zip(stack.states, dfinal, strict=True) if d is not None}
         with _held(stack):
             found = stack.sweep(record, dh, dstate or None, want=want)
@@ -80,14 +79,45 @@ class StackPass(torch.autograd.Function):  # type: ignore[misc]
         dstates = [_tensor(found.state[name]) if found.state else None for name in stack.states][: ctx.given]
         names = names_of(stack)
         if "parameters" in want:
-            gradients = gradients_to_pytorch(stack, found.parameters)
+            dparameters = gradients_to_pytorch(stack, found.parameters)
             dweights = [
-                _tensor(gradients[name]) if w else None
+                _tensor(dparameters[name]) if w else None
                 for name, w in zip(names, wants[ctx.given :], strict=True)
             ]
         else:
             dweights = [None] * len(names)
-        return None, None, None, None, dx, *dstates, *dweights
+        gradients = [dx, *dstates, *dweights]
+        if torch.is_grad_enabled():  # as for create_graph=True alone
+            gradients = _refusing(gradients, (*upstream, *ctx.tensors))
+        return None, None, None, None, *gradients
+
+
+class _Once(torch.autograd.Function):  # type: ignore[misc]
+    """The first `count` tensors as they are, to autograd a function of the others too, which it cannot sweep through.
+
+    PyTorch's `once_differentiable` looks at the upstream gradient alone: where that is a constant, as of a plain sum,
+    what it returns is constant as well, and a penalty on it would teach nothing without a word.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, count: int, *tensors: Any) -> tuple[Any, ...]:  # noqa: ARG004  # PyTorch's signature
+        """Return the first tensors."""
+        return tuple(tensor.clone() for tensor in tensors[:count])
+
+    @staticmethod
+    def backward(ctx: Any, *upstream: Any) -> tuple[Any, ...]:  # noqa: ARG004  # PyTorch's signature
+        """Refuse."""
+        raise InvalidInput(
+            "gradients of a module of bptt.torch must be differentiated no further. Got a second derivative: "
+            "use PyTorch's own module, which has the same weights"
+        )
+
+
+def _refusing(gradients: list[Any], of: tuple[Any, ...]) -> list[Any]:
+    """Return gradients that say so when they are differentiated again."""
+    there = [each for each in gradients if each is not None]
+    found = iter(_Once.apply(len(there), *there, *(each for each in of if each is not None)))
+    return [None if each is None else next(found) for each in gradients]
 
 
 @lru_cache(maxsize=64)
