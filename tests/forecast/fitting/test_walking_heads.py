@@ -126,11 +126,17 @@ def test_the_closed_form_of_segments_is_that_of_one_large_system(
             np.testing.assert_allclose([linear.intercept[k], *linear.weights[:, k]], own, rtol=0, atol=1e-7)
 
 
-def test_a_forecast_fed_back_is_one_taken_in_as_if_it_had_been_measured(rng: np.random.Generator) -> None:
+@pytest.mark.parametrize(("anchor", "level"), [("last", "own"), ("season", "window")])
+def test_a_forecast_fed_back_is_one_taken_in_as_if_it_had_been_measured(
+    rng: np.random.Generator, anchor: str, level: str
+) -> None:
     """Each row is appended with its forecast, the other columns missing, and the whole line is read anew."""
-    panel = make_panel(rng, 180, past=2, future=1, ahead=K)
+    panel = make_panel(rng, 180, 97, past=2, future=1, ahead=K)
+    lines = tuple(replace(line, static=rng.standard_normal(3)) for line in panel)
+    panel = replace(panel, lines=lines, static=("a", "b", "c"))
+    settings = {"layers": 2, "cell": "lstm", "anchor": anchor, "level": level, "updates": 9}
     fitted = fit_panel(
-        panel, horizon=K, recipe=replace(NETWORK, head="recursive", layers=2, cell="lstm"), seed=2
+        panel, horizon=K, recipe=replace(NETWORK, head="recursive", **settings), calendar="day", seed=2
     )
     trained, line = fitted.trained, panel.lines[0]
     one = replace(trained.encoding, horizon=1, head="direct", target=trained.encoding.target[:1])
@@ -144,7 +150,7 @@ def test_a_forecast_fed_back_is_one_taken_in_as_if_it_had_been_measured(rng: np.
         for net in trained.nets:
             ((_, h, _),) = run_states(net, [each.x])
             y_hat = y_hat + h[last] @ net.parameters["readout.W_hy"] / len(trained.nets)
-        z = each.z[-1] + y_hat[0, 0] * one.target[0]
+        z = each.z[-1 - one.anchors()[0]] + y_hat[0, 0] * one.target[0]
         value = float(z * each.scale + each.centre)
         assert said[0, k] == pytest.approx(value, rel=SAME, abs=SAME)
         line = replace(
