@@ -10,37 +10,21 @@ from llvmlite import ir
 from bptt.engine.compiled.llvm.emitter import I64, POINTER, VOID, Emitter, Lanes, Value
 
 
-class ArgumentFrame(Emitter):
-    """A function ``name(arguments, ...)``; sizes and addresses are read once, at its entry.
+class ArrayFrame(Emitter):
+    """A function whose first argument is an array of sizes and addresses, read once, at its entry.
 
     Parameters
     ----------
+    function : LLVM function
     slots : mapping of str to int
         Place of each name in the argument array of 64-bit integers.
-    more : int
-        64-bit integers passed beside the array.
-    public : bool
-        Called from outside the module.
     contract : bool
         See `Emitter`.
     """
 
     def __init__(
-        self,
-        module: Any,
-        name: str,
-        lanes: Lanes,
-        slots: Mapping[str, int],
-        more: int = 0,
-        *,
-        public: bool = False,
-        contract: bool = True,
+        self, function: Any, lanes: Lanes, slots: Mapping[str, int], *, contract: bool = True
     ) -> None:
-        function = ir.Function(module, ir.FunctionType(VOID, [POINTER] + [I64] * more), name)
-        function.attributes.add("nounwind")
-        if not public:
-            function.linkage = "internal"
-            function.attributes.add("noinline")
         super().__init__(function, lanes, contract=contract)
         self.slots = slots
         self.arguments = function.args[0]
@@ -71,3 +55,37 @@ class ArgumentFrame(Emitter):
     def load_integer(self, pointer: Value, place: Value) -> Value:
         """One of an array of 64-bit integers."""
         return self.b.load(self.b.gep(pointer, [place], source_etype=I64), typ=I64)
+
+
+class ArgumentFrame(ArrayFrame):
+    """A function ``name(arguments, ...)`` that returns nothing.
+
+    Parameters
+    ----------
+    slots : mapping of str to int
+        Place of each name in the argument array of 64-bit integers.
+    more : int
+        64-bit integers passed beside the array.
+    public : bool
+        Called from outside the module.
+    contract : bool
+        See `Emitter`.
+    """
+
+    def __init__(
+        self,
+        module: Any,
+        name: str,
+        lanes: Lanes,
+        slots: Mapping[str, int],
+        more: int = 0,
+        *,
+        public: bool = False,
+        contract: bool = True,
+    ) -> None:
+        function = ir.Function(module, ir.FunctionType(VOID, [POINTER] + [I64] * more), name)
+        function.attributes.add("nounwind")
+        if not public:
+            function.linkage = "internal"
+            function.attributes.add("noinline")
+        super().__init__(function, lanes, slots, contract=contract)

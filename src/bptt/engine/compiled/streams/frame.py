@@ -7,13 +7,13 @@ from typing import Any
 
 from llvmlite import ir
 
-from bptt.engine.compiled.llvm.arguments import ArgumentFrame
-from bptt.engine.compiled.llvm.emitter import I64, POINTER, VOID, Emitter, Lanes
+from bptt.engine.compiled.llvm.arguments import ArrayFrame
+from bptt.engine.compiled.llvm.emitter import I64, POINTER, VOID, Lanes
 
 I32 = ir.IntType(32)
 
 
-class StreamFrame(ArgumentFrame):
+class StreamFrame(ArrayFrame):
     """A function ``name(arguments, ...)`` that takes pointers too, and may return a number.
 
     Parameters
@@ -40,9 +40,4 @@ class StreamFrame(ArgumentFrame):
         function.attributes.add("nounwind")
         if result is None:
             function.linkage = "internal"
-        # Not the base's own, whose functions return nothing and take no pointers beside their arguments.
-        Emitter.__init__(self, function, lanes)
-        self.slots = slots
-        self.arguments = function.args[0]
-        self.more = list(function.args[1:])
-        self._read = {}
+        super().__init__(function, lanes, slots)
