@@ -7,6 +7,7 @@ from bptt.plots.error_by_horizon import error_by_horizon, error_by_month
 from bptt.plots.error_by_hour import error_by_hour, errors_by_hour
 from bptt.plots.fits import fits
 from bptt.plots.forecast_fan import forecast_fan
+from bptt.plots.forecast_runs import forecast_runs
 from bptt.plots.forecast_week import forecast_week
 from bptt.plots.learning_curve import learning_curve, running_mean
 from bptt.plots.method_bars import method_bars
@@ -38,6 +39,7 @@ __all__ = [
     "errors_by_hour",
     "fits",
     "forecast_fan",
+    "forecast_runs",
     "forecast_week",
     "hidden_states",
     "learning_curve",

@@ -24,6 +24,7 @@ from bptt.plots import (
     error_by_horizon,
     error_by_hour,
     error_by_month,
+    forecast_runs,
     learning_curve,
     path_lengths,
     png_bytes,
@@ -36,6 +37,8 @@ from bptt.report.versions import describe
 _COVERAGES = (0.5, 0.9)
 # Steps of the horizon that the wide table shows.
 _STEPS = 8
+# Forecasts in a row that the picture of the test shows, and rows at least.
+_RUNS, _ROWS = 7, 96
 
 
 def score_rows(rehearsal: Rehearsal) -> tuple[list[tuple[str, ...]], list[int]]:
@@ -78,7 +81,7 @@ def write_forecast_report(
     sections = [
         Section("Result", tuple(_result(model, rehearsal, unit))),
         Section("Forecast", (_fan(model, data, unit),)),
-        *([Section("Errors", tuple(_errors(rehearsal, unit)))] if rehearsal is not None else []),
+        *([Section("Errors", tuple(_errors(rehearsal, data, unit)))] if rehearsal is not None else []),
         Section("Training", tuple(_training(model))),
         Section("Data", tuple(_data(data))),
         Section("Model", (_facts_table(describe_model(model.fitted), "What was trained."),)),
@@ -176,18 +179,60 @@ def _fan(model: Forecaster, data: PanelData, unit: str) -> Picture:
     )
 
 
-def _errors(rehearsal: Rehearsal, unit: str) -> list[Block]:
+def _trial(rehearsal: Rehearsal, data: PanelData, unit: str) -> Picture:
+    """Draw the newest forecasts of the test that do not overlap, in the series with the most of them."""
+    judged = rehearsal.methods["model"]
+    K = judged.y_hat.shape[1]
+    series = int(np.bincount(rehearsal.series).argmax())
+    line = data.panel.lines[series]
+    mine = np.flatnonzero(rehearsal.series == series)
+    chosen = [mine[-1]]
+    oldest = rehearsal.rows[mine[-1]] + 1 + K - max(_RUNS * K, _ROWS)
+    for k in mine[::-1]:
+        if oldest <= rehearsal.rows[k] + 1 <= rehearsal.rows[chosen[-1]] + 1 - K:
+            chosen.append(k)
+    runs = np.array(chosen[::-1])
+    first, end = rehearsal.rows[runs[0]] + 1, rehearsal.rows[runs[-1]] + 1 + K
+    counted = bool(np.isnat(line.local).any())
+    times = line.times.astype(np.int64) if counted else line.local
+    y_hat, low, high = judged.y_hat[runs], judged.low[runs], judged.high[runs]
+    there = np.isfinite(judged.y[runs])
+    held = int(((judged.y[runs] >= low) & (judged.y[runs] <= high))[there].sum())
+    made = (
+        "each from the rows before it"
+        if K == 1
+        else f"{K} at a time, at each dotted line from the rows before it"
+    )
+    return _picture(
+        lambda **look: forecast_runs(
+            times[first:end],
+            line.y[first:end],
+            rehearsal.rows[runs] + 1 - first,
+            y_hat,
+            low,
+            high,
+            coverage=rehearsal.coverage,
+            quantity=f"{data.panel.target}, {unit}" if unit else data.panel.target,
+            title=line.id or None,
+            **look,
+        ),
+        f"The newest rows of the test, forecast {made}, beside what came: of {there.sum():,} values {held:,} lie in "
+        f"the {100 * rehearsal.coverage:g} % interval.",
+    )
+
+
+def _errors(rehearsal: Rehearsal, data: PanelData, unit: str) -> list[Block]:
     label = f"RMSE, {unit}" if unit else "RMSE"
     titles = {TITLES[name]: scores["rmse"] for name, scores in rehearsal.scores.items()}
     grey = [title for title in titles if title != TITLES["model"]]
-    blocks: list[Block] = [
-        _picture(
-            lambda **look: error_by_horizon(titles, baselines=grey, y_label=label, **look),
-            "Error by how far ahead: the model and its baselines.",
+    blocks: list[Block] = [_trial(rehearsal, data, unit)]
+    if len(rehearsal.scores["model"]["rmse"]) > 1:  # one step is in the table
+        blocks.append(
+            _picture(
+                lambda **look: error_by_horizon(titles, baselines=grey, y_label=label, **look),
+                "Error by how far ahead: the model and its baselines.",
+            )
         )
-    ]
-    if len(rehearsal.scores["model"]["rmse"]) == 1:
-        blocks = []  # one step is in the table
     truth = rehearsal.methods["model"].y
     there = np.isfinite(truth) & ~np.isnat(rehearsal.local)
     shown = ("model", rehearsal.best_baseline)
@@ -288,9 +333,12 @@ def _facts_table(facts: list[tuple[str, str]], caption: str) -> TableBlock:
 
 
 def _picture(draw: Callable[..., Any], alt: str) -> Picture:
-    # Two drawings, not four: a fit should not wait for pictures of another width.
-    light, dark = (png_bytes(draw(theme=theme, size="wide")) for theme in ("light", "dark"))
-    return Picture(light=light, dark=dark, alt=alt, caption=alt)
+    light, dark, narrow_light, narrow_dark = (
+        png_bytes(draw(theme=theme, size=size)) for size in ("wide", "narrow") for theme in ("light", "dark")
+    )
+    return Picture(
+        light=light, dark=dark, alt=alt, caption=alt, narrow_light=narrow_light, narrow_dark=narrow_dark
+    )
 
 
 def _by_class(classes: Array, count: int, errors: Array) -> Array:

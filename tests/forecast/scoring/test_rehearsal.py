@@ -113,7 +113,14 @@ def test_facts_and_report(rehearsed, tmp_path):
     page = path.read_text()
     for words in ("LOSES to its best baseline", "Warning", 'class="highlight losing"', "bptt fit x.csv"):
         assert words in page
-    assert page.count("<figure>") >= 8
+    assert page.count("<figure>") >= 9
+    # Every picture is there for a telephone too, where the text of a wide one could not be read.
+    assert page.count('<source media="screen and (max-width: 480px)"') == page.count("<img")
+    # The newest forecasts of the series with the most of them, one after the other, 3 rows each.
+    judged, mine = found.methods["model"], np.flatnonzero(found.series == np.bincount(found.series).argmax())
+    shown = mine[::-1][::3]
+    held = (judged.low[shown] <= judged.y[shown]) & (judged.y[shown] <= judged.high[shown])
+    assert f"beside what came: of {held.size} values {held.sum()} lie in the 90 % interval." in page
     bare = write_forecast_report(tmp_path / "b.html", model, data, None, "bptt fit x.csv").read_text()
     assert "Nothing was kept aside to test this model on" in bare
 
