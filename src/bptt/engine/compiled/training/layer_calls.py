@@ -69,6 +69,8 @@ class LayerCalls:
         self._place(self.route.forward)
         self._sweep = self._place(self.route.backward)
         self._set("cleared", self.route.backward.zeroed)
+        for state in cell.plan.states:
+            self._set(f"dstate:{state}", 0)  # their gradients at every step: nobody asks
         self._own: dict[str, Rows] = {}
 
     @property
