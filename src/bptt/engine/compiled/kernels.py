@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
+from bptt.engine.compiled.chunks import CHUNK_KERNELS, emit_chunks
 from bptt.engine.compiled.llvm.emitter import Lanes
 from bptt.engine.compiled.llvm.machine_code import Kernel, load_kernels, new_module
 from bptt.engine.compiled.llvm.target import Target, host
@@ -23,7 +24,7 @@ from bptt.engine.compiled.units.products import Products
 # In the order of a training step.
 ROWS_KERNELS = (
     "pack_forward", "forward_rows",
-    "pack_backward", "backward_rows", "weight_gradients", "input_gradient", "collect",
+    "pack_backward", "backward_rows", "weight_gradients", "input_gradient", *CHUNK_KERNELS, "collect",
 )  # fmt: skip
 # With units in the lanes threads may also share those of a few rows.
 KERNELS = (*ROWS_KERNELS, *UNIT_KERNELS)
@@ -44,11 +45,13 @@ def emit_module(layout: Layout, kind: str, *, ragged: bool, prefix: str = "") ->
         rows_forward.emit_forward(module, prefix, lanes, layout, lines, ragged=ragged)
         rows_backward.emit_backward(module, prefix, lanes, layout, lines, ragged=ragged)
         rows_gradients.emit_gradients(module, prefix, lanes, layout, lines)
+        emit_chunks(module, prefix, lanes, layout)
         return module
     products = Products(module, lanes, target)
     stages = forward_kernels.emit_forward(module, prefix, lanes, layout, products, ragged=ragged)
     steps = backward_kernels.emit_backward(module, prefix, lanes, layout, products, ragged=ragged)
     gradient_kernels.emit_gradients(module, prefix, lanes, layout, products)
+    emit_chunks(module, prefix, lanes, layout)
     emit_units(module, prefix, lanes, layout, products, stages, steps)
     return module
 

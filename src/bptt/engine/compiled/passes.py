@@ -125,11 +125,7 @@ def backward(
     T, B, D = route.sizes.T, route.sizes.B, route.sizes.D
     call = _Call(route)
     call.place(route.tape, tape.block)
-    kernels = [
-        "backward_rows",
-        *(("weight_gradients", "collect") if "parameters" in want else ()),
-        *(("input_gradient",) if "x" in want else ()),
-    ]
+    kernels = route.going_back(parameters="parameters" in want, x="x" in want)
     call.place_scratch(route.backward, route.backward_own, kernels)
     call.give(tape.parameters, tape.x, tape.lengths if route.ragged else None)
     if dh is not None:
@@ -140,6 +136,8 @@ def backward(
     if "states" not in want:
         for name in plan.states:
             call.set(f"dstate:{name}", 0)
+    if "x" not in want:
+        call.set("dx", 0)
     gradients = None
     if "parameters" in want:
         gradients = {name: np.empty(p.shape, route.dtype) for name, p in tape.parameters.items()}

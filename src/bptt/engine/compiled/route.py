@@ -5,7 +5,7 @@ A small network's step takes a few microseconds and must not wait for bookkeepin
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Any, Literal
 
@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bptt.cells.protocol import Cell
+from bptt.engine.compiled.chunks import choose_chunk
 from bptt.engine.compiled.kernels import get_kernels, lanes_of
 from bptt.engine.compiled.llvm.machine_code import Kernel
 from bptt.engine.compiled.llvm.target import host
@@ -101,6 +102,22 @@ class Route:
     splits: dict[str, Split]
     blocks: int  # of units that threads may share each step; 1 where they share rows, or nothing
 
+    @property
+    def chunks(self) -> int:
+        """Pieces of all steps in which the sweep back and the weight gradients take turns."""
+        return -(-self.sizes.T // self.sizes.chunk)
+
+    def going_back(self, *, parameters: bool, x: bool) -> tuple[str, ...]:
+        """Return the kernels of a sweep back, packed weights and what arrives at the last step presupposed.
+
+        Where there are several chunks it depends on the arrays given what one kernel forms.
+        """
+        collect = ("collect",) if parameters else ()
+        if self.chunks > 1:
+            return ("backward_chunks", *collect)
+        weights = ("weight_gradients",) if parameters else ()
+        return ("backward_rows", *weights, *collect, *(("input_gradient",) if x else ()))
+
     @cached_property
     def grid(self) -> tuple[int, int]:
         """How an array of H units and B rows lies in memory: (B, P) with units in the lanes, (H, S) with rows."""
@@ -148,10 +165,12 @@ def find_route(
     if worth["forward_rows"]:
         tiles = max(-(-B // (SHARED_ROWS if by_rows else SHARED_TILE)), min(LEAST_TILES, -(-B // tall)))
     tile = B if tiles <= 1 and not by_rows else -(-B // max(tiles, 1) // tall) * tall
-    sizes = Sizes(T, B, D, H, lanes, target.panel, max(tile, 1), states, saved)
+    sizes = Sizes(T, B, D, H, lanes, target.panel, max(tile, 1), states, saved, chunk=T)
     blocks = _blocks(layout, sizes, dtype, tall) if worth["forward_rows"] else 1
     if blocks == 1 and tiles == 1:  # then most of the work cannot be shared, and threads would mostly wait
         worth = dict.fromkeys(worth, False)
+    if blocks == 1:
+        sizes = replace(sizes, chunk=choose_chunk(layout, sizes, dtype.itemsize))
     splits = _splits(layout, sizes, tall, worth)
     weights = ((name, layout.slots[f"weight:{name}"]) for name in layout.plan.weights)
     vectors = ((name, layout.slots[f"own:{name}"]) for name in layout.plan.vectors)
@@ -197,6 +216,7 @@ def _work(layout: Layout, shape: tuple[int, int, int], P: int) -> dict[str, int]
         "backward_rows": T * B * (h + elementwise),
         "weight_gradients": T * B * (x + h),
         "input_gradient": T * B * x,
+        "backward_chunks": T * B * (h + elementwise),
     }
 
 
@@ -215,6 +235,9 @@ def _splits(layout: Layout, sizes: Sizes, tall: int, worth: dict[str, bool]) -> 
         "weight_gradients": ("first_group", 1, groups),
         "input_gradient": lines,
     }
+    # A turn has a part for each thread.
+    most = max(sizes.tiles, groups)
+    cuts["backward_chunks"] = ("first_block", 1, most)
     return {
         kernel: Split(layout.slots[first], step, end, -(-end // step) if worth[kernel] else 1)
         for kernel, (first, step, end) in cuts.items()
@@ -263,6 +286,7 @@ def _opening(layout: Layout, sizes: Sizes, splits: dict[str, Split]) -> npt.NDAr
         "T": sizes.T, "B": sizes.B, "D": sizes.D, "H": sizes.H,
         "V": sizes.V, "P": sizes.V * sizes.lanes, "VX": sizes.VX, "PX": sizes.VX * sizes.lanes,
         "x_t": sizes.B * sizes.D, "x_b": sizes.D, "S": sizes.S, "blocks": 1, "end_vector": sizes.V,
+        "chunk": sizes.chunk, "end_step": sizes.T, "groups": splits["weight_gradients"].end,
         "tile": sizes.tile, "ring": -1 if sizes.all_states else 1, "keep": int(sizes.all_saved),
     }  # fmt: skip
     for name, value in values.items():

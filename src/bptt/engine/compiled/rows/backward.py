@@ -17,7 +17,7 @@ from bptt.engine.compiled.units.layout import Run
 def emit_backward(
     module: Any, prefix: str, lanes: Lanes, layout: RowsLayout, products: RowsProducts, *, ragged: bool
 ) -> None:
-    """Emit ``pack_backward(arguments)``, and ``backward_rows(arguments)`` for rows first_row..end_row."""
+    """Emit ``pack_backward(arguments)``, and ``backward_rows(arguments)`` for a range of rows and of steps."""
     e = RowsFrame(module, f"{prefix}pack_backward", lanes, layout)
     with e.loop(e.integer(0), e.number("cleared"), e.integer(lanes.count)) as i:
         e.store(e.const(0), e.at(e.pointer("zeros"), i))
@@ -31,11 +31,11 @@ def emit_backward(
     e = RowsFrame(module, f"{prefix}backward_rows", lanes, layout)
     tables, flow = Tables(e), Flow()
     tile = e.number("tile")
-    last = e.b.sub(e.number("T"), e.integer(1))
+    last = e.b.sub(e.number("end_step"), e.integer(1))
     with e.loop(e.number("first_row"), e.number("end_row"), tile) as row:
         rows = e.least(tile, e.b.sub(e.number("end_row"), row))
         number = e.b.sdiv(row, tile)
-        with e.loop(e.integer(0), e.number("T")) as back:
+        with e.loop(e.integer(0), e.b.sub(e.number("end_step"), e.number("first_step"))) as back:
             step = Step(e.b.sub(last, back), row, rows, number)
             with e.when(e.b.and_(e.given("dh"), e.b.icmp_signed(">=", step.t, e.number("dh_from")))):
                 _take_upstream(e, products, step, ragged=ragged)

@@ -32,7 +32,7 @@ class RowsFrame(Frame):
 
     def da(self, stage: int, t: Value, row: Value) -> Grid:
         """The gradients of a stage's columns at step t."""
-        place = self.times(t, self.lines(stage), self.number("S"))
+        place = self.times(self.b.srem(t, self.number("chunk")), self.lines(stage), self.number("S"))
         return Grid(self.at(self.pointer(f"da:{stage}"), self.plus(place, row)), self.number("S"))
 
     def column(self, grid: Grid, column: int) -> Grid:

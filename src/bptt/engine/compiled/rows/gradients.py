@@ -17,7 +17,10 @@ from bptt.engine.compiled.units.layout import Run
 def emit_gradients(
     module: Any, prefix: str, lanes: Lanes, layout: RowsLayout, products: RowsProducts
 ) -> None:
-    """Emit ``weight_gradients`` (groups of columns), ``input_gradient`` (steps) and ``collect`` (all)."""
+    """Emit ``weight_gradients`` (groups of columns), ``input_gradient`` (steps) and ``collect`` (all).
+
+    The first two are for steps that `da` holds.
+    """
     e = RowsFrame(module, f"{prefix}weight_gradients", lanes, layout)
     before = e.integer(0)
     for runs in layout.runs:
@@ -39,14 +42,14 @@ def _weight_gradient(e: RowsFrame, products: RowsProducts, run: Run, before: Val
 
     Each number is a sum over all steps and rows in one order, whatever the range.
     """
-    zero, H = e.integer(0), e.number("H")
+    start, zero, H = e.number("first_step"), e.integer(0), e.number("H")
 
     def operand(t: Value) -> Grid:
         if run.kind == "x":
             return e.inputs(t, zero)
         return e.state(run.operand, t, zero) if run.kind == "previous" else e.value(run.operand, t, zero)
 
-    left, right = operand(zero), e.column(e.da(run.stage, zero, zero), run.column)
+    left, right = operand(start), e.column(e.da(run.stage, start, zero), run.column)
     m = e.number("D") if run.kind == "x" else H
     n = e.times(e.integer(run.count), H)
     groups = e.b.sdiv(e.plus(n, e.integer(products.wide - 1)), e.integer(products.wide))
@@ -54,7 +57,7 @@ def _weight_gradient(e: RowsFrame, products: RowsProducts, run: Run, before: Val
     last = e.least(e.b.sub(e.number("end_group"), before), groups)
     with e.when(e.b.icmp_signed("<", first, last)):
         arguments = [
-            first, last, m, n, e.number("T"), vectors(e, e.number("B")),
+            first, last, m, n, e.b.sub(e.number("end_step"), start), vectors(e, e.number("B")),
             left.pointer, e.times(m, left.stride), left.stride,
             right.pointer, e.times(e.lines(run.stage), right.stride), right.stride,
             e.pointer(f"dweight:{run.key}"), n, e.pointer("block"),

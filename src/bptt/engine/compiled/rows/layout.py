@@ -95,7 +95,7 @@ class RowsLayout(Layout):
             case "columns":
                 return lines[int(rest)] * sizes.tile
             case "da":
-                return T * lines[int(rest)] * S
+                return sizes.chunk * lines[int(rest)] * S
             case "dbias":
                 return sizes.tiles * lines[int(rest)] * lanes
         if run is None:

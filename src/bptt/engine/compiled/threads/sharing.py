@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from bptt.engine.compiled.chunks import TURNS
 from bptt.engine.compiled.llvm.machine_code import kernel_address
 from bptt.engine.compiled.route import Region, Route
 from bptt.engine.compiled.threads.team import Phase
@@ -69,7 +70,8 @@ class Members:
         self.arguments = arguments
         self.table = np.repeat(arguments[None], members, axis=0)
         self.kept = (block, self.table, arguments)
-        self.table[:, route.layout.slots["blocks"]] = min(members, route.blocks)
+        blocks = members if route.blocks == 1 else min(members, route.blocks)
+        self.table[:, route.layout.slots["blocks"]] = blocks
         start = address(block)
         for k in range(1, members):
             for region in own:
@@ -93,6 +95,9 @@ class Members:
             # With the caller's array: those of the table hold the range of the last piece that a thread took.
             return Phase(at, address(self.arguments))
         split = route.splits[kernel]
+        if kernel == "backward_chunks":
+            turn = kernel_address(route.kernels["backward_turn"])
+            return Phase(turn, arguments, apart, split.slot, 1, self.members, TURNS * route.chunks)
         step = split.step
         if kernel in PIECES:
             step *= -(-split.pieces // (PIECES[kernel] * self.members))

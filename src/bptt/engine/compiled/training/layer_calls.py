@@ -131,7 +131,7 @@ class LayerCalls:
 
     @property
     def input_gradient(self) -> Rows:
-        """dL/dx after a sweep with `input_gradient` in it: T * B rows."""
+        """dL/dx after a sweep that forms it: T * B rows."""
         sizes = self.route.sizes
         stride = sizes.D if self._by_rows else sizes.VX * sizes.lanes
         return Rows(self._places["dx"], sizes.T * sizes.B, stride)
@@ -160,6 +160,12 @@ class LayerCalls:
             )
             for kernel in kernels
         ]  # fmt: skip
+
+    def sweep(self, *, input_gradient: bool) -> list[Call]:
+        """Return the calls of a sweep back, once `pack_backward` has cleared its memory."""
+        if not input_gradient:
+            self._set("dx", 0)
+        return self.calls(*self.route.going_back(parameters=True, x=input_gradient))
 
     def _share(self, kernel: str, members: int) -> list[Phase]:
         own = (self.route.forward_own, self.route.backward_own)

@@ -115,9 +115,8 @@ class CompiledStep:
             calls.append(readout.input_gradient(top.last_output_gradient))
         self._upstream = upstream if self.every else None
         for layer, below in zip(reversed(layers), [*reversed(layers[:-1]), None], strict=True):
-            calls += layer.calls("backward_rows", "weight_gradients", "collect")
+            calls += layer.sweep(input_gradient=below is not None)
             if below is not None:
-                calls += layer.calls("input_gradient")
                 below.read_upstream(layer.input_gradient)
                 calls += below.calls("pack_backward")
         self.calls = tuple(calls)

@@ -25,7 +25,10 @@ class Steps:
 def emit_backward(
     module: Any, prefix: str, lanes: Lanes, layout: Layout, products: Products, *, ragged: bool
 ) -> Steps:
-    """Emit ``pack_backward(arguments)``, and ``backward_rows(arguments)`` for rows first_row..end_row."""
+    """Emit ``pack_backward(arguments)``, and ``backward_rows(arguments)`` for a range of rows and of steps.
+
+    A sweep may stop at any step: what it carries on is in memory.
+    """
     flow = Flow()
     upstream = _emit_upstream(module, lanes, layout, ragged)
     order = list(reversed(range(len(layout.plan.stages))))
@@ -42,10 +45,10 @@ def emit_backward(
 
     e = Frame(module, f"{prefix}backward_rows", lanes, layout, public=True)
     tile = e.number("tile")
-    last = e.b.sub(e.number("T"), e.integer(1))
+    last = e.b.sub(e.number("end_step"), e.integer(1))
     with e.loop(e.number("first_row"), e.number("end_row"), tile) as row:
         rows = e.least(tile, e.b.sub(e.number("end_row"), row))
-        with e.loop(e.integer(0), e.number("T")) as back:
+        with e.loop(e.integer(0), e.b.sub(e.number("end_step"), e.number("first_step"))) as back:
             t = e.b.sub(last, back)
             e.b.call(upstream, [e.arguments, t, row, rows])
             for k in order:

@@ -74,8 +74,8 @@ class Frame(ArgumentFrame):
         return Grid(self.pointer(f"columns:{stage}"), self.width(stage))
 
     def da(self, stage: int, t: Value, row: Value) -> Grid:
-        """The gradients of a stage's columns at step t."""
-        place = self.plus(self.times(t, self.number("B")), row)
+        """The gradients of a stage's columns at step t: those of one chunk of steps are kept."""
+        place = self.plus(self.times(self.b.srem(t, self.number("chunk")), self.number("B")), row)
         return Grid(
             self.at(self.pointer(f"da:{stage}"), self.times(place, self.width(stage))), self.width(stage)
         )

@@ -11,7 +11,10 @@ from bptt.engine.compiled.units.products import Products
 
 
 def emit_gradients(module: Any, prefix: str, lanes: Lanes, layout: Layout, products: Products) -> None:
-    """Emit ``weight_gradients`` (groups of rows), ``input_gradient`` (lines) and ``collect`` (all)."""
+    """Emit ``weight_gradients`` (groups of rows), ``input_gradient`` (lines) and ``collect`` (all).
+
+    The first two are for a range of steps, which `da` holds.
+    """
     e = Frame(module, f"{prefix}weight_gradients", lanes, layout, public=True)
     before = e.integer(0)
     for runs in layout.runs:
@@ -33,15 +36,13 @@ def _weight_gradient(e: Frame, products: Products, run: Run, before: Value) -> V
 
     Each number is a sum over all steps and rows in one order, whatever the range, so the ranges may be cut at will.
     """
-    zero, P = e.integer(0), e.number("P")
+    t, zero, P, D = e.number("first_step"), e.integer(0), e.number("P"), e.number("D")
     if run.kind == "x":
-        operand, m, stride = e.pointer("x"), e.number("D"), e.number("D")
+        operand, m, stride = e.at(e.pointer("x"), e.times(t, e.number("B"), D)), D, D
     else:
-        grid = (
-            e.state(run.operand, zero, zero) if run.kind == "previous" else e.value(run.operand, zero, zero)
-        )
+        grid = e.state(run.operand, t, zero) if run.kind == "previous" else e.value(run.operand, t, zero)
         operand, m, stride = grid.pointer, e.number("H"), grid.stride
-    source = e.column(e.da(run.stage, zero, zero), run.column).pointer
+    source = e.column(e.da(run.stage, t, zero), run.column).pointer
     width = e.times(e.integer(run.count), P)
     height = e.integer(products.target.heights[0])
     end = e.plus(before, e.b.sdiv(e.plus(m, height, e.integer(-1)), height))
@@ -51,7 +52,7 @@ def _weight_gradient(e: Frame, products: Products, run: Run, before: Value) -> V
         target = e.at(e.pointer(f"dweight:{run.key}"), e.times(first, width))
         arguments = [
             e.b.sub(last, first), e.times(e.integer(run.count), e.number("V")),
-            e.times(e.number("T"), e.number("B")), e.at(operand, first), stride, source,
+            e.times(e.b.sub(e.number("end_step"), t), e.number("B")), e.at(operand, first), stride, source,
             e.width(run.stage), target, width, e.pointer("block"),
         ]  # fmt: skip
         e.b.call(products.gradient, arguments)
@@ -59,16 +60,16 @@ def _weight_gradient(e: Frame, products: Products, run: Run, before: Value) -> V
 
 
 def _input_gradient(e: Frame, products: Products) -> None:
-    P, PX, line = e.number("P"), e.number("PX"), e.number("first_line")
+    P, PX, line, t = e.number("P"), e.number("PX"), e.number("first_line"), e.number("first_step")
     rows = e.b.sub(e.number("end_line"), line)
     target = e.at(e.pointer("dx"), e.times(line, PX))
+    row = e.b.sub(line, e.times(t, e.number("B")))
     first = True
     for runs in e.layout.runs:
         for run in runs:
             if run.kind != "x":
                 continue
-            here = e.plus(e.times(line, e.width(run.stage)), e.times(e.integer(run.column), P))
-            source = e.at(e.pointer(f"da:{run.stage}"), here)
+            source = e.column(e.da(run.stage, t, row), run.column).pointer
             k = e.plus(e.times(e.integer(run.count - 1), P), e.number("H"))
             start = e.pointer("zeros") if first else target
             arguments = [

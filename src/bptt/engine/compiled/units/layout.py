@@ -26,10 +26,13 @@ SIZES = (
     "ring", "keep",  # states are at t & ring (-1 keeps all, 1 the last two), saved values at t * keep (1 or 0)
     "x_t", "x_b", "dh_t", "dh_b",  # strides of x and dh, in numbers
     "dh_from", "outputs_from",  # where rows are the lanes: the first step that dh and outputs hold
+    "chunk",  # steps that `da` holds: the sweep goes on when their weight gradients are formed
     "first_row", "end_row",  # what a call works on: whole tiles of rows
+    "first_step", "end_step",  # going back: of one chunk
     "first_group", "end_group",  # of weight gradients: groups of rows (or columns) of them, all weights counted through
+    "groups",  # how many of them there are
     "first_line", "end_line",  # of the inputs' gradient: rows of all steps (or steps)
-    "first_block", "end_block", "round",  # of units, where threads share a step; and which turn it is
+    "first_block", "end_block", "round",  # of units, where threads share a step, or of what a turn is of; and which turn
     "blocks",  # how many of them there are
     "first_vector", "end_vector",  # of a row of units: what the elementwise kernels work on
     "cleared",  # numbers from `zeros` on that a sweep starts by setting to 0
@@ -207,7 +210,7 @@ class Layout:
             case "carried":  # at even and at odd steps
                 return 2 * sizes.B * P
             case "da":
-                return sizes.T * sizes.B * columns[int(rest)] * P
+                return sizes.chunk * sizes.B * columns[int(rest)] * P
             case "back":  # (count, P, P or PX)
                 run = self.run(rest)
                 return run.count * P * (PX if run.kind == "x" else P)
@@ -238,6 +241,7 @@ class Sizes:
     tile: int
     all_states: bool  # or the last two
     all_saved: bool  # or the newest
+    chunk: int
 
     @property
     def V(self) -> int:  # noqa: N802  # a size like the others
