@@ -8,6 +8,8 @@ from __future__ import annotations
 import mpmath
 
 mpmath.mp.dps = 40
+# Of (tanh(r) - r) / r^3 in r^2, highest power first.
+TANH_SERIES = mpmath.taylor(mpmath.tanh, 0, 31)[:1:-2]
 
 
 def expm1_tail(r: mpmath.mpf) -> mpmath.mpf:
@@ -15,6 +17,14 @@ def expm1_tail(r: mpmath.mpf) -> mpmath.mpf:
     if abs(r) < 0.05:
         return mpmath.fsum(r**k / mpmath.factorial(k + 2) for k in range(24))
     return (mpmath.expm1(r) - r) / (r * r)
+
+
+def tanh_tail(u: mpmath.mpf) -> mpmath.mpf:
+    """(tanh(r) - r) / r^3 as a function of u = r^2."""
+    if u < 0.003:
+        return mpmath.polyval(TANH_SERIES, u)
+    r = mpmath.sqrt(u)
+    return (mpmath.tanh(r) - r) / r**3
 
 
 def atanh_tail(u: mpmath.mpf) -> mpmath.mpf:
@@ -39,6 +49,7 @@ def main() -> None:
     half = mpmath.log(2) / 2 * mpmath.mpf("1.001")
     for name, function, low, high, degrees in (
         ("EXPM1_TAIL", expm1_tail, -half, half, {"float": 4, "double": 10}),
+        ("TANH_TAIL", tanh_tail, 0, (half / 2) ** 2, {"float": 2, "double": 5}),
         ("ATANH_TAIL", atanh_tail, 0, mpmath.mpf(1) / 9, {"float": 6, "double": 14}),
     ):
         print(f"{name} = {{")

@@ -8,10 +8,10 @@ power of two comes out of the bits of x / ln 2 + 1.5 * 2^mantissa instead.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from bptt.engine.compiled.llvm.emitter import Emitter, Value
-from bptt.engine.compiled.llvm.polynomials import ATANH_TAIL, EXPM1_TAIL
+from bptt.engine.compiled.llvm.polynomials import ATANH_TAIL, EXPM1_TAIL, TANH_TAIL
 
 # ln 2 in two parts; the first has trailing zeros, so that n times it is exact.
 _LN2_HIGH = {"float": 0.693359375, "double": 6.93147180369123816490e-01}
@@ -80,42 +80,47 @@ def _scaled_power(e: Emitter, x: Value, scale: float) -> tuple[Value, Value]:
     return e.b.fsub(shifted, magic), power
 
 
-def _in_two_chains(e: Emitter, x: Value, coefficients: Sequence[float]) -> Value:
-    """Even and odd powers side by side: half as many steps that wait for one another as Horner's rule."""
-    square = e.b.fmul(x, x)
-    even, odd = (e.polynomial(square, coefficients[k::2]) for k in (0, 1))
-    return e.fma(odd, x, even)
+def _tanh_near_zero(e: Emitter, r: Value, scale: float) -> Value:
+    """scale tanh(r / scale) for |r / scale| <= ln(2) / 4."""
+    square = e.b.fmul(r, r)
+    tail = [c * scale ** (-2 * k - 2) for k, c in enumerate(TANH_TAIL[e.lanes.kind])]
+    return e.fma(e.b.fmul(r, square), e.polynomial(square, tail), r)
 
 
 def tanh(e: Emitter, a: Value) -> Value:
-    """(exp(2|a|) - 1) / (exp(2|a|) + 1), halved above and below, with the sign of a: odd to the bit, never above 1."""
+    """tanh(r + n ln(2) / 2) by the sum's formula, with the sign of a: odd to the bit, never above 1.
+
+    With t = tanh(r) and p = 2^n it is (p - 1 + (p + 1) t) / (p + 1 + (p - 1) t): exactly t for n = 0, and t, being odd,
+    takes half the coefficients of an exponential as accurate.
+    """
     kind = e.lanes.kind
     size = e.at_most(e.abs(a), _TANH_LIMIT[kind] / 2)
     n, power = _scaled_power(e, size, 2 / math.log(2))
-    tail = [c * 2.0 ** (k + 1) for k, c in enumerate(EXPM1_TAIL[kind])]
     if kind == "float" and e.lanes.count > _UNFUSED:
         # An error of n ln 2 counts for less the larger |a| is: one part of it is enough if its product is not rounded.
         r = e.fma(n, e.const(-math.log(2) / 2), size)
-        p = e.fma(e.b.fmul(r, r), _in_two_chains(e, r, tail), r)
     else:
-        high, low = e.fma(n, e.const(-_LN2_HIGH[kind] / 2), size), e.const(-_LN2_LOW[kind] / 2)
-        r = e.fma(n, low, high)
-        # What rounding took from r: without it tanh would be 2.6 units off in double precision.
-        lost = e.fma(n, low, e.b.fsub(high, r))
-        p = e.b.fadd(r, e.fma(e.b.fmul(r, r), _in_two_chains(e, r, tail), lost))
-    grown = e.fma(power, p, e.fma(power, e.const(0.5), e.const(-0.5)))
-    return e.with_sign(e.div(grown, e.b.fadd(grown, e.const(1))), a)
+        # In double precision one part would do for 2.6 units.
+        r = e.fma(n, e.const(-_LN2_HIGH[kind] / 2), size)
+        r = e.fma(n, e.const(-_LN2_LOW[kind] / 2), r)
+    t = _tanh_near_zero(e, r, 1)
+    less, more = e.b.fsub(power, e.const(1)), e.b.fadd(power, e.const(1))
+    return e.with_sign(e.div(e.fma(more, t, less), e.fma(less, t, more)), a)
 
 
 def sigmoid(e: Emitter, a: Value) -> Value:
-    """1 / (1 + 2^n exp(-r)) where -a = n ln 2 - r: also below the normal numbers, as far as the machine has them."""
+    """1 / (1 + 2^n exp(-r)) where -a = n ln 2 - r: also below the normal numbers, as far as the machine has them.
+
+    With t = 2 tanh(r / 2), exp(-r) = (2 - t) / (2 + t), so that one division does for both.
+    """
     kind = e.lanes.kind
     low, high = _SIGMOID_RANGE[kind]
     size = e.at_least(e.at_most(a, high), low)
     n, power = _scaled_power(e, size, -1 / math.log(2))
     r = e.fma(n, e.const(_LN2_LOW[kind]), e.fma(n, e.const(_LN2_HIGH[kind]), size))
-    signs = [(-1.0) ** k * c for k, c in enumerate((1.0, 1.0, *EXPM1_TAIL[kind]))]
-    return e.div(e.const(1), e.fma(e.polynomial(r, signs), power, e.const(1)))
+    t = _tanh_near_zero(e, r, 2)
+    above = e.b.fadd(e.const(2), t)
+    return e.div(above, e.fma(power, e.b.fsub(e.const(2), t), above))
 
 
 def exp(e: Emitter, a: Value) -> Value:
