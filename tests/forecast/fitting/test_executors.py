@@ -190,6 +190,13 @@ def test_the_first_error_ends_the_others(pool: Executor, tmp_path: Path) -> None
     assert read_when_there(tmp_path / "ended") == "called off"
 
 
+def test_who_looks_too_late_for_the_sign_ends_too(
+    processes: ProcessPoolExecutor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(executors, "PATIENCE", 0.0)
+    test_the_first_error_ends_the_others(processes, tmp_path)
+
+
 def test_ctrl_c_ends_what_runs(pool: Executor, tmp_path: Path) -> None:
     def notify(*at: int) -> None:
         if at[0] >= 10:

@@ -142,9 +142,10 @@ def _run_and_tell(number: int, job: Job[T], tick: Tick, done: Done | None) -> T:
 
 
 def run_there(parcel: Parcel, shared: object, sign: str) -> Answer:
-    """Run a parcel in another process of this machine, until a file with that name appears."""
+    """Run a parcel in another process, until a file with that name appears on this machine, or its folder goes."""
     path = Path(sign)
-    return run_parcel(parcel, shared, Watch(lambda: not path.exists()))
+    seen = path.parent.exists()  # of another machine it is not there to begin with
+    return run_parcel(parcel, shared, Watch(lambda: path.parent.exists() == seen and not path.exists()))
 
 
 def grouped(jobs: Sequence[Job[Any]]) -> list[list[int]]:
