@@ -93,11 +93,9 @@ class Scorecard:
         )
 
     def to_config(self) -> dict[str, Any]:
-        """Return plain JSON values: null where there is no score."""
+        """Return plain JSON values: null where there is no score, or none that is finite."""
         scores = {
-            method: {
-                name: None if value != value else value for name, value in each.items()
-            }  # NaN is not itself
+            method: {name: value if np.isfinite(value) else None for name, value in each.items()}
             for method, each in self.scores.items()
         }
         return {**asdict(self), "scores": scores}
