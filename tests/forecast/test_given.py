@@ -29,3 +29,18 @@ def test_an_infinite_value_of_a_panel_is_refused_as_one_of_a_table_is(
     for ask in (model.predict, model.update):
         with pytest.raises(DataError, match=words):
             ask(broken)
+
+
+def test_an_infinite_value_of_a_single_row_is_refused_and_leaves_the_model_where_it_is(
+    rng: np.random.Generator,
+) -> None:
+    panel = make_panel(rng, 90)
+    model = Forecaster(horizon=3, recipe=replace(TINY, updates=3), seed=1).fit(panel, progress=False)
+    before = model.predict()["y_hat"]
+    for y, told in ((np.inf, "y = inf"), (-np.inf, "y = -inf"), (10**400, "y = 1000")):
+        with pytest.raises(
+            DataError, match=rf"row must hold finite numbers. Got {told}.*correct it, or give nan"
+        ):
+            model.step({"y": y, "past 0": 1.0, "past 1": 2.0})
+    np.testing.assert_array_equal(model.predict()["y_hat"], before)
+    assert np.isfinite(model.step({"y": np.nan, "past 0": 1.0, "past 1": 2.0})).all()

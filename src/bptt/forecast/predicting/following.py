@@ -161,12 +161,26 @@ def one_row(
     target : str
     line : tuple of str and ndarray
         Its name and static columns.
+
+    Raises
+    ------
+    DataError
+        A number that is not finite, as in a table; nan is one that is missing.
     """
     encoding = trained.encoding
     found = [row.get(name) for name in (target, *encoding.past)]
     if encoding.future or not all(isinstance(value, (int, float, np.number)) for value in found):
         return None
-    values = np.array([found], np.float64)
+    try:
+        values = np.array([found], np.float64)
+    except OverflowError:  # a whole number beyond float64
+        values = np.array([[float("nan") if isinstance(value, float) else np.inf for value in found]])
+    if np.isinf(values).any():
+        k = int(np.argmax(np.isinf(values)))
+        raise DataError(
+            f"row must hold finite numbers. Got {(target, *encoding.past)[k]} = {found[k]!s:.40}: correct it, or give "
+            "nan where it is missing"
+        )
     both = np.array(after_row)
     if _counts_months(encoding.step):
         both = np.concatenate([advance(both[:1], 1, encoding.step), advance(both[1:], 1, encoding.step)])
