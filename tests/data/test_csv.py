@@ -210,11 +210,34 @@ def test_a_decimal_comma_is_reported_with_the_remedy(write, entry):
 
 
 def test_a_ragged_row(write):
-    assert (
-        message(write("a,b\n1,2\n3\n")) == "data.csv, line 3 must have 2 fields like the header. Got 1: '3'"
+    assert message(write("a,b\n1,2\n3\n")) == (
+        "data.csv, line 3 must have 2 fields like the header. Got 1: '3'; complete the row, or take it out"
     )
-    told = message(write("a,b\n1,2,\n3,4\n"))
-    assert told == "data.csv, line 2 must have 2 fields like the header. Got 3: '1,2,'"
+    assert message(write("a;b\n1;2;\n3;4\n")) == (
+        "data.csv, line 2 must have 2 fields like the header. Got 3: '1;2;'; put text that holds a semicolon in "
+        "quotes, or take the surplus one out"
+    )
+
+
+def test_remarks_above_the_header(write):
+    assert message(write("# exported, by x\n# kW\na,b,c\n1,2,3\n3,4,5\n")) == (
+        "data.csv, line 2 must have 2 fields like the header. Got 1: '# kW'; let the first line name the columns, "
+        "where '# exported,by x' stands now"
+    )
+    assert message(write("# by x\n\na,b\n1,2\n")) == (
+        "data.csv, line 3 must have 1 field like the header. Got 2: 'a,b'; let the first line name the columns, "
+        "where '# by x' stands now"
+    )
+
+
+@pytest.mark.parametrize(("mark", "word"), [("|", "'|'"), (" ", "blanks")])
+def test_columns_parted_by_something_else(write, mark, word):
+    told = message(write(f"time{mark}load\n2020{mark}5\n2021{mark}6\n"))
+    assert told == (
+        f"data.csv must have columns parted by commas, semicolons or tabs. Got {word}: 'time{mark}load'; "
+        "save it with commas"
+    )
+    assert read_table(write("wind speed\n5.5\n6\n")).values.shape == (2, 1)
 
 
 def test_a_header_that_names_a_column_twice(write):

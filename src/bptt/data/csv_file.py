@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from _csv import Reader
 
 DELIMITERS = (",", ";", "\t")
+_WORDS = {",": "comma", ";": "semicolon", "\t": "tab"}
+# Rows that tell how a file is parted, where its header does not fit them.
+_LOOKED_AT = 20
 # What one table may take in memory, unpacked: a small gzip file can hold a very large one.
 LARGEST = 2 << 30
 # How an entry of a time column begins; no column is called so.
@@ -104,16 +107,38 @@ def read_csv(raw: bytes, name: str, *, decimal: str = ".") -> CsvFile:
     if not body:
         raise DataError(f"{name} must have rows below its header. Got the header only: {', '.join(header)}")
     file = CsvFile(name, header, list(zip_longest(*body, fillvalue="")), text, delimiter)
-    width = len(header)
-    for row, fields in enumerate(body):
-        if len(fields) != width:
-            told = _shorten(delimiter.join(fields))
-            if delimiter == decimal:
-                told += "; put numbers with a decimal comma in quotes, or part the columns by semicolons"
-            raise DataError(
-                f"{name}, {file.place(row)} must have {width} fields like the header. Got {len(fields)}: {told}"
-            )
+    _check_widths(file, body, decimal)
     return file
+
+
+def _check_widths(file: CsvFile, body: list[list[str]], decimal: str) -> None:
+    """Raise where a row has other fields than the header, with what is the likeliest reason."""
+    width, mark = len(file.header), file._delimiter
+    if width == 1:
+        for other, word in (("|", "'|'"), (" ", "blanks")):
+            count = file.header[0].count(other)
+            if count and all(
+                len(row) == 1 and row[0].strip().count(other) == count for row in body[:_LOOKED_AT]
+            ):
+                raise DataError(
+                    f"{file.name} must have columns parted by commas, semicolons or tabs. "
+                    f"Got {word}: {_shorten(file.header[0])}; save it with commas"
+                )
+    odd = next((row for row, fields in enumerate(body) if len(fields) != width), None)
+    if odd is None:
+        return
+    got = len(body[odd])
+    told = f"{got}: {_shorten(mark.join(body[odd]))}"
+    if mark == decimal:
+        told += "; put numbers with a decimal comma in quotes, or part the columns by semicolons"
+    elif sum(len(fields) == width for fields in body[:_LOOKED_AT]) * 2 < len(body[:_LOOKED_AT]):
+        told += f"; let the first line name the columns, where {_shorten(mark.join(file.header))} stands now"
+    elif got > width:
+        told += f"; put text that holds a {_WORDS[mark]} in quotes, or take the surplus one out"
+    else:
+        told += "; complete the row, or take it out"
+    fields = "field" if width == 1 else "fields"
+    raise DataError(f"{file.name}, {file.place(odd)} must have {width} {fields} like the header. Got {told}")
 
 
 def _decode(raw: bytes, name: str) -> str:
