@@ -21,10 +21,10 @@ CHUNK_KERNELS = ("backward_turn", "backward_chunks")
 TURNS = 2
 
 # Bytes of `da` that a chunk holds at least, and of all steps' from which on chunks are worth it.
-ROOM, WHOLE = 2**17, 2**19
+ROOM, WHOLE = 2**18, 2**19
 # Bytes of weights (as many of their gradients) up to which they stay in the second cache beside a chunk: larger ones
 # would be fetched anew at every turn.
-WEIGHTS = 2**19
+WEIGHTS = 2**20
 
 
 def choose_chunk(layout: Layout, sizes: Sizes, itemsize: int) -> int:

@@ -32,7 +32,7 @@ SIZES = (
     "first_group", "end_group",  # of weight gradients: groups of rows (or columns) of them, all weights counted through
     "groups",  # how many of them there are
     "first_line", "end_line",  # of the inputs' gradient: rows of all steps (or steps)
-    "first_block", "end_block", "round",  # of units, where threads share a step, or of what a turn is of; and which turn
+    "first_block", "end_block", "round",  # of units where threads share a step, or of a turn of several; and which turn
     "blocks",  # how many of them there are
     "first_vector", "end_vector",  # of a row of units: what the elementwise kernels work on
     "cleared",  # numbers from `zeros` on that a sweep starts by setting to 0
