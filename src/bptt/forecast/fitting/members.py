@@ -160,10 +160,11 @@ def train_member(
         recipe.cell, inputs, recipe.hidden, num_layers=recipe.layers, dtype="float32", seed=seed
     )
     net = Network(stack, outputs, readout="every", loss=recipe.loss, seed=seed)
-    if not len(
-        source
-    ):  # no target was seen: its weights stay as they were drawn, and the readout is solved for
-        return net, np.zeros(updates)
+    if not len(source):
+        # No target was seen: the weights stay as they were drawn, and the readout is solved for.
+        if known is not None:
+            known.restore(net.parameters, (updates, 3))
+        return net, Learnt(dict(net.parameters), np.zeros((updates, 3)))
     schedule = Cosine(recipe.rate, updates, min(100, updates // 4))
 
     def told(event: Event) -> None:
