@@ -10,6 +10,7 @@ import pytest
 from bptt.errors import DivergedError
 from bptt.forecast.features.calendar import Calendar
 from bptt.forecast.features.encoding import to_unit
+from bptt.forecast.fitting import decoder, rolling
 from bptt.forecast.fitting.choosing import Candidate
 from bptt.forecast.fitting.decoder import places
 from bptt.forecast.fitting.ensemble import assemble, make_member
@@ -60,6 +61,26 @@ def test_trials_and_the_ensemble_forecast_alike(
             said = to_unit(encoding, line, rows, judged[first : first + len(rows)])
             np.testing.assert_allclose(trained.forecast(line, rows), said, rtol=0, atol=SINGLE)
             first += len(rows)
+
+
+@pytest.mark.parametrize("head", ["recursive", "segments"])
+def test_origins_that_go_together_do_not_touch_each_other(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch, head: str
+) -> None:
+    panel = make_panel(rng, 140)
+    plan = LessonPlan(K, replace(NETWORK, updates=12), Calendar(("day",)), "last", head=head)
+    encoding = plan.encoding(panel)
+    lesson = plan.lesson(encoding, panel)
+    member = make_member(encoding, lesson, Candidate(plan.recipe, 1.0), 3, lambda *_: None)
+    origins = Origins(lesson, [np.array([40, 77, 130, 11, 12, 99, 60])])
+    made = []
+    for together in (1000, 3):
+        for module in (decoder, rolling):
+            monkeypatch.setattr(module, "_TOGETHER", together)
+        heads = [make_head(encoding, member.normal, member.net, Penalty(0.02, 0.05))]
+        made.append(mean_forecast(heads, [origin_features(encoding, origins, member.net)]))
+    np.testing.assert_allclose(made[1], made[0], rtol=0, atol=SINGLE)
+    assert len(np.unique(made[0][:, 0])) == 7
 
 
 def test_every_segment_is_told_which_it_is_and_when_it_begins(rng: np.random.Generator) -> None:
