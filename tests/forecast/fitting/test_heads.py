@@ -47,6 +47,9 @@ def test_trials_and_the_ensemble_forecast_alike(
     members = [
         make_member(encoding, lesson, Candidate(recipe, 1.0), seed, lambda *_: None) for seed in (3, 4)
     ]
+    assert {each.net.output_size for each in members} == {
+        encoding.outputs
+    }  # taught what it is to say, no more
     origins = Origins(lesson, [np.array([40, 77, 130]), np.array([9, 50, 80, 87])])
     penalties = [Penalty(0.02, 0.05)]
     if head == "direct":
