@@ -92,3 +92,11 @@ def test_the_gradients_readout_is_no_choice_where_it_says_some_steps_alone(
     assert fitted.trained.kind == "network"
     assert fitted.choice.penalty is not None
     assert fitted.choice.penalty.solved
+
+
+def test_of_few_forecasts_no_share_is_told(rng: np.random.Generator) -> None:
+    recipe = replace(NETWORK, updates=20, shorter=(), ensemble=1, trial_members=1)
+    fitted = fit_panel(make_panel(rng, 420), horizon=K, recipe=recipe, seed=1, threads=1)
+    assert fitted.choice.origins < choosing._FEW_HORIZONS * K
+    assert fitted.choice.penalty is not None
+    assert fitted.choice.penalty.beside is None

@@ -12,7 +12,7 @@ from bptt.forecast.features.calendar import Calendar
 from bptt.forecast.features.encoding import to_unit
 from bptt.forecast.fitting import decoder, rolling
 from bptt.forecast.fitting.choosing import Candidate
-from bptt.forecast.fitting.decoder import places
+from bptt.forecast.fitting.decoder import Segmented, places
 from bptt.forecast.fitting.ensemble import assemble, make_member
 from bptt.forecast.fitting.fit import fit_panel
 from bptt.forecast.fitting.heads import Origins, Penalty, make_head, mean_forecast, origin_features
@@ -60,6 +60,10 @@ def test_trials_and_the_ensemble_forecast_alike(
         assert heads[0].linear.intercept.any() == (level == "own" or not penalty.solved)
         judged = mean_forecast(heads, [origin_features(encoding, origins, each.net) for each in members])
         trained, first = assemble(encoding, members, penalty), 0
+        for each, beside in zip(members, trained.decoders, strict=head == "segments"):
+            assert isinstance(each.net, Segmented)
+            for name, array in beside.parameters.items():
+                np.testing.assert_array_equal(array, each.net.decoder.parameters[name])
         for line, rows in zip(lesson.lines, origins.rows, strict=True):
             said = to_unit(encoding, line, rows, judged[first : first + len(rows)])
             np.testing.assert_allclose(trained.forecast(line, rows), said, rtol=0, atol=SINGLE)
