@@ -22,8 +22,14 @@ _EXP_RANGE = {"float": (-105.0, 89.0), "double": (-747.0, 710.0)}
 _DECAY_LIMIT = {"float": 87.3, "double": 708.3}
 # tanh rounds to 1 well before half of this.
 _TANH_LIMIT = {"float": 20.0, "double": 40.0}
+# What ln 2 / 2, rounded, adds to r is taken back by a term in r^3 where r < 0 and n is small: tanh would be 2.6 units
+# off. Where r > 0 errors are smaller, and leave room for it.
+_TANH_EXTRA = {"float": 0.0, "double": 3e-15}
 # Vectors of more numbers than these are only used where a multiply-add rounds once.
-_UNFUSED = 4
+_UNFUSED = {"float": 4, "double": 2}
+# The s of a sigmoid: s + t and s - t then stay well inside of 2 and 4, where rounding takes least. With 2 it would be
+# 2.52 units off where four roundings meet.
+_SPAN = 3.25
 # Beyond these a sigmoid is 0 or 1. Below the lower one 2^n comes out as infinity, at the upper one as 0: both are what
 # is wanted.
 _SIGMOID_RANGE = {"float": (-88.9, 88.3), "double": (-710.0, 709.0)}
@@ -80,13 +86,6 @@ def _scaled_power(e: Emitter, x: Value, scale: float) -> tuple[Value, Value]:
     return e.b.fsub(shifted, magic), power
 
 
-def _tanh_near_zero(e: Emitter, r: Value, scale: float) -> Value:
-    """scale tanh(r / scale) for |r / scale| <= ln(2) / 4."""
-    square = e.b.fmul(r, r)
-    tail = [c * scale ** (-2 * k - 2) for k, c in enumerate(TANH_TAIL[e.lanes.kind])]
-    return e.fma(e.b.fmul(r, square), e.polynomial(square, tail), r)
-
-
 def tanh(e: Emitter, a: Value) -> Value:
     """tanh(r + n ln(2) / 2) by the sum's formula, with the sign of a: odd to the bit, never above 1.
 
@@ -96,14 +95,15 @@ def tanh(e: Emitter, a: Value) -> Value:
     kind = e.lanes.kind
     size = e.at_most(e.abs(a), _TANH_LIMIT[kind] / 2)
     n, power = _scaled_power(e, size, 2 / math.log(2))
-    if kind == "float" and e.lanes.count > _UNFUSED:
+    if e.lanes.count > _UNFUSED[kind]:
         # An error of n ln 2 counts for less the larger |a| is: one part of it is enough if its product is not rounded.
-        r = e.fma(n, e.const(-math.log(2) / 2), size)
+        r, extra = e.fma(n, e.const(-math.log(2) / 2), size), _TANH_EXTRA[kind]
     else:
-        # In double precision one part would do for 2.6 units.
-        r = e.fma(n, e.const(-_LN2_HIGH[kind] / 2), size)
-        r = e.fma(n, e.const(-_LN2_LOW[kind] / 2), r)
-    t = _tanh_near_zero(e, r, 1)
+        r = e.fma(n, e.const(-_LN2_LOW[kind] / 2), e.fma(n, e.const(-_LN2_HIGH[kind] / 2), size))
+        extra = 0.0
+    square = e.b.fmul(r, r)
+    first, *others = TANH_TAIL[kind]
+    t = e.fma(e.b.fmul(r, square), e.polynomial(square, (first + extra, *others)), r)
     less, more = e.b.fsub(power, e.const(1)), e.b.fadd(power, e.const(1))
     return e.with_sign(e.div(e.fma(more, t, less), e.fma(less, t, more)), a)
 
@@ -111,16 +111,17 @@ def tanh(e: Emitter, a: Value) -> Value:
 def sigmoid(e: Emitter, a: Value) -> Value:
     """1 / (1 + 2^n exp(-r)) where -a = n ln 2 - r: also below the normal numbers, as far as the machine has them.
 
-    With t = 2 tanh(r / 2), exp(-r) = (2 - t) / (2 + t), so that one division does for both.
+    With t = s tanh(r / 2), exp(-r) = (s - t) / (s + t), so that one division does for both.
     """
     kind = e.lanes.kind
     low, high = _SIGMOID_RANGE[kind]
     size = e.at_least(e.at_most(a, high), low)
     n, power = _scaled_power(e, size, -1 / math.log(2))
     r = e.fma(n, e.const(_LN2_LOW[kind]), e.fma(n, e.const(_LN2_HIGH[kind]), size))
-    t = _tanh_near_zero(e, r, 2)
-    above = e.b.fadd(e.const(2), t)
-    return e.div(above, e.fma(power, e.b.fsub(e.const(2), t), above))
+    tail = [_SPAN * c / 2 ** (2 * k + 3) for k, c in enumerate(TANH_TAIL[kind])]
+    t = e.b.fmul(r, e.polynomial(e.b.fmul(r, r), (_SPAN / 2, *tail)))
+    above = e.b.fadd(e.const(_SPAN), t)
+    return e.div(above, e.fma(power, e.b.fsub(e.const(_SPAN), t), above))
 
 
 def exp(e: Emitter, a: Value) -> Value:
