@@ -6,8 +6,13 @@ import numpy as np
 import pytest
 
 from bptt.forecast import Forecaster
+from bptt.forecast.features.calendar import Calendar
+from bptt.forecast.features.encoding import Encoding
+from bptt.forecast.fitting import few_rows
 from bptt.forecast.fitting.intervals import LEVELS, fit_intervals
-from tests.forecast.panels import NETWORK
+from bptt.forecast.fitting.lesson_plan import LessonPlan
+from bptt.forecast.panel import Panel
+from tests.forecast.panels import NETWORK, make_panel
 
 # From Student's table: the 95th percentile with 1, 2, 4 and 18 degrees of freedom, given to four digits.
 T_95 = {1: 6.314, 2: 2.920, 4: 2.132, 18: 1.734}
@@ -92,3 +97,33 @@ def test_few_rows_choose_by_several_points_of_the_history() -> None:
         naive.append(np.abs(y[88:100] - y[100:]).mean())
     assert kinds == {"ridge"}
     assert np.mean(ours) < 0.8 * np.mean(naive)
+
+
+def test_what_is_chosen_at_a_cut_has_seen_the_rows_before_it_alone(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    panel = make_panel(rng, 100, 43, past=1)
+    measured: list[list[int]] = []
+    solved: list[list[int]] = []
+    normal_equations = few_rows.normal_equations
+
+    def encode(before: Panel, anchor: str) -> Encoding:
+        measured.append([len(line) for line in before])
+        return LessonPlan(3, NETWORK, Calendar(()), anchor).encoding(before)
+
+    def spy(encoding, lesson, net, most):  # type: ignore[no-untyped-def]
+        solved.append([len(line) for line in lesson.lines])
+        return normal_equations(encoding, lesson, net, most)
+
+    monkeypatch.setattr(few_rows, "normal_equations", spy)
+    found = few_rows.choose_by_cuts(panel, encode, {"last": True}, 1000, np.ones(2))
+    assert found is not None
+    cuts = [[50, 22], [60, 26], [70, 30], [80, 34], [90, 39]]
+    assert measured == cuts
+    assert solved == cuts
+    # Every origin is judged once, by the cut that comes before it.
+    _, choice, held_out = found
+    rows = [np.concatenate([each.rows[k] for each in held_out]) for k in range(2)]
+    np.testing.assert_array_equal(rows[0], np.arange(49, 97))
+    np.testing.assert_array_equal(rows[1], np.arange(21, 40))
+    assert choice.origins == 48 + 19

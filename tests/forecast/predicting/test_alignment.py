@@ -10,7 +10,7 @@ import pytest
 from bptt.errors import DataError
 from bptt.forecast import Forecaster
 from bptt.forecast.features.encoding import Encoded
-from bptt.forecast.fitting.trained import Trained
+from bptt.forecast.fitting.trained import Trained, forecast_line
 from bptt.forecast.pieces import cut
 from bptt.forecast.predicting.alignment import check_alignment
 from tests.forecast.panels import NETWORK, make_panel
@@ -92,3 +92,23 @@ def test_a_head_that_walks_is_looked_at_through_the_logarithm(rng: np.random.Gen
     plain = replace(trained, encoding=replace(trained.encoding, transform=None))
     logs = check_alignment(plain, replace(line, y=np.log1p(line.y)))
     np.testing.assert_allclose(found.influence, logs.influence, rtol=0, atol=1e-8)
+
+
+@pytest.mark.parametrize("head", ["recursive", "segments"])
+def test_the_influence_of_a_row_is_the_derivative_of_the_forecast(
+    rng: np.random.Generator, head: str
+) -> None:
+    panel = make_panel(rng, 140, past=0)
+    recipe = replace(NETWORK, head=head, ensemble=1, trial_members=1, level="own")
+    trained = Forecaster(horizon=K, recipe=recipe).fit(panel, progress=False).fitted.trained
+    line = panel.lines[0]
+    found, t = check_alignment(trained, line), 140 - 1 - 12
+    for back in (0, 1, 5):
+        moved = []
+        for change in (1e-4, -1e-4):
+            y = line.y.copy()
+            y[t - back] += change
+            moved.append(forecast_line(trained, replace(line, y=y), np.array([t]))[0])
+        wanted = np.abs(moved[0] - moved[1]) / 2e-4
+        # The check begins some rows before, where the state has not yet forgotten its zeros altogether.
+        np.testing.assert_allclose(found.influence[:, -1 - back], wanted, rtol=0.05, atol=1e-3)
