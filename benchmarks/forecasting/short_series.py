@@ -21,7 +21,7 @@ import numpy as np
 from bptt.checks import Array
 from bptt.forecast import Forecaster, Recipe
 
-KINDS = ("AR(1)", "seasonal", "random walk")
+KINDS = ("AR(1)", "random walk", "seasonal")
 ROWS = (60, 100, 200, 300)
 # The smallest share that is allowed.
 LEAST = 0.85
