@@ -13,7 +13,7 @@ from typing import Any
 
 from bptt.engine.compiled.llvm.arguments import ArgumentFrame
 from bptt.engine.compiled.llvm.emitter import I64, Lanes, Value
-from bptt.engine.compiled.units.layout import Layout
+from bptt.engine.compiled.units.layout import FEW_LINES, Layout
 
 
 @dataclass(frozen=True)
@@ -76,9 +76,11 @@ class Frame(ArgumentFrame):
     def da(self, stage: int, t: Value, row: Value) -> Grid:
         """The gradients of a stage's columns at step t: those of one chunk of steps are kept."""
         place = self.plus(self.times(self.b.srem(t, self.number("chunk")), self.number("B")), row)
-        return Grid(
-            self.at(self.pointer(f"da:{stage}"), self.times(place, self.width(stage))), self.width(stage)
-        )
+        vectors = self.times(self.integer(len(self.layout.plan.stages[stage].columns)), self.number("V"))
+        few = self.b.icmp_signed("==", self.b.srem(vectors, self.integer(FEW_LINES)), self.integer(0))
+        longer = self.b.select(few, self.integer(self.lanes.count), self.integer(0))
+        stride = self.plus(self.width(stage), longer)
+        return Grid(self.at(self.pointer(f"da:{stage}"), self.times(place, stride)), stride)
 
     def column(self, grid: Grid, column: int) -> Grid:
         """One column of `columns` or `da`, and those after it."""

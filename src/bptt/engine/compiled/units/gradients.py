@@ -42,7 +42,7 @@ def _weight_gradient(e: Frame, products: Products, run: Run, before: Value) -> V
     else:
         grid = e.state(run.operand, t, zero) if run.kind == "previous" else e.value(run.operand, t, zero)
         operand, m, stride = grid.pointer, e.number("H"), grid.stride
-    source = e.column(e.da(run.stage, t, zero), run.column).pointer
+    source = e.column(e.da(run.stage, t, zero), run.column)
     width = e.times(e.integer(run.count), P)
     height = e.integer(products.target.heights[0])
     end = e.plus(before, e.b.sdiv(e.plus(m, height, e.integer(-1)), height))
@@ -52,8 +52,8 @@ def _weight_gradient(e: Frame, products: Products, run: Run, before: Value) -> V
         target = e.at(e.pointer(f"dweight:{run.key}"), e.times(first, width))
         arguments = [
             e.b.sub(last, first), e.times(e.integer(run.count), e.number("V")),
-            e.times(e.b.sub(e.number("end_step"), t), e.number("B")), e.at(operand, first), stride, source,
-            e.width(run.stage), target, width, e.pointer("block"),
+            e.times(e.b.sub(e.number("end_step"), t), e.number("B")), e.at(operand, first), stride,
+            source.pointer, source.stride, target, width, e.pointer("block"),
         ]  # fmt: skip
         e.b.call(products.gradient, arguments)
     return end
@@ -69,11 +69,11 @@ def _input_gradient(e: Frame, products: Products) -> None:
         for run in runs:
             if run.kind != "x":
                 continue
-            source = e.column(e.da(run.stage, t, row), run.column).pointer
+            source = e.column(e.da(run.stage, t, row), run.column)
             k = e.plus(e.times(e.integer(run.count - 1), P), e.number("H"))
             start = e.pointer("zeros") if first else target
             arguments = [
-                rows, e.number("VX"), k, source, e.width(run.stage), e.integer(1), e.pointer(f"back:{run.key}"),
+                rows, e.number("VX"), k, source.pointer, source.stride, e.integer(1), e.pointer(f"back:{run.key}"),
                 target, PX, start, e.integer(0) if first else PX, e.integer(0),
             ]  # fmt: skip
             e.b.call(products.gemm, arguments)

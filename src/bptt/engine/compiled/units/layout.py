@@ -38,6 +38,10 @@ SIZES = (
     "cleared",  # numbers from `zeros` on that a sweep starts by setting to 0
 )  # fmt: skip
 
+# Rows of `da` that are a multiple of so many vectors are a vector longer: a column of rows so far apart would fall on
+# a few lines of the first cache.
+FEW_LINES = 16
+
 
 @dataclass(frozen=True)
 class Run:
@@ -210,12 +214,13 @@ class Layout:
             case "carried":  # at even and at odd steps
                 return 2 * sizes.B * P
             case "da":
-                return sizes.chunk * sizes.B * columns[int(rest)] * P
+                vectors = columns[int(rest)] * sizes.V
+                return sizes.chunk * sizes.B * (vectors + (vectors % FEW_LINES == 0)) * sizes.lanes
             case "back":  # (count, P, P or PX)
                 run = self.run(rest)
                 return run.count * P * (PX if run.kind == "x" else P)
             case "block":
-                return BLOCK * (sizes.panel * sizes.lanes + max(sizes.D, sizes.H) + sizes.lanes)
+                return BLOCK * (max(sizes.D, sizes.H) + sizes.lanes)
             case "dx":
                 return sizes.T * sizes.B * PX
             case _:  # dstate

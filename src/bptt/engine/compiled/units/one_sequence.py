@@ -196,11 +196,11 @@ class _Block(Frame):
         else:
             whole = self.pointer(f"gradient:{run.operand}")
         target = self.at(whole, self.unit)
-        source = self.column(self.da(run.stage, t, zero), run.column).pointer
+        source = self.column(self.da(run.stage, t, zero), run.column)
         k = self.plus(self.times(self.integer(run.count - 1), P), self.number("H"))
         start = self.at(self.pointer("zeros"), self.unit) if starts else target
         arguments = [
-            self.number("B"), self.vectors, k, source, self.width(run.stage), self.integer(1), self.back(run),
+            self.number("B"), self.vectors, k, source.pointer, source.stride, self.integer(1), self.back(run),
             target, P, start, zero if starts else P, t,
         ]  # fmt: skip
         self.b.call(products.gemm, arguments)

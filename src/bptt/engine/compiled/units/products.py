@@ -251,34 +251,28 @@ class Products:
     def _gradient(self) -> Any:
         """C (m, n) = A^T (m, rows) B (rows, n): a weight gradient, in blocks of rows in a fixed order.
 
-        A is (rows, m) with row stride `lda`; B has row stride `ldb`. PACKED has room for `BLOCK` rows of a panel and
-        of A. C must start at zero.
+        A is (rows, m) with row stride `lda`; B has row stride `ldb` and is read where it lies: copying it takes longer
+        than its far rows do. PACKED has room for `BLOCK` rows of A. C must start at zero.
         """
         columns = self._pack_columns()
         e, (m, n_end, rows, A, lda, B, ldb, C, ldc, PACKED) = self._function(
             "gradient", "m n rows A lda B ldb C ldc PACKED"
         )
         panel, count = e.integer(self.target.panel), e.integer(self.lanes.count)
-        # Rows far apart would all fall on the same few lines of the first cache; a single panel has short rows.
+        # A is read once a panel.
         several = e.b.icmp_signed(">", n_end, panel)
-        left_room = e.at(PACKED, e.integer(BLOCK * self.target.panel * self.lanes.count))
         with e.loop(e.integer(0), rows, e.integer(BLOCK)) as first:
             k = e.least(e.integer(BLOCK), e.b.sub(rows, first))
             left = e.at(A, e.times(first, lda))
             with e.when(several):
-                e.b.call(columns, [k, m, left, lda, left_room])
+                e.b.call(columns, [k, m, left, lda, PACKED])
             height = e.integer(self.target.heights[0])
-            left = e.b.select(several, left_room, left)
+            left = e.b.select(several, PACKED, left)
             group = e.b.select(several, e.integer(BLOCK), e.integer(1))
             csa = e.b.select(several, height, lda)
             with self._panels(e, n_end) as (n, width):
                 numbers = e.times(n, count)
                 right = e.at(B, e.plus(e.times(first, ldb), numbers))
-                with e.when(several), e.loop(e.integer(0), k) as row, e.loop(e.integer(0), width) as j:
-                    value = e.load(e.at(right, e.plus(e.times(row, ldb), e.times(j, count))))
-                    e.store(value, e.at(PACKED, e.times(e.plus(e.times(row, width), j), count)))
-                source = e.b.select(several, PACKED, right)
-                stride = e.b.select(several, e.times(width, count), ldb)
                 target = e.at(C, numbers)
                 # While this panel is multiplied the next comes nearer: a panel's short pieces of far rows are nothing
                 # that the machine foresees.
@@ -286,7 +280,7 @@ class Products:
                 last = e.b.icmp_signed("==", end, n_end)
                 coming = e.at(B, e.plus(e.times(first, ldb), e.times(end, count)))
                 coming = e.b.select(last, e.at(B, e.times(e.plus(first, e.integer(BLOCK)), ldb)), coming)
-                arguments = [m, k, left, e.integer(1), group, csa, source, stride, target, ldc, target, ldc,
+                arguments = [m, k, left, e.integer(1), group, csa, right, ldb, target, ldc, target, ldc,
                              coming, ldb]  # fmt: skip
                 self._call_panel(e, width, arguments, ahead=True)
         e.b.ret_void()
