@@ -65,7 +65,7 @@ HEAVY = {
     "safetensors": Where(inside=("bptt.files",)),
     "sklearn": Where(top=("bptt.sklearn",), inside=("bptt.forecast.scoring.trees",)),
     "sktime": Where(top=("bptt.sktime",)),
-    "threadpoolctl": Where(inside=("bptt.engine",)),
+    "threadpoolctl": Where(inside=("bptt.engine", "bptt.forecast.scoring.trees")),
     "torch": Where(top=("bptt.torch",), inside=("bptt.interop",)),
     "typer": Where(top=("bptt.cli",)),
 }

@@ -6,11 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info
 
 from bptt.errors import DataError
 from bptt.forecast.forecaster import Forecaster
 from bptt.forecast.recipe import Recipe
 from bptt.forecast.saving.facts import describe_columns, describe_model, describe_rows, lag_influence
+from bptt.forecast.scoring import trees
 from bptt.forecast.scoring.rehearsal import rehearse
 from bptt.forecast.tables.reading import read_panel
 from bptt.report.forecast import HEADERS, score_rows, write_forecast_report
@@ -215,3 +217,26 @@ def test_the_commands_rehearse_the_search_too(command, tmp_path, monkeypatch, rn
     error = CliRunner().invoke(app, asked).exception
     assert isinstance(error, Seen)
     assert error.args == (3,)
+
+
+def test_trees_take_one_thread_a_step_and_say_the_same(rng, monkeypatch):
+    """OpenMP's threads wait for each other after every short loop: on a busy machine for minutes."""
+    ensemble = pytest.importorskip("sklearn.ensemble")
+    seen = []
+
+    class Watched(ensemble.HistGradientBoostingRegressor):
+        def fit(self, x, y):
+            seen.append([lib["num_threads"] for lib in threadpool_info() if lib["user_api"] == "openmp"])
+            return super().fit(x, y)
+
+    monkeypatch.setattr(ensemble, "HistGradientBoostingRegressor", Watched)
+    monkeypatch.setattr(trees, "_TREES", 5)
+    data = read_panel(table(rng, rows=150))
+    one, three = (
+        rehearse(data.panel, horizon=3, recipe=RECIPE, threads=threads).methods["trees"].y_hat
+        for threads in (1, 3)
+    )
+    assert np.isfinite(one).all()
+    assert np.array_equal(one, three)
+    assert len(seen) == 6
+    assert all(each and set(each) == {1} for each in seen)

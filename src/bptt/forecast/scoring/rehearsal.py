@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bptt.checks import Array, check_number
+from bptt.engine.threads import available_cpus
 from bptt.errors import DataError
 from bptt.forecast.features.calendar import repeatable_season, season
 from bptt.forecast.features.encoding import Encoded, Encoding, backward, to_unit
@@ -155,7 +156,8 @@ def rehearse(
         search=search,
         shelf=shelf,
     )
-    return _judge(fitted, panel, training, firsts, horizon, coverage, seed, trees=trees and has_trees())
+    side_by_side = (threads or available_cpus()) if trees and has_trees() else 0
+    return _judge(fitted, panel, training, firsts, horizon, coverage, seed, side_by_side)
 
 
 def _first_kept(rows: int, share: float, horizon: int) -> int:
@@ -172,9 +174,9 @@ def _judge(
     horizon: int,
     coverage: float,
     seed: int,
-    *,
-    trees: bool,
+    trees: int,
 ) -> Rehearsal:
+    # `trees` says how many of their steps are fitted at a time; 0 leaves them out.
     trained, encoding = fitted.trained, fitted.trained.encoding
     period = season(panel.step)
     which = [k for k, first in enumerate(firsts) if first]
@@ -216,7 +218,7 @@ def _judge(
         ridge = make_head(encoding, window, None, _RIDGE)
         found["ridge"] = head_forecast(ridge, origin_features(encoding, origins, None))
         if trees:
-            found["trees"] = tree_forecast(encoding.calendar, past, origins, seed)
+            found["trees"] = tree_forecast(encoding.calendar, past, origins, seed, threads=trees)
     nothing = np.full_like(truth, np.nan)
     for name, y_hat in found.items():
         methods[name] = Judged(truth, _in_units(encoding, origins, y_hat), nothing, nothing, scale)
