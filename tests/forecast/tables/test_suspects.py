@@ -84,7 +84,13 @@ def test_frozen_rows_and_frozen_columns(rng):
     values = rng.normal(size=(500, 4))
     values[100:107] = values[100]
     (found,) = find_frozen(["a", "b", "c", "d"], [values], where)
-    assert "all 4 columns of numbers repeat for 7 rows from row 100 on" in found.text
+    assert found.text == "frozen: all 4 columns of numbers repeat for 7 rows from row 100 on"
+    values[300:306] = values[300]
+    (found,) = find_frozen(["a", "b", "c", "d"], [values], where)
+    assert found.text.endswith("from row 100 on, and in 1 other block, 13 rows in all")
+    values[400:406] = values[400]
+    (found,) = find_frozen(["a", "b", "c", "d"], [values], where)
+    assert found.text.endswith("from row 100 on, and in 2 other blocks, 19 rows in all")
     values = rng.normal(size=(500, 4))
     values[200:240, :2] = values[200, :2]
     (found,) = find_frozen(["a", "b", "c", "d"], [values], where)

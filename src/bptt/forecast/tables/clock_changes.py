@@ -12,6 +12,8 @@ from bptt.data.zones import offsets_at, offsets_of_wall
 
 _HOUR = 3600
 _DAY = 86400
+# Falls for each rise from which on a table stands with its newest row first.
+_MOSTLY = 3
 # Clocks are set at night, on a Sunday, in these months; a repeated hour anywhere else is a duplicate.
 _LATEST_HOUR = 3
 _MONTHS_BACK = (2, 3, 4, 9, 10, 11)
@@ -70,7 +72,8 @@ def order_rows(local: Array, offset: Array | None, zone: str | None, same: Same)
     """
     steps = np.diff(local if offset is None else local - offset.astype("timedelta64[s]")).astype(np.int64)
     falls = steps < 0
-    newest_first = bool(falls.any()) and int(falls.sum()) > int((steps > 0).sum())
+    # Of rows in no order at all half of the steps fall.
+    newest_first = int(falls.sum()) > _MOSTLY * int((steps > 0).sum())
     order = np.arange(local.size)[::-1] if newest_first else np.arange(local.size)
     unsorted = int((steps > 0).sum()) if newest_first else int(falls.sum())
     # A repeated hour in file order is one step back, and no disorder.

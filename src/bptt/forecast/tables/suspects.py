@@ -92,7 +92,8 @@ def find_frozen(names: Sequence[str], lines: Sequence[Array], where: Where) -> l
         which = f"all {len(columns)} columns of numbers repeat"
     else:
         which = f"{', '.join(names[c] for c in columns[:_SHOWN])} repeat together"
-    others = f", and in {len(blocks) - 1} other blocks, {rows:,} rows in all" if len(blocks) > 1 else ""
+    rest = len(blocks) - 1
+    others = f", and in {rest} other block{'' if rest == 1 else 's'}, {rows:,} rows in all" if rest else ""
     text = f"frozen: {which} for {count} rows from {where(k, first)} on{others}"
     return [Finding("frozen", text, "", rows, warning=True)]
 
