@@ -16,6 +16,7 @@ from bptt.labs.noisy_sine.lab import Fitted
 from bptt.labs.noisy_sine.study import BAR, PRINTED_LOSSES, WATCHED, Configuration, Sizes, Study
 from bptt.labs.noisy_sine.verdicts import verdicts
 from bptt.labs.outcome import Drawing, Outcome
+from bptt.labs.rounding import how_many_seeds
 from bptt.labs.rounding import two_digits as short
 from bptt.labs.told import told_in
 from bptt.labs.watched import watched_section
@@ -77,7 +78,7 @@ def table(study: Study) -> TableBlock:
         rows=tuple(rows),
         highlight=(list(study.configurations).index("sane"),),
         caption=f"MSSE = 1/(2T) sum of (prediction - y)^2 at the end ({_epochs(study)}), mean of "
-        f"{len(study.seeds)} seeds, spread from the "
+        f"{how_many_seeds(study.seeds)}, spread from the "
         "smallest to the largest; then against the sine without its noise; the norm of the first gradient (of "
         "the recurrent "
         "part alone in the printed rows); the MSSE on the lecture's new series, against the sine.",
@@ -104,7 +105,7 @@ def _row(row: Configuration) -> tuple[str, ...]:
 def _lead(study: Study) -> str:
     ends = {name: float(np.mean(row.ends)) for name, row in study.configurations.items()}
     return (
-        f"One noisy sine, {study.sizes.lecture.neurons} neurons, {len(study.seeds)} seeds. Mean MSSE at the end: "
+        f"One noisy sine, {study.sizes.lecture.neurons} neurons, {how_many_seeds(study.seeds)}. Mean MSSE at the end: "
         "as printed "
         f"{short(ends['printed'])}, corrected {short(ends['corrected'])}, sane {short(ends['sane'])}; the noise "
         "alone is "

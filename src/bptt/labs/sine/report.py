@@ -11,7 +11,7 @@ import numpy as np
 from bptt.checks import Array
 from bptt.labs.letters import Letters, get_letters
 from bptt.labs.outcome import Drawing, Outcome
-from bptt.labs.rounding import two_digits
+from bptt.labs.rounding import how_many_seeds, two_digits
 from bptt.labs.sine.free import STRETCH
 from bptt.labs.sine.lab import (
     ACTIVATIONS,
@@ -97,7 +97,7 @@ def table(result: SineResult) -> TableBlock:
         highlight=(bold,),
         losing=tuple(losing),
         caption="RMSE on sin(200)..sin(399), one step ahead: median over "
-        f"{len(result.seeds)} seeds; how many runs diverged in brackets; a median without a finite value is a dash. "
+        f"{how_many_seeds(result.seeds)}; how many runs diverged in brackets; a median without a finite value is a dash. "
         "Norms of the gradient without clipping: largest of the first epoch, median over seeds, and the largest ever. "
         "Coloured rows are worse than always saying 0, whatever the clipping.",
         numeric=(1, 2, 3, 4, 5),
@@ -151,7 +151,9 @@ def _curves(result: SineResult, which: str) -> dict[tuple[str, str], dict[tuple[
 
 def _drawings(result: SineResult, letters: Letters) -> dict[str, Drawing]:
     truth = result.data.y_test[:, 0]
-    several = f"Medians over {len(result.seeds)} seeds; a curve ends where most of its runs have diverged. "
+    several = (
+        f"Medians over {how_many_seeds(result.seeds)}; a curve ends where most of its runs have diverged. "
+    )
     sizes = ", ".join(f"{name} sd {sd:g}" for name, sd in STARTS.items())
 
     def grid(which: str, label: str, limits: tuple[float, float] | None, alt: str) -> Drawing:
