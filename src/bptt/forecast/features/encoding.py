@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -58,6 +58,11 @@ class Encoding:
     head : {"direct", "recursive", "segments"}
         Whether all K rows come from the last state; one, which is then fed back; or a segment of them after another,
         from a state that goes on.
+    groups : tuple of int
+        Of each series that was trained on the group that it belongs to, from 1; 0 for none. Empty where there is
+        only one closed form for all.
+    parts : int
+        Closed forms that stand beside each other: that of all series, for new ones, and one for each group.
     """
 
     horizon: int
@@ -82,6 +87,8 @@ class Encoding:
     target: Array
     level: str = "own"
     head: str = "direct"
+    groups: tuple[int, ...] = ()
+    parts: int = 1
 
     @property
     def outputs(self) -> int:
@@ -124,6 +131,18 @@ class Encoding:
     def _places(self) -> dict[str, int]:
         """Where each line stands among those of training; the first one of a name."""
         return {name: len(self.ids) - 1 - k for k, name in enumerate(reversed(self.ids))}
+
+    def part_of(self, line: Line) -> int:
+        """Return which closed form is a line's own: that of its group, or that of all for a new one."""
+        return self.groups[self._places[line.id]] if self.groups and line.id in self._places else 0
+
+    def alone(self, line: Line) -> Encoding:
+        """Return the encoding of a line whose scale and group stay as they are, whatever its rows become."""
+        centre, scale = self.scale_of(line)
+        groups = (self.part_of(line),) if self.groups else ()
+        return replace(
+            self, ids=(line.id,), centres=np.array([centre]), scales=np.array([scale]), groups=groups
+        )
 
     def anchors(self) -> Array:
         """Return how many rows before a row the anchor of each horizon lies, int (K,)."""
@@ -175,6 +194,8 @@ class Encoded:
         For the rows after these.
     known : ndarray float64 (T + F, Q)
         Columns known ahead, scaled.
+    part : int
+        Which closed form is its own.
     """
 
     x: Array
@@ -186,6 +207,7 @@ class Encoded:
     local: Array
     memory: Memory
     known: Array
+    part: int = 0
 
     def __len__(self) -> int:
         return len(self.x)
@@ -270,7 +292,8 @@ def encode(encoding: Encoding, line: Line, memory: Memory | None = None) -> Enco
     x = np.nan_to_num(np.concatenate(parts, axis=1), nan=0.0)
     age = float(ages[-1]) if rows else memory.age
     kept = Memory(z_all[-first:].copy(), p_all[-first:].copy(), age, centre, scale)
-    return Encoded(x, z_all, p_all, seen, centre, scale, local, kept, known)
+    part = encoding.part_of(line)
+    return Encoded(x, z_all, p_all, seen, centre, scale, local, kept, known, part)
 
 
 def to_unit(encoding: Encoding, line: Encoded, rows: Array, y_hat: Array) -> Array:

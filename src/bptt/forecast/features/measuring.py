@@ -64,13 +64,18 @@ def fit_encoding(
 
 
 def with_lines(encoding: Encoding, panel: Panel) -> Encoding:
-    """Return the encoding with the names and scales of all these lines, where it was measured on some of them."""
+    """Return the encoding with the names and scales of all these lines, where it was measured on some of them.
+
+    Those that it was not measured on are in no group.
+    """
     scales = [measure(forward(line.y, encoding.transform)) for line in panel]
+    groups = dict(zip(encoding.ids, encoding.groups, strict=False))
     return replace(
         encoding,
         ids=tuple(line.id for line in panel),
         centres=np.array([mean for mean, _ in scales]),
         scales=np.array([deviation for _, deviation in scales]),
+        groups=tuple(groups.get(line.id, 0) for line in panel) if groups else (),
     )
 
 

@@ -66,7 +66,7 @@ def assemble(encoding: Encoding, members: Sequence[Member], penalty: Penalty) ->
     nets, linears, decoders = [], [], []
     for net, normal, *_ in members:
         head_of = make_head(encoding, normal, net, penalty)
-        double = in_double(net.net if isinstance(net, Segmented) else net, encoding.outputs)
+        double = in_double(net.net if isinstance(net, Segmented) else net, encoding.outputs * encoding.parts)
         if isinstance(net, Segmented):
             decoders.append(decoder_in_double(encoding, net.decoder))
         assert head_of.readout is not None

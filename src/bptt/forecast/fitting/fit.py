@@ -21,6 +21,7 @@ from bptt.forecast.fitting.ensemble import Member, assemble
 from bptt.forecast.fitting.executors import Threads, Workers
 from bptt.forecast.fitting.few_rows import are_few, choose_by_cuts
 from bptt.forecast.fitting.fitted import Fitted
+from bptt.forecast.fitting.grouping import choose_groups, in_groups, with_groups
 from bptt.forecast.fitting.heads import encode_panel, make_head, normal_equations
 from bptt.forecast.fitting.held_out import (
     HeldOut,
@@ -40,6 +41,7 @@ from bptt.forecast.fitting.settling import (
     best_option,
     first_head,
     longer_windows,
+    square_error,
     transform_options,
     weigh_lines,
 )
@@ -138,6 +140,7 @@ class _Run:
     anchor: str = field(init=False)
     head: str = field(init=False, default="direct")
     trust: dict[str, float] = field(init=False, default_factory=dict)
+    groups: dict[str, int] = field(init=False, default_factory=dict)
     meter: Meter = field(init=False)
 
     def __post_init__(self) -> None:
@@ -215,11 +218,33 @@ class _Run:
             self.recipe = best_option(tried) if tried else options[0]
         encoding = self.plan.encoding(before)
         self.trust = weigh_lines(encoding, encode_panel(encoding, before), before)
+        if first_head(self.recipe, self.horizon) == "direct":
+            self._group(before, encoding, cuts)
+
+    def _group(self, before: Panel, encoding: Encoding, cuts: list[int]) -> None:
+        """Put series into groups, where the validation rows are forecast better then."""
+        own = {line.id: k for k, line in enumerate(before)}
+        lesson = self.plan.lesson(encoding, before)
+        origins = choose_origins(
+            self.plan.lesson(encoding, self.panel), self.horizon, cuts, [len(line) for line in self.panel]
+        )
+        if len(own) < len(before) or not lesson.rows or not sum(map(len, origins.rows)):
+            return
+
+        def judge(groups: Sequence[int], parts: int) -> float:
+            there = [groups[own[line.id]] if line.id in own else 0 for line in self.panel] if groups else []
+            taught = in_groups(encoding, lesson, groups, parts)
+            return square_error(Settled(*taught, with_groups(origins, there)))
+
+        found = choose_groups(encoding, lesson, judge, self.seed)
+        self.groups = {line.id: group for line, group in zip(before, found, strict=False)}
 
     @property
     def plan(self) -> LessonPlan:
         """How rows are read as things stand."""
-        return LessonPlan(self.horizon, self.recipe, self.calendar, self.anchor, self.trust, self.head)
+        return LessonPlan(
+            self.horizon, self.recipe, self.calendar, self.anchor, self.trust, self.head, self.groups
+        )
 
     def _choose(self, before: Panel, cuts: list[int], unit: Array | None) -> _Stage | None:
         """Return what the validation rows decide; None where there are none."""
@@ -286,7 +311,7 @@ class _Run:
         if choice.kind in ("last", "season"):
             if encoding.period == 1 and choice.kind == "season":
                 encoding = replace(encoding, period=season(panel.step))
-            encoding = replace(encoding, anchor=choice.kind, head="direct")
+            encoding = replace(encoding, anchor=choice.kind, head="direct", groups=(), parts=1)
             return self._fitted(Trained(choice.kind, encoding, (), None), choice, held_out, ())
         assert choice.penalty is not None
         lesson = self.plan.lesson(encoding, panel)

@@ -21,9 +21,32 @@ from bptt.network import Network
 
 # What a head reads from: a network, or one with a decoder behind it.
 Reader = Network | Segmented
+
+
+@dataclass(frozen=True, eq=False)
+class Parted:
+    """Sums of all series, then of each group."""
+
+    parts: tuple[Normal | SegmentSums, ...]
+
+    @property
+    def count(self) -> float:
+        """Of rows, weighted."""
+        return self.parts[0].count
+
+
+@dataclass(frozen=True, eq=False)
+class Grouped:
+    """Window and state (n, W + H) of rows, which of so many closed forms is each row's (n,), and how many there are."""
+
+    features: Array
+    part: Array
+    parts: int
+
+
 # What the closed form is solved from, and what forecasts are made from after some rows.
-Sums = Normal | SegmentSums
-Features = Array | Walk
+Sums = Normal | SegmentSums | Parted
+Features = Array | Walk | Grouped
 
 # Rows at the beginning of a line after which state and window have not filled up yet.
 COLD = 24
@@ -70,7 +93,7 @@ class Head:
     Attributes
     ----------
     readout : ndarray float64 (H, K) or None
-        (H, 1) of a recursive head, (H, L) of the segments'.
+        (H, 1) of a recursive head, (H, L) of the segments'. Those of groups stand beside each other.
     linear : Linear
         Of the window.
     """
@@ -108,10 +131,13 @@ def encode_panel(encoding: Encoding, panel: Panel) -> Lesson:
 
 
 def normal_equations(encoding: Encoding, lesson: Lesson, net: Reader | None, most_rows: int) -> Sums:
-    """Return the sums over the lesson's rows of window and, after it, state; of many rows every nth counts."""
+    """Return the sums over the lesson's rows of window and, after it, state; of many rows every nth counts.
+
+    Of series in groups, the sums of all and of each group.
+    """
     stride = max(1, -(-lesson.rows // most_rows))
     said = 1 if encoding.head == "recursive" else encoding.horizon
-    total: Sums | None = None
+    totals: list[Normal | SegmentSums | None] = [None] * encoding.parts
     for number, h in _states(lesson, net):
         y, weights = lesson.y[number], lesson.weights[number]
         rows = np.arange(_first_full(encoding, len(y)), len(y), stride)
@@ -122,12 +148,18 @@ def normal_equations(encoding: Encoding, lesson: Lesson, net: Reader | None, mos
             if isinstance(net, Segmented):
                 window = window_path.read_window(encoding, lesson.lines[number], chunk)
                 states = decode(encoding, net.decoder, h[chunk], lesson.lines[number].local[chunk])
-                found: Sums = segment_sums(window, states, true, weights[chunk], encoding.segment)
+                found: Normal | SegmentSums = segment_sums(
+                    window, states, true, weights[chunk], encoding.segment
+                )
             else:
                 found = sums(_features(encoding, lesson, number, h, chunk), true, weights[chunk])
-            total = found if total is None else total + found  # type: ignore[operator]  # all of one kind
+            part = lesson.lines[number].part
+            totals[part] = _added(totals[part], found)
+    total = totals[0]
+    for each in totals[1:]:
+        total = _added(total, each)
     if total is not None:
-        return total
+        return total if encoding.parts == 1 else Parted((total, *(each or total for each in totals[1:])))
     W, H = window_path.features(encoding), 0 if net is None else net.recurrent.hidden_size
     if isinstance(net, Segmented):
         M, L = encoding.segments, encoding.segment
@@ -136,6 +168,12 @@ def normal_equations(encoding: Encoding, lesson: Lesson, net: Reader | None, mos
         )
     size = W + H
     return Normal(np.zeros((size, size)), np.zeros((size, said)), np.zeros(size), np.zeros(said), 0.0)
+
+
+def _added(a: Normal | SegmentSums | None, b: Normal | SegmentSums | None) -> Normal | SegmentSums | None:
+    if a is None or b is None:
+        return b if a is None else a
+    return a + b  # type: ignore[operator]  # both of one kind
 
 
 def _first_full(encoding: Encoding, rows: int) -> int:
@@ -171,11 +209,25 @@ def origin_features(encoding: Encoding, origins: Origins, net: Reader | None) ->
             parts[number] = np.concatenate([window, flat], axis=1)
         else:
             parts[number] = _features(encoding, origins.lesson, number, h, rows[number])
-    return np.concatenate([parts[number] for number in sorted(parts)])
+    found = np.concatenate([parts[number] for number in sorted(parts)])
+    if encoding.parts == 1:
+        return found
+    part = [np.full(len(parts[number]), lines[number].part) for number in sorted(parts)]
+    return Grouped(found, np.concatenate(part), encoding.parts)
 
 
 def make_head(encoding: Encoding, normal: Sums, net: Reader | None, penalty: Penalty) -> Head:
-    """Return the head that a penalty leads to."""
+    """Return the head that a penalty leads to; those of groups beside each other, after that of all."""
+    if isinstance(normal, Parted):
+        heads = [make_head(encoding, each, net, penalty) for each in normal.parts]
+        readouts = [head.readout for head in heads if head.readout is not None]
+        return Head(
+            np.concatenate(readouts, axis=1) if readouts else None,
+            Linear(
+                np.concatenate([head.linear.weights for head in heads], axis=1),
+                np.concatenate([head.linear.intercept for head in heads]),
+            ),
+        )
     width = window_path.features(encoding)
     drift = encoding.level == "own"
     if penalty.beside is not None:
@@ -231,7 +283,9 @@ def mean_linear(linears: Sequence[Linear]) -> Linear:
     )
 
 
-def _one_forecast(head: Head, features: Array) -> Array:
+def _one_forecast(head: Head, features: Array | Grouped) -> Array:
+    if isinstance(features, Grouped):
+        return _by_groups(head, features)
     width = len(head.linear.weights)
     y_hat, states = head.linear(features[:, :width]), features[:, width:]
     if head.readout is None:
@@ -242,6 +296,16 @@ def _one_forecast(head: Head, features: Array) -> Array:
     # The states of a decoder, segment by segment.
     decoded = states.reshape(len(states), -1, len(head.readout))
     return y_hat + read_segments(decoded, head.readout, y_hat.shape[1])
+
+
+def _by_groups(head: Head, rows: Grouped) -> Array:
+    K = len(head.linear.intercept) // rows.parts
+    found = np.zeros((len(rows.part), K))
+    for number in np.unique(rows.part):
+        readout = None if head.readout is None else head.readout[:, number * K : (number + 1) * K]
+        own = Head(readout, head.linear.part(int(number), rows.parts))
+        found[rows.part == number] = _one_forecast(own, rows.features[rows.part == number])
+    return found
 
 
 def _states(lesson: Lesson, net: Reader | None):  # type: ignore[no-untyped-def]  # pairs of number and (T, H) or None

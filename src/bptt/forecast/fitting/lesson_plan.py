@@ -29,6 +29,8 @@ class LessonPlan:
     trust : mapping of series to float
         How much each one counts; all alike where it is empty.
     head : {"direct", "recursive", "segments"}
+    groups : mapping of series to int
+        Which group each one belongs to, from 1; none where it is empty.
     """
 
     horizon: int
@@ -37,6 +39,7 @@ class LessonPlan:
     anchor: str
     trust: Mapping[str, float] = field(default_factory=dict)
     head: str = "direct"
+    groups: Mapping[str, int] = field(default_factory=dict)
 
     def period(self, panel: Panel) -> int:
         """Return the rows of a season; 1 where no line has two of them."""
@@ -52,7 +55,7 @@ class LessonPlan:
             window = window_options(period, self.horizon)[0]
         window = max(1, min(window, longest_window(panel)))
         past_window = max(1, min(recipe.past_window, window, 1 + 240 // max(1, len(panel.past))))
-        return fit_encoding(
+        found = fit_encoding(
             panel,
             horizon=self.horizon,
             calendar=self.calendar,
@@ -64,6 +67,10 @@ class LessonPlan:
             level=read_level(recipe, period, self.horizon),
             head=self.head,
         )
+        if not self.groups:
+            return found
+        groups = tuple(self.groups.get(line.id, 0) for line in panel)
+        return replace(found, groups=groups, parts=1 + max(self.groups.values()))
 
     def lesson(self, encoding: Encoding, panel: Panel) -> Lesson:
         """Return all lines encoded, each counted by how far it is trusted."""

@@ -56,6 +56,14 @@ class Linear:
         found: Array = features @ self.weights + self.intercept
         return found
 
+    def part(self, number: int, parts: int) -> Linear:
+        """Return one of so many that stand beside each other."""
+        if parts == 1:
+            return self
+        size = len(self.intercept) // parts
+        own = slice(number * size, (number + 1) * size)
+        return Linear(self.weights[:, own], self.intercept[own])
+
 
 def sums(features: Array, y: Array, weights: Array) -> Normal:
     """Return the sums over rows (n, W) and (n, K), each counted by its weight (n,)."""

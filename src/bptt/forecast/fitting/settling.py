@@ -94,7 +94,7 @@ def transform_options(recipe: Recipe, panel: Panel, period: int, horizon: int) -
 def best_option(tried: Sequence[tuple[Settled, Recipe]]) -> Recipe:
     """Return the recipe whose least squares do best on the validation origins."""
     transformed = len({each.encoding.transform for each, _ in tried}) > 1
-    errors = [_relative_error(each) if transformed else _square_error(each) for each, _ in tried]
+    errors = [_relative_error(each) if transformed else square_error(each) for each, _ in tried]
     return tried[int(np.argmin(errors))][1]
 
 
@@ -117,7 +117,8 @@ def weigh_lines(encoding: Encoding, lesson: Lesson, panel: Panel) -> dict[str, f
             rows = np.arange(min(encoding.window - 1, len(lesson.y[k]) // 2), len(lesson.y[k]), stride)
             rows = rows[lesson.weights[k][rows] > 0]
             if len(rows):
-                errors[k] = np.mean((linear(read_window(encoding, line, rows)) - lesson.y[k][rows]) ** 2)
+                own = linear.part(line.part, encoding.parts)
+                errors[k] = np.mean((own(read_window(encoding, line, rows)) - lesson.y[k][rows]) ** 2)
         usual = float(np.nanmedian(errors)) if np.isfinite(errors).any() else 0.0
         if not usual:
             return {}
@@ -135,7 +136,7 @@ def _forecasts(option: Settled) -> list[Array]:
     return [head_forecast(make_head(option.encoding, normal, None, p), features) for p in WITHOUT_NETWORK]
 
 
-def _square_error(option: Settled) -> float:
+def square_error(option: Settled) -> float:
     """Return the least mean squared error, in scaled units, the lines weighed."""
     y, weights = option.origins.truth()
     errors = [

@@ -76,9 +76,9 @@ class Trained:
                 for net, state in zip(self.nets, states, strict=True)
             ] or [Walk(self.encoding, start, None, {})]
             return to_unit(self.encoding, line, rows, roll(walks, readouts, self.linear))
-        y_hat = self.window_part(line, rows)
+        y_hat, own = self.window_part(line, rows), self.own(line)
         for m, state in enumerate(states):
-            h, readout = state["h"][-1], readouts[m] / len(states)
+            h, readout = state["h"][-1], readouts[m][:, own] / len(states)
             if self.decoders:
                 decoded = decode(self.encoding, self.decoders[m], h, line.local[rows])
                 y_hat = y_hat + read_segments(decoded, readout, self.encoding.horizon)
@@ -86,11 +86,16 @@ class Trained:
                 y_hat = y_hat + h @ readout
         return to_unit(self.encoding, line, rows, y_hat)
 
+    def own(self, line: Encoded) -> slice:
+        """Return which columns of the readouts are a line's: those of its group."""
+        K = self.encoding.outputs
+        return slice(line.part * K, (line.part + 1) * K)
+
     def window_part(self, line: Encoded, rows: Array) -> Array:
         """Return what the linear path says after these rows (n, K), in the network's units."""
         if self.linear is None:
             return np.zeros((len(rows), self.encoding.horizon))
-        linear = self.linear
+        linear = self.linear.part(line.part, self.encoding.parts)
         if not linear.weights.any():
             return np.tile(linear.intercept, (len(rows), 1))
         parts = [

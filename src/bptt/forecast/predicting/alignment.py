@@ -82,12 +82,12 @@ def _influence(trained: Trained, line: Encoded, t: int) -> Array:
         record = net.forward(line.x[None, first:])
         for k in range(K):
             dy = np.zeros_like(record.y_hat)
-            dy[0, t - first, k] = 1.0 / len(trained.nets)
+            dy[0, t - first, line.part * K + k] = 1.0 / len(trained.nets)
             dx = net.backward(record, dy).x
             assert dx is not None
             found[k, first:] += np.abs(dx[0]).sum(axis=1)
     if trained.linear is not None:
-        size = np.abs(trained.linear.weights)
+        size = np.abs(trained.linear.part(line.part, encoding.parts).weights)
         D, lags = encoding.inputs, encoding.window - 1
         found[:, t] += size[:D].sum(axis=0)
         # Older values stand as differences from the newest, the oldest first.
@@ -117,12 +117,10 @@ def _moved(trained: Trained, line: Line, t: int) -> Array:
     """
     encoding = trained.encoding
     first = max(0, t + 1 - 2 * _BEFORE - encoding.reach)
-    centre, scale = encoding.scale_of(line)
+    scale = encoding.scale_of(line)[1]
     # The target as the model sees it: a step in its logarithm is one of the same size wherever it lies, and none falls
     # below 0.
-    own = replace(
-        encoding, ids=(line.id,), centres=np.array([centre]), scales=np.array([scale]), transform=None
-    )
+    own = replace(encoding.alone(line), transform=None)
     trained, line = replace(trained, encoding=own), cut(line, first, len(line), len(line.local))
     found = np.zeros((encoding.horizon, first + len(line)))
     y = fill(forward(line.y, encoding.transform)[:, None], np.array([0.0]))[:, 0]
@@ -137,7 +135,7 @@ def _moved(trained: Trained, line: Line, t: int) -> Array:
                     moved.past[row, column - 1] += sign * size
                 else:
                     moved.y[row] += sign * size
-                said.append(trained.forecast(encode(own, moved), last)[0])
+                said.append(trained.forecast(encode(trained.encoding, moved), last)[0])
             found[:, first + row] += np.abs(said[0] - said[1]) / (2 * _DIFFERENCE)
     return found
 
@@ -149,12 +147,9 @@ def _overwritten(trained: Trained, line: Line, t: int) -> Array:
     y[t + 1 :] = np.abs(rng.standard_normal(len(y) - t - 1)) * (1.0 + np.nanmax(np.abs(line.y), initial=1.0))
     past[t + 1 :] = rng.standard_normal(past[t + 1 :].shape)
     row = np.array([t])
-    own = trained.encoding.scale_of(line)
     other = replace(line, y=y, past=past)
-    encoding = trained.encoding
-    if line.id not in encoding.ids:
-        # Of a series that is new, centre and scale are measured once, on its whole history.
-        encoding = replace(encoding, ids=(line.id,), centres=np.array([own[0]]), scales=np.array([own[1]]))
+    # Of a series that is new, centre and scale are measured once, on its whole history.
+    encoding = trained.encoding.alone(line)
     same = replace(trained, encoding=encoding)
     a, b = (same.forecast(encode(encoding, each), row)[0] for each in (line, other))
     return np.asarray(a != b)

@@ -41,9 +41,9 @@ class Walker:
         memory = self.place.memory if self._encoded is None else self._encoded.memory
         encoded = encode(trained.encoding, line, memory)
         if trained.encoding.head == "direct":
-            y_hat = trained.window_part(encoded, _NEWEST)
+            y_hat, own = trained.window_part(encoded, _NEWEST), trained.own(encoded)
             for stream in self._streams:
-                y_hat += stream.step(encoded.x[0]) / len(self._streams)
+                y_hat += stream.step(encoded.x[0])[own] / len(self._streams)
             z = to_unit(trained.encoding, encoded, _NEWEST, y_hat)[0]
         else:
             for stream in self._streams:

@@ -114,6 +114,8 @@ def pack(contents: Contents) -> tuple[dict[str, Any], dict[str, Array]]:
             "ids": list(encoding.ids),
             "level": encoding.level,
             "head": encoding.head,
+            "groups": list(encoding.groups),
+            "parts": encoding.parts,
         },
         "intervals_rows": fitted.intervals.rows,
         "choice": {

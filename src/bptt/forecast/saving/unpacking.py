@@ -104,8 +104,8 @@ class _Frame:
         asked["calendar"] = check_calendar(asked["calendar"])
         asked["quantiles"] = check_quantiles(asked["quantiles"])
         asked["coverage"] = check_coverage(asked["coverage"])
-        # Files of before the level could be read in two ways, or a head chosen, do not have them.
-        encoding = {"level": "own", "head": "direct", **config["encoding"]}
+        # Files of before there were two levels, heads and groups of series do not have them.
+        encoding = {"level": "own", "head": "direct", "groups": [], "parts": 1, **config["encoding"]}
         config = {**config, "encoding": encoding}
         _check_names("encoding", encoding, _ENCODING)
         ahead = encoding["ahead"]
@@ -122,6 +122,17 @@ class _Frame:
         if encoding["head"] == "recursive" and encoding["future"] and ahead != [1]:
             raise InvalidInput(
                 f"ahead must be [1] for a recursive head, which reads row by row. Got {ahead!r:.60}"
+            )
+        groups, parts = encoding["groups"], check_whole("parts", encoding["parts"])
+        if not isinstance(groups, list) or not all(type(g) is int and 0 <= g < parts for g in groups):
+            raise InvalidInput(
+                f"groups must be a list of whole numbers below parts = {parts}. Got {groups!r:.60}"
+            )
+        if len(groups) != (len(encoding["ids"]) if parts > 1 else 0) or (
+            parts > 1 and encoding["head"] != "direct"
+        ):
+            raise InvalidInput(
+                f"groups must be there for each series, of a direct head with parts above 1 alone. Got {len(groups)}"
             )
         if encoding["transform"] not in (None, "log1p") or set(encoding["calendar"]) - set(CYCLES):
             raise InvalidInput(
@@ -167,7 +178,7 @@ class _Frame:
         yield "intervals.quantiles", (len(LEVELS), K)
         yield "intervals.floor", (2,)
         if config["kind"] in ("network", "ridge"):
-            said = 1 if bare.head == "recursive" else K
+            said = (1 if bare.head == "recursive" else K) * bare.parts
             yield "linear.weights", (W, said)
             yield "linear.intercept", (said,)
         n = len(config["followed"])
@@ -179,7 +190,7 @@ class _Frame:
             yield "followed.memory_p", (n, bare.reach, P)
             yield "followed.memory", (n, 3)
         for m, net in enumerate(config["nets"]):
-            yield from _net_shapes(m, net, bare.inputs, bare.outputs, n, most)
+            yield from _net_shapes(m, net, bare.inputs, bare.outputs * bare.parts, n, most)
             if bare.head == "segments":
                 H = net["recurrent"]["hidden_size"]
                 for name, shape in decoder_shapes(bare, H).items():
@@ -212,7 +223,7 @@ class _Frame:
             raise InvalidInput("a scale that is not above 0")
         nets, decoders = [], []
         for m, settings in enumerate(config["nets"]):
-            net = _build_net(settings, encoding.inputs, encoding.outputs)
+            net = _build_net(settings, encoding.inputs, encoding.outputs * encoding.parts)
             if encoding.head == "segments":
                 decoder = make_decoder(encoding, net.recurrent.hidden_size, "float64", empty=True)
                 for name, array in decoder.parameters.items():
@@ -277,7 +288,7 @@ class _Frame:
 
 _ENCODING = (
     "horizon", "calendar", "step", "transform", "anchor", "period", "window", "past_window", "age", "past", "future",
-    "static", "ahead", "ids", "level", "head",
+    "static", "ahead", "ids", "level", "head", "groups", "parts",
 )  # fmt: skip
 _SOURCE = ("layout", "kind", "findings", "target")
 # Digits and unit: a hundred billion of either.
