@@ -21,7 +21,7 @@ import numpy as np
 from bptt.checks import Array
 from bptt.forecast.features.encoding import Encoding
 from bptt.forecast.features.window_path import features, read_window
-from bptt.forecast.fitting.heads import COLD, Origins, Penalty, make_head, normal_equations
+from bptt.forecast.fitting.heads import Origins, Penalty, first_full, make_head, normal_equations
 from bptt.forecast.fitting.members import Lesson
 
 # Groups that are tried, series that one must have, and rows for each value of the window.
@@ -62,6 +62,7 @@ def choose_groups(
         groups = find_groups(encoding, lesson, count, seed)
         parts = 1 + max(groups)
         error = judge(groups, parts) if parts > 2 else np.inf
+
         if error < least:
             best, least = groups, error
     return best
@@ -69,7 +70,7 @@ def choose_groups(
 
 def find_groups(encoding: Encoding, lesson: Lesson, count: int, seed: int) -> list[int]:
     """Return the group of each line, from 1: at most so many, each of ten lines or more."""
-    rows = [_some_rows(lesson, k) for k in range(len(lesson.lines))]
+    rows = [_some_rows(encoding, lesson, k) for k in range(len(lesson.lines))]
     group = _alike(_traits(encoding, lesson, rows), count, np.random.default_rng([seed, 7]))
     for _ in range(_ROUNDS):
         sizes = np.bincount(group, minlength=count)
@@ -90,10 +91,10 @@ def find_groups(encoding: Encoding, lesson: Lesson, count: int, seed: int) -> li
     return [int(number) + 1 for number in np.searchsorted(numbers, group)]
 
 
-def _some_rows(lesson: Lesson, k: int) -> Array:
-    """Return the rows of a line that say where it belongs: with a target, behind the first, so many at most."""
+def _some_rows(encoding: Encoding, lesson: Lesson, k: int) -> Array:
+    """Return the rows of a line that say where it belongs: with a target and a full window, so many at most."""
     count = len(lesson.y[k])
-    rows = np.arange(min(COLD, count // 4), count)
+    rows = np.arange(first_full(encoding, count), count)
     rows = rows[lesson.weights[k][rows] > 0]
     return rows[:: max(1, -(-len(rows) // _EACH))]
 

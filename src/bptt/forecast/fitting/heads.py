@@ -140,7 +140,7 @@ def normal_equations(encoding: Encoding, lesson: Lesson, net: Reader | None, mos
     totals: list[Normal | SegmentSums | None] = [None] * encoding.parts
     for number, h in _states(lesson, net):
         y, weights = lesson.y[number], lesson.weights[number]
-        rows = np.arange(_first_full(encoding, len(y)), len(y), stride)
+        rows = np.arange(first_full(encoding, len(y)), len(y), stride)
         rows = rows[weights[rows] > 0]
         for k in range(0, len(rows), CHUNK):
             chunk = rows[k : k + CHUNK]
@@ -176,7 +176,7 @@ def _added(a: Normal | SegmentSums | None, b: Normal | SegmentSums | None) -> No
     return a + b  # type: ignore[operator]  # both of one kind
 
 
-def _first_full(encoding: Encoding, rows: int) -> int:
+def first_full(encoding: Encoding, rows: int) -> int:
     """Return the first row to learn from: with a full window, where that leaves half of the line."""
     return max(min(COLD, rows // 4), min(encoding.window - 1, rows // 2))
 
