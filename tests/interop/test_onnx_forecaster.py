@@ -11,6 +11,8 @@ import pytest
 
 from bptt.errors import InvalidInput, InvalidType, NotFittedError
 from bptt.forecast import Forecaster
+from bptt.forecast.fitting.members import in_double
+from bptt.forecast.fitting.ridge_path import Linear
 from bptt.forecast.fitting.trained import Trained, forecast_line
 from bptt.forecast.panel import Line, Panel
 from bptt.interop import forecaster_to_onnx
@@ -118,6 +120,28 @@ def test_logarithms_without_past_columns_or_calendar(path: Path, rng: np.random.
         horizon=3, recipe=replace(NETWORK, transform="log1p", level="window"), calendar=None
     ).fit(panel, False)
     check(model, path, [*panel, replace(panel.lines[0], id="new")])
+
+
+def test_groups_of_series(path: Path, rng: np.random.Generator) -> None:
+    """Each series has its own group's closed form, a new one that of all."""
+    panel = make_panel(rng, 160, 141, 150, past=0)
+    encoded = Forecaster(horizon=4, recipe=NETWORK, calendar=None).fit(panel, False)
+    trained = encoded.fitted.trained
+    assert trained.linear is not None
+    parts = [
+        rng.standard_normal((3, *each.shape)) / 9
+        for each in (trained.linear.weights, trained.linear.intercept)
+    ]
+    nets = []
+    for net in trained.nets:
+        wide = in_double(net, 12)
+        wide.parameters["readout.W_hy"][...] = rng.standard_normal(wide.parameters["readout.W_hy"].shape) / 3
+        nets.append(wide)
+    weights, intercept = (np.concatenate(list(part), axis=-1) for part in parts)
+    encoding = replace(trained.encoding, groups=(2, 0, 1), parts=3)
+    trained = replace(trained, encoding=encoding, nets=tuple(nets), linear=Linear(weights, intercept))
+    encoded._fitted = replace(encoded.fitted, trained=trained)
+    check(encoded, path, [*panel.lines, replace(panel.lines[0], id="new")])
 
 
 @pytest.mark.parametrize("kind", ["ridge", "last", "season"])

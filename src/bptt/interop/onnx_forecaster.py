@@ -82,7 +82,7 @@ def forecaster_graph(trained: Trained) -> Graph:
     whole = g.add("Concat", first, filled, axis=0)  # (reach + T, B, 1 + P)
     x = _add_inputs(g, encoding, y, whole, filled, ages)
     linear = trained.linear
-    y_hat = g.double(np.zeros(encoding.horizon) if linear is None else linear.intercept)
+    y_hat = g.double(np.zeros(encoding.horizon * encoding.parts) if linear is None else linear.intercept)
     if linear is not None and linear.weights.any():
         features = _add_window(g, encoding, x, whole)
         y_hat = g.add("Add", y_hat, g.add("MatMul", features, g.double(linear.weights)))
@@ -99,6 +99,8 @@ def forecaster_graph(trained: Trained) -> Graph:
         _, _, last = add_stack(g, stack, net.parameters, x, dict.fromkeys(stack.states, zeros))
         weights = net.parameters["readout.W_hy"] / len(trained.nets)
         y_hat = g.add("Add", y_hat, g.add("MatMul", g.add("Cast", last, to=DOUBLE), g.double(weights)))
+    if encoding.parts > 1:
+        y_hat = _own_part(g, encoding, y_hat)
     # The anchor, so many rows before the newest.
     anchors = g.add("Gather", g.take(whole, 0, 1, 2), g.whole(*(-1 - encoding.anchors()).tolist()), axis=0)
     base = g.add("Transpose", g.add("Squeeze", anchors, g.whole(2)), perm=[1, 0])
@@ -127,6 +129,14 @@ def _add_scale(g: Graph, encoding: Encoding, y: str) -> tuple[str, str]:
         g.add("Where", new, mean, g.add("Gather", g.double(encoding.centres), number)),
         g.add("Where", new, deviation, g.add("Gather", g.double(encoding.scales), number)),
     )
+
+
+def _own_part(g: Graph, encoding: Encoding, y_hat: str) -> str:
+    """Return of what all groups' closed forms say (B, parts K) each series' own (B, K); a new one's is that of all."""
+    new, number = g.add("Less", "series", g.index(0)), g.add("Max", "series", g.index(0))
+    part = g.add("Where", new, g.index(0), g.add("Gather", g.whole(*encoding.groups), number))
+    apart = g.add("Reshape", y_hat, g.whole(-1, encoding.parts, encoding.horizon))
+    return g.add("GatherND", apart, g.add("Unsqueeze", part, g.whole(1)), batch_dims=1)
 
 
 def _sum(g: Graph, array: str) -> str:

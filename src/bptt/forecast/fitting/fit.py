@@ -21,7 +21,7 @@ from bptt.forecast.fitting.ensemble import Member, assemble
 from bptt.forecast.fitting.executors import Threads, Workers
 from bptt.forecast.fitting.few_rows import are_few, choose_by_cuts
 from bptt.forecast.fitting.fitted import Fitted
-from bptt.forecast.fitting.grouping import choose_groups, in_groups, with_groups
+from bptt.forecast.fitting.grouping import choose_groups, in_groups, join_groups, with_groups
 from bptt.forecast.fitting.heads import encode_panel, make_head, normal_equations
 from bptt.forecast.fitting.held_out import (
     HeldOut,
@@ -120,6 +120,7 @@ def fit_panel(
     if some is panel:
         return found
     trained = replace(found.trained, encoding=with_lines(found.trained.encoding, panel))
+    trained = replace(trained, encoding=join_groups(trained, panel))
     return replace(found, trained=trained, rows=sum(map(len, panel)))
 
 

@@ -19,17 +19,23 @@ from dataclasses import replace
 import numpy as np
 
 from bptt.checks import Array
-from bptt.forecast.features.encoding import Encoding
+from bptt.forecast.features.encoding import Encoding, encode, to_unit
+from bptt.forecast.features.targets import Targets
 from bptt.forecast.features.window_path import features, read_window
 from bptt.forecast.fitting.heads import Origins, Penalty, first_full, make_head, normal_equations
 from bptt.forecast.fitting.members import Lesson
+from bptt.forecast.fitting.trained import Trained
+from bptt.forecast.panel import Line, Panel
+from bptt.forecast.pieces import cut
 
 # Groups that are tried, series that one must have, and rows for each value of the window.
 _TRIED, _LEAST, _ROWS_A_VALUE = (3, 6), 10, 4
 # A penalty far above that of forecasts: series go to what they have in common, not to what fits them by heart.
 _LOOSE = Penalty(np.inf, 0.4)
-# Rounds, rows that the groups are found from, at most; and rows of a series.
-_ROUNDS, _ROWS, _EACH = 6, 60_000, 200
+# Starts, rounds of each, rows that the groups are found from, at most; and rows of a series.
+_STARTS, _ROUNDS, _ROWS, _EACH = 3, 6, 60_000, 200
+# Horizons by which a line that was not learnt from is put into its group.
+_JUDGED = 9
 # What groups must gain of the squared error on the validation rows.
 _GAIN = 0.02
 
@@ -69,26 +75,30 @@ def choose_groups(
 
 
 def find_groups(encoding: Encoding, lesson: Lesson, count: int, seed: int) -> list[int]:
-    """Return the group of each line, from 1: at most so many, each of ten lines or more."""
+    """Return the group of each line, from 1: at most so many, each of ten lines or more; the best of some starts."""
     rows = [_some_rows(encoding, lesson, k) for k in range(len(lesson.lines))]
-    group = _alike(_traits(encoding, lesson, rows), count, np.random.default_rng([seed, 7]))
+    traits, rng = _traits(encoding, lesson, rows), np.random.default_rng([seed, 7])
+    tried = [_settle(encoding, lesson, rows, _alike(traits, count, rng)) for _ in range(_STARTS)]
+    group = min(tried, key=lambda each: each[0])[1]
+    return [int(number) + 1 for number in np.unique(group, return_inverse=True)[1]]
+
+
+def _settle(encoding: Encoding, lesson: Lesson, rows: list[Array], group: Array) -> tuple[float, Array]:
+    """Return the mean error and the group of each line (S,) once each is where it is forecast best."""
+    error = np.inf
     for _ in range(_ROUNDS):
-        sizes = np.bincount(group, minlength=count)
-        kept = [number for number in range(count) if sizes[number] >= _LEAST] or [int(sizes.argmax())]
+        # What is too small is dissolved, but for the largest.
+        numbers, sizes = np.unique(group, return_counts=True)
+        kept = numbers[sizes >= min(_LEAST, sizes.max())]
         errors = _errors(encoding, lesson, rows, [np.flatnonzero(group == number) for number in kept])
-        moved = np.array(kept)[errors.argmin(axis=1)]
+        error, moved = float(errors.min(axis=1).mean()), kept[errors.argmin(axis=1)]
         if (moved == group).all():
             break
         group = moved
     numbers, sizes = np.unique(group, return_counts=True)
-    large = numbers[sizes >= _LEAST]
-    if len(large) < len(numbers):
-        members = [np.flatnonzero(group == number) for number in large]
-        group = (
-            _errors(encoding, lesson, rows, members).argmin(axis=1) if len(large) else np.zeros_like(group)
-        )
-        numbers = np.unique(group)
-    return [int(number) + 1 for number in np.searchsorted(numbers, group)]
+    small = np.isin(group, numbers[sizes < min(_LEAST, sizes.max())])
+    left = ~np.isin(kept, group[small])
+    return error, np.where(small, kept[left][errors[:, left].argmin(axis=1)], group)
 
 
 def _some_rows(encoding: Encoding, lesson: Lesson, k: int) -> Array:
@@ -118,8 +128,11 @@ def _traits(encoding: Encoding, lesson: Lesson, rows: list[Array]) -> Array:
 
 
 def _alike(traits: Array, count: int, rng: np.random.Generator) -> Array:
-    """Return the clusters (S,) of k-means from random lines."""
-    centres = traits[rng.choice(len(traits), count, replace=False)]
+    """Return the clusters (S,) of k-means from lines that are drawn the likelier the farther they are from others."""
+    centres = traits[rng.choice(len(traits), 1)]
+    while len(centres) < count:
+        far = ((traits[:, None] - centres) ** 2).sum(axis=2).min(axis=1) + 1e-12
+        centres = np.concatenate([centres, traits[rng.choice(len(traits), 1, p=far / far.sum())]])
     group = np.zeros(len(traits), np.intp)
     for _ in range(20):
         group = ((traits[:, None] - centres) ** 2).sum(axis=2).argmin(axis=1)
@@ -134,13 +147,45 @@ def _errors(encoding: Encoding, lesson: Lesson, rows: list[Array], groups: list[
     paths = []
     for members in groups:
         own = Lesson(*([each[k] for k in members] for each in (lesson.lines, lesson.y, lesson.weights)))
-        paths.append(make_head(encoding, normal_equations(encoding, own, None, _ROWS), None, _LOOSE).linear)
+        paths.append(
+            make_head(
+                encoding, normal_equations(encoding, own, None, _ROWS // len(groups)), None, _LOOSE
+            ).linear
+        )
     found = np.zeros((len(rows), len(paths)))
     for k, own_rows in enumerate(rows):
         if len(own_rows):
             window, y = read_window(encoding, lesson.lines[k], own_rows), lesson.y[k][own_rows]
             found[k] = [np.mean((path(window) - y) ** 2) for path in paths]
     return found
+
+
+def join_groups(trained: Trained, panel: Panel) -> Encoding:
+    """Return the encoding with each line that is in no group in the one that forecasts its newest rows best."""
+    encoding = trained.encoding
+    if encoding.parts == 1:
+        return encoding
+    groups = [own or _nearest(trained, line) for own, line in zip(encoding.groups, panel, strict=True)]
+    return replace(encoding, groups=tuple(groups))
+
+
+def _nearest(trained: Trained, line: Line) -> int:
+    """Return the group whose forecasts of a line's newest rows are best; 0 where none can be judged."""
+    encoding = trained.encoding
+    newest = cut(line, max(0, len(line) - encoding.reach - _JUDGED * encoding.horizon), len(line))
+    encoded = encode(encoding, newest)
+    y = Targets(encoding, encoded)
+    rows = np.flatnonzero(y.seen > 0)
+    rows = rows[rows >= first_full(encoding, len(y))]
+    rows = rows[:: max(1, -(-len(rows) // _EACH))]
+    if not len(rows):
+        return 0
+    states, truth = trained.states(encoded, rows), to_unit(encoding, encoded, rows, y[rows])
+    errors = [
+        np.mean(((trained.ahead(replace(encoded, part=part), rows, states) - truth) / encoding.target) ** 2)
+        for part in range(1, encoding.parts)
+    ]
+    return 1 + int(np.argmin(errors))
 
 
 def in_groups(

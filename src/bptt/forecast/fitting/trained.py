@@ -50,12 +50,14 @@ class Trained:
 
         The state is carried from the line's first row.
         """
+        return self.ahead(line, rows, self.states(line, rows))
+
+    def states(self, line: Encoded, rows: Array) -> list[State]:
+        """Return each network's state after these rows (L, n, H), carried from the line's first row."""
         if self.walks:
-            states = [states_at(net.recurrent, line.x, rows) for net in self.nets]
-        else:
-            found = [run_states(net, [line.x]) for net in self.nets]
-            states = [{"h": h[None, rows]} for ((_, h, _),) in found]
-        return self.ahead(line, rows, states)
+            return [states_at(net.recurrent, line.x, rows) for net in self.nets]
+        found = [run_states(net, [line.x]) for net in self.nets]
+        return [{"h": h[None, rows]} for ((_, h, _),) in found]
 
     @property
     def walks(self) -> bool:
