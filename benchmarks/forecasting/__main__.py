@@ -13,7 +13,7 @@ import sys
 from dataclasses import asdict
 from functools import partial
 
-from benchmarks.forecasting import day_ahead, etth1, m4, next_hour, rivals, same_network
+from benchmarks.forecasting import day_ahead, etth1, m4, many, next_hour, rivals, same_network
 from benchmarks.forecasting.series import Absent
 from benchmarks.forecasting.table import text
 
@@ -22,6 +22,7 @@ JOBS = {
     "day": day_ahead.run,
     "etth1": etth1.run,
     "m4": m4.run,
+    "many": many.run,
     "nyc": next_hour.nyc,
 }
 
