@@ -71,6 +71,8 @@ def choose_groups(
 
         if error < least:
             best, least = groups, error
+        elif not best:
+            break  # series that three groups do not tell apart are of one kind
     return best
 
 
