@@ -290,6 +290,9 @@ def test_what_a_forecaster_refuses(model: Forecaster, fresh: Forecaster) -> None
         model.predict(replace(whole(), step=np.timedelta64(60, "s")))
     with pytest.raises(InvalidType, match=r"^row must be a mapping of column to value. Got list$"):
         fresh.step([1.0])  # type: ignore[arg-type]
+    row = pytest.importorskip("pandas").Series({"y": 1.0})
+    with pytest.raises(InvalidType, match=r"Got Series: step\(row.to_dict\(\)\) takes it$"):
+        fresh.step(row)
     with pytest.raises(InvalidInput, match=r"^series must be one of the history's. Got 'b'$"):
         model.plot(series="b")
     with pytest.raises(DataError, match=r"^frame must be given to a forecaster that was loaded"):

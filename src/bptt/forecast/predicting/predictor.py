@@ -125,7 +125,10 @@ class Predictor:
         places, source = self._places_now(), self._source
         assert source is not None
         if not isinstance(row, Mapping):
-            raise InvalidType(f"row must be a mapping of column to value. Got {type(row).__name__}")
+            raise InvalidType(
+                f"row must be a mapping of column to value. Got {type(row).__name__}"
+                + (": step(row.to_dict()) takes it" if hasattr(row, "to_dict") else "")
+            )
         if source.future:
             raise InvalidInput(
                 "step must be left to models without columns known ahead: a row does not hold them. "
