@@ -49,11 +49,11 @@ def test_every_state_that_is_gone_on_from_has_its_own_targets_time_and_weight(
 
     gradients: list[dict[str, np.ndarray]] = []
     monkeypatch.setattr(segments, "loss_and_gradients", spy)
-    reader, losses = segments.train_segments(
+    reader, learnt = segments.train_segments(
         encoding, lesson, recipe, seed=3, updates=12, tick=lambda made, _: moved.append(made)
     )
     assert moved == list(range(1, 13))
-    assert (losses > 0).all()
+    assert (learnt.losses > 0).all()
     assert {line for line, _, _ in seen} == {0, 1}
     # After the warm-up, and not always at the same rows of a stretch.
     steps = {t for _, _, t in seen}
