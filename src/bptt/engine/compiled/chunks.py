@@ -24,7 +24,7 @@ TURNS = 2
 ROOM, WHOLE = 2**18, 2**19
 # Bytes of weights (as many of their gradients) up to which they stay in the second cache beside a chunk: larger ones
 # would be fetched anew at every turn.
-WEIGHTS = 2**20
+WEIGHTS = 9 * 2**16
 
 
 def choose_chunk(layout: Layout, sizes: Sizes, itemsize: int) -> int:

@@ -165,7 +165,7 @@ def find_route(
     if worth["forward_rows"]:
         tiles = max(-(-B // (SHARED_ROWS if by_rows else SHARED_TILE)), min(LEAST_TILES, -(-B // tall)))
     tile = B if tiles <= 1 and not by_rows else -(-B // max(tiles, 1) // tall) * tall
-    sizes = Sizes(T, B, D, H, lanes, target.panel, max(tile, 1), states, saved, chunk=T)
+    sizes = Sizes(T, B, D, H, lanes, max(tile, 1), states, saved, chunk=T)
     blocks = _blocks(layout, sizes, dtype, tall) if worth["forward_rows"] else 1
     if blocks == 1 and tiles == 1:  # then most of the work cannot be shared, and threads would mostly wait
         worth = dict.fromkeys(worth, False)

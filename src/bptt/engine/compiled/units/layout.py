@@ -242,7 +242,6 @@ class Sizes:
     D: int
     H: int
     lanes: int
-    panel: int
     tile: int
     all_states: bool  # or the last two
     all_saved: bool  # or the newest
