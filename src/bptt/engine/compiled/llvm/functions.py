@@ -111,13 +111,17 @@ def tanh(e: Emitter, a: Value) -> Value:
 def sigmoid(e: Emitter, a: Value) -> Value:
     """1 / (1 + 2^n exp(-r)) where -a = n ln 2 - r: also below the normal numbers, as far as the machine has them.
 
-    With t = s tanh(r / 2), exp(-r) = (s - t) / (s + t), so that one division does for both.
+    With t = s tanh(r / 2), exp(-r) = (s - t) / (s + t), so that one division does for both; t, being odd, takes half
+    the coefficients. In single precision there are too few to save, and exp(-r) is a polynomial of its own.
     """
     kind = e.lanes.kind
     low, high = _SIGMOID_RANGE[kind]
     size = e.at_least(e.at_most(a, high), low)
     n, power = _scaled_power(e, size, -1 / math.log(2))
     r = e.fma(n, e.const(_LN2_LOW[kind]), e.fma(n, e.const(_LN2_HIGH[kind]), size))
+    if kind == "float":
+        signs = [(-1.0) ** k * c for k, c in enumerate((1.0, 1.0, *EXPM1_TAIL[kind]))]
+        return e.div(e.const(1), e.fma(e.polynomial(r, signs), power, e.const(1)))
     tail = [_SPAN * c / 2 ** (2 * k + 3) for k, c in enumerate(TANH_TAIL[kind])]
     t = e.b.fmul(r, e.polynomial(e.b.fmul(r, r), (_SPAN / 2, *tail)))
     above = e.b.fadd(e.const(_SPAN), t)
