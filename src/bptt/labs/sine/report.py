@@ -98,8 +98,8 @@ def table(result: SineResult) -> TableBlock:
         losing=tuple(losing),
         caption="RMSE on sin(200)..sin(399), one step ahead: median over "
         f"{how_many_seeds(result.seeds)}; how many runs diverged in brackets; a median without a finite value is a "
-        "dash. Norms of the gradient without clipping: largest of the first epoch, median over seeds, and the largest ever. "
-        "Coloured rows are worse than always saying 0, whatever the clipping.",
+        "dash. Norms of the gradient without clipping: largest of the first epoch, median over seeds, and the largest "
+        "ever. Coloured rows are worse than always saying 0, whatever the clipping.",
         numeric=(1, 2, 3, 4, 5),
     )
 
