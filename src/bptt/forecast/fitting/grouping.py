@@ -30,6 +30,8 @@ from bptt.forecast.pieces import cut
 
 # Groups that are tried, series that one must have, and rows for each value of the window.
 _TRIED, _LEAST, _ROWS_A_VALUE = (3, 6), 10, 4
+# Series that may grow into a group.
+_SEED = 3
 # A penalty far above that of forecasts: series go to what they have in common, not to what fits them by heart.
 _LOOSE = Penalty(np.inf, 0.4)
 # Starts, rounds of each, rows that the groups are found from, at most; and rows of a series.
@@ -71,7 +73,7 @@ def choose_groups(
 
         if error < least:
             best, least = groups, error
-        elif not best:
+        elif not best and parts > 2:
             break  # series that three groups do not tell apart are of one kind
     return best
 
@@ -89,14 +91,15 @@ def _settle(encoding: Encoding, lesson: Lesson, rows: list[Array], group: Array)
     """Return the mean error and the group of each line (S,) once each is where it is forecast best."""
     error = np.inf
     for _ in range(_ROUNDS):
-        # What is too small is dissolved, but for the largest.
+        # A few lines may yet become many; one or two are too little to solve from.
         numbers, sizes = np.unique(group, return_counts=True)
-        kept = numbers[sizes >= min(_LEAST, sizes.max())]
+        kept = numbers[sizes >= min(_SEED, sizes.max())]
         errors = _errors(encoding, lesson, rows, [np.flatnonzero(group == number) for number in kept])
         error, moved = float(errors.min(axis=1).mean()), kept[errors.argmin(axis=1)]
         if (moved == group).all():
             break
         group = moved
+    # What is too small in the end is dissolved, but for the largest.
     numbers, sizes = np.unique(group, return_counts=True)
     small = np.isin(group, numbers[sizes < min(_LEAST, sizes.max())])
     left = ~np.isin(kept, group[small])
