@@ -86,6 +86,7 @@ def fit(
     given = {name: value for name, value in locals().items() if name in options._NAMES}
     settings = options.make_settings(config, given)
     from bptt.cli.display import Display
+    from bptt.forecast.fitting.choosing import NAMES
     from bptt.forecast.forecaster import Forecaster
     from bptt.forecast.given import read_to_learn
     from bptt.forecast.saving.facts import too_few_for
@@ -117,11 +118,18 @@ def fit(
             display.line(
                 f"  warning: intervals were calibrated on too few forecasts, {few}: they take the errors for normal"
             )
-        if model.diagnosis is not None:
+        kind = model.fitted.trained.kind
+        # Of a network that was left out only what is wrong with it is news.
+        if model.diagnosis is not None and (kind == "network" or model.diagnosis.findings):
             display.line(f"doctor: {model.diagnosis.line}")
         if rehearsal is not None:
             model.tested = Scorecard.of(rehearsal, unit)
             show_test(display, model.tested)
+            tested = rehearsal.fitted.trained.kind
+            if tested != kind:
+                display.line(
+                    f"  tested without these rows it was {NAMES[tested]}; with them validation chose {NAMES[kind]}"
+                )
         model.save(place)
         saved = True
         again = (
