@@ -8,7 +8,7 @@ power of two comes out of the bits of x / ln 2 + 1.5 * 2^mantissa instead.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from bptt.engine.compiled.llvm.emitter import Emitter, Value
 from bptt.engine.compiled.llvm.polynomials import ATANH_TAIL, EXPM1_TAIL, TANH_TAIL
@@ -24,7 +24,7 @@ _DECAY_LIMIT = {"float": 87.3, "double": 708.3}
 _TANH_LIMIT = {"float": 20.0, "double": 40.0}
 # What ln 2 / 2, rounded, adds to r is taken back by a term in r^3 where r < 0 and n is small: tanh would be 2.6 units
 # off. Where r > 0 errors are smaller, and leave room for it.
-_TANH_EXTRA = {"float": 0.0, "double": 3e-15}
+_TANH_EXTRA = 3e-15
 # Vectors of more numbers than these are only used where a multiply-add rounds once.
 _UNFUSED = {"float": 4, "double": 2}
 # The s of a sigmoid: s + t and s - t then stay well inside of 2 and 4, where rounding takes least. With 2 it would be
@@ -90,14 +90,16 @@ def tanh(e: Emitter, a: Value) -> Value:
     """tanh(r + n ln(2) / 2) by the sum's formula, with the sign of a: odd to the bit, never above 1.
 
     With t = tanh(r) and p = 2^n it is (p - 1 + (p + 1) t) / (p + 1 + (p - 1) t): exactly t for n = 0, and t, being odd,
-    takes half the coefficients of an exponential as accurate.
+    takes half the coefficients of an exponential as accurate. In single precision there are too few to save.
     """
     kind = e.lanes.kind
+    if kind == "float":
+        return _tanh_by_exp(e, a)
     size = e.at_most(e.abs(a), _TANH_LIMIT[kind] / 2)
     n, power = _scaled_power(e, size, 2 / math.log(2))
     if e.lanes.count > _UNFUSED[kind]:
         # An error of n ln 2 counts for less the larger |a| is: one part of it is enough if its product is not rounded.
-        r, extra = e.fma(n, e.const(-math.log(2) / 2), size), _TANH_EXTRA[kind]
+        r, extra = e.fma(n, e.const(-math.log(2) / 2), size), _TANH_EXTRA
     else:
         r = e.fma(n, e.const(-_LN2_LOW[kind] / 2), e.fma(n, e.const(-_LN2_HIGH[kind] / 2), size))
         extra = 0.0
@@ -106,6 +108,32 @@ def tanh(e: Emitter, a: Value) -> Value:
     t = e.fma(e.b.fmul(r, square), e.polynomial(square, (first + extra, *others)), r)
     less, more = e.b.fsub(power, e.const(1)), e.b.fadd(power, e.const(1))
     return e.with_sign(e.div(e.fma(more, t, less), e.fma(less, t, more)), a)
+
+
+def _tanh_by_exp(e: Emitter, a: Value) -> Value:
+    """(exp(2|a|) - 1) / (exp(2|a|) + 1), halved above and below, with the sign of a; in single precision."""
+    kind = e.lanes.kind
+    size = e.at_most(e.abs(a), _TANH_LIMIT[kind] / 2)
+    n, power = _scaled_power(e, size, 2 / math.log(2))
+    tail = [c * 2.0 ** (k + 1) for k, c in enumerate(EXPM1_TAIL[kind])]
+    if e.lanes.count > _UNFUSED[kind]:
+        # One part of ln 2 is enough, as in `tanh`.
+        r = e.fma(n, e.const(-math.log(2) / 2), size)
+        p = e.fma(e.b.fmul(r, r), _in_two_chains(e, r, tail), r)
+    else:
+        high, low = e.fma(n, e.const(-_LN2_HIGH[kind] / 2), size), e.const(-_LN2_LOW[kind] / 2)
+        r = e.fma(n, low, high)
+        lost = e.fma(n, low, e.b.fsub(high, r))  # what rounding took from r
+        p = e.b.fadd(r, e.fma(e.b.fmul(r, r), _in_two_chains(e, r, tail), lost))
+    grown = e.fma(power, p, e.fma(power, e.const(0.5), e.const(-0.5)))
+    return e.with_sign(e.div(grown, e.b.fadd(grown, e.const(1))), a)
+
+
+def _in_two_chains(e: Emitter, x: Value, coefficients: Sequence[float]) -> Value:
+    """Even and odd powers side by side: half as many steps that wait for one another as Horner's rule."""
+    square = e.b.fmul(x, x)
+    even, odd = (e.polynomial(square, coefficients[k::2]) for k in (0, 1))
+    return e.fma(odd, x, even)
 
 
 def sigmoid(e: Emitter, a: Value) -> Value:
