@@ -151,6 +151,9 @@ def what_is_wrong(words: list[str]) -> str | None:
                 if word.split("=")[0] not in options | {"--help", "--version"}:
                     return word
         return None
+    if rest[:1] == ["-m"] and rest[1:2] and rest[1].startswith("benchmarks"):
+        module = ROOT / rest[1].replace(".", "/")
+        return None if module.with_suffix(".py").exists() or (module / "__main__.py").exists() else rest[1]
     paths = [word for word in rest if re.fullmatch(r"(tests|docs|scripts|benchmarks)[/\w.]*", word)]
     return next((path for path in paths if not (ROOT / path).exists()), None)
 
@@ -168,6 +171,9 @@ def test_a_command_that_does_not_exist_is_seen() -> None:
         ("bptt lab weather --no-such", "--no-such"),
         ("bptt lab weather --data nyc --seeds 1", None),
         ("python -m pytest tests/nowhere", "tests/nowhere"),
+        ("python -m benchmarks.nothing --job m4", "benchmarks.nothing"),
+        ("python -m benchmarks.forecasting --job m4", None),
+        ("python -m benchmarks.path_lengths", None),
         ("make demo PYTHON=python3.12", None),
     ):
         assert what_is_wrong(line.split()) == wrong, line
