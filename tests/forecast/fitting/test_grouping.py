@@ -22,6 +22,7 @@ from bptt.forecast.fitting.trained import forecast_line
 from bptt.forecast.panel import Line, Panel
 from bptt.forecast.pieces import cut
 from bptt.forecast.saving import container
+from bptt.forecast.saving.facts import describe_model
 from tests.forecast.panels import HOUR, NETWORK, START
 
 KINDS = 3
@@ -139,6 +140,10 @@ def test_from_fit_to_every_forecast(rng: np.random.Generator, few_are_enough: No
             np.asarray(each.predict()["y_hat"]).reshape(37, 5), whole, rtol=1e-6, atol=1e-6
         )
     assert saved.fitted.trained.encoding.groups == trained.encoding.groups
+    sizes = sorted((int(kind.sum()), int((~kind).sum())), reverse=True)
+    assert dict(describe_model(saved.fitted))["groups"].startswith(
+        f"{sizes[0]}, {sizes[1]} series, each group"
+    )
     assert model.check_alignment(panel).sound
     for groups in ((0,) * 36 + (3,), (1,) * 36, ()):
         broken = replace(trained, encoding=replace(trained.encoding, groups=groups))

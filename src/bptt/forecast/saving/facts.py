@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from bptt.checks import Array
+from bptt.forecast.features.encoding import Encoding
 from bptt.forecast.fitting.fitted import Fitted
 from bptt.forecast.fitting.intervals import FEW
 from bptt.forecast.tables.layout import Layout, PanelData
@@ -84,6 +85,7 @@ def describe_model(fitted: Fitted) -> list[tuple[str, str]]:
             "the change from the " + {"last": "last value", "season": "last season"}[encoding.anchor],
         ),
         ("head", encoding.head),
+        *_groups(encoding),
         ("calendar", ", ".join(encoding.calendar.cycles) or "none"),
     ]
     if trained.linear is not None:
@@ -102,6 +104,14 @@ def describe_model(fitted: Fitted) -> list[tuple[str, str]]:
     told = f"{kind}calibrated on {fitted.intervals.rows:,} forecasts of rows held out"
     found.append(("intervals", f"{told}, {few}" if few else told))
     return found
+
+
+def _groups(encoding: Encoding) -> list[tuple[str, str]]:
+    if encoding.parts == 1:
+        return []
+    sizes = np.bincount(encoding.groups, minlength=encoding.parts)[1:]
+    told = ", ".join(f"{size:,}" for size in sorted(sizes, reverse=True))
+    return [("groups", f"{told} series, each group with a readout and a linear path of its own")]
 
 
 def too_few_for(fitted: Fitted, coverage: float) -> str:
