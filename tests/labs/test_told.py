@@ -18,15 +18,15 @@ from bptt.labs.derivations import DERIVATIONS, get_derivation
 from bptt.labs.edges import edges
 from bptt.labs.gradients import lab as gradients
 from bptt.labs.gradients.report import outcome_of as gradients_outcome
-from bptt.labs.letters import SEEDS
+from bptt.labs.letters import SEEDS, get_letters
 from bptt.labs.noisy_sine import study as noisy_sine_study
 from bptt.labs.noisy_sine.report import make_outcome as noisy_sine_outcome
 from bptt.labs.outcome import Outcome
 from bptt.labs.sine import lab as sine
 from bptt.labs.sine.report import make_outcome as sine_outcome
-from bptt.labs.told import derivation_section
+from bptt.labs.told import derivation_section, say_chart
 from bptt.network import Network, Recurrent
-from bptt.report import Equations, Picture, TableBlock, Text
+from bptt.report import Chart, Equations, Picture, TableBlock, Text
 from tests.labs.small import write_small_table
 
 EXACT = 1e-12
@@ -95,6 +95,16 @@ def test_the_documents_letters_reach_every_text_and_the_graph(lab: str) -> None:
         assert "$h_{1}$" in {
             t.get_text() for t in ours.drawings[name].draw(theme="light", size="narrow").texts
         }
+
+
+def test_charts_with_sliders_are_told_in_the_letters_too() -> None:
+    line = (np.arange(3.0), np.arange(3.0))
+    names = {"layers.0.W_hh": line, "readout.b_y": line, "all": line}
+    chart = Chart("norms", "of W_hh", "updates", "norm", "update", names, ((*line, "layers.0.W_xh 0.5"),))
+    told = say_chart(chart, SEEDS["weather"])
+    assert list(told.still) == ["W", "c", "all"]
+    assert (told.title, told.places[0][2]) == ("of W", "U 0.5")
+    assert say_chart(chart, get_letters("weather")) is chart
 
 
 def test_some_text_has_letters_to_change() -> None:

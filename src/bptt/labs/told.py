@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 
 from bptt.labs.derivations import get_derivation
 from bptt.labs.letters import Letters, get_letters
 from bptt.labs.outcome import Outcome
-from bptt.report import Equations, Picture, Section, TableBlock, Text
+from bptt.report import Chart, Equations, Picture, Section, TableBlock, Text
 
 
 def told_in(outcome: Outcome, notation: str = "ours") -> Outcome:
@@ -63,6 +64,8 @@ def say_section(section: Section, letters: Letters) -> Section:
             block = replace(block, text=letters.say(block.text))
         elif isinstance(block, TableBlock):
             block = say_table(block, letters)
+        elif isinstance(block, Chart):
+            block = say_chart(block, letters)
         blocks.append(block)
     return replace(section, title=letters.say(section.title), blocks=tuple(blocks))
 
@@ -74,4 +77,23 @@ def say_table(table: TableBlock, letters: Letters) -> TableBlock:
         headers=tuple(map(letters.say, table.headers)),
         rows=tuple(tuple(map(letters.say, row)) for row in table.rows),
         caption=letters.say(table.caption),
+    )
+
+
+def say_chart(chart: Chart, letters: Letters) -> Chart:
+    """Return a chart in these letters; the labs have one layer, so a parameter is known by the end of its name."""
+    if not letters.words:
+        return chart
+
+    def say(text: str) -> str:
+        return letters.say(re.sub(r"\b(?:layers\.0|readout)\.(?=[Wb]_)", "", text))
+
+    return replace(
+        chart,
+        title=say(chart.title),
+        x_label=say(chart.x_label),
+        y_label=say(chart.y_label),
+        slider=say(chart.slider),
+        still={say(name): line for name, line in chart.still.items()},
+        places=tuple((x, y, say(text)) for x, y, text in chart.places),
     )
