@@ -8,21 +8,22 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bptt.cells import CELLS, Cell, get_cell
 from bptt.checks import Array, check_choice, check_dtype, check_whole
 from bptt.errors import FileFormatError, InvalidInput, InvalidType
-from bptt.files.model import Header, read_arrays, read_header, write_model
-from bptt.forecast.forecaster import Forecaster
-from bptt.forecast.saving import container, unpacking
+from bptt.files.model import FORECASTER, Header, read_arrays, read_header, write_model
 from bptt.initializers import Constant
 from bptt.losses import get_loss
 from bptt.network import Network, Recurrent
 from bptt.network.parameters import cell_shapes, prefixes
 from bptt.network.recurrent import DIRECTIONS
+
+if TYPE_CHECKING:
+    from bptt.forecast.forecaster import Forecaster
 
 FORMAT, VERSION = "bptt", 1
 
@@ -97,7 +98,12 @@ def save(
     -----
     The same model gives the same bytes. Starting seeds, engine and optimiser are not kept.
     """
-    if isinstance(model, Forecaster):
+    if not isinstance(model, (Network, Recurrent)):
+        # Here and in `load` alone: labs save networks, and the forecaster's modules take a while to import.
+        from bptt.forecast.forecaster import Forecaster
+
+        if not isinstance(model, Forecaster):
+            raise _no_model(model)
         if extra is not None:
             raise InvalidInput(
                 "extra must be left out with a Forecaster. Got it: keep it in a file of its own"
@@ -105,7 +111,7 @@ def save(
         return model.save(path)
     kind = next((name for name, made in _KINDS.items() if type(model) is made.model), None)
     if kind is None:
-        raise InvalidType(f"model must be a Network, a Recurrent or a Forecaster. Got {type(model).__name__}")
+        raise _no_model(model)
     if extra is not None and not isinstance(extra, Mapping):
         raise InvalidType(f"extra must be a mapping of names to plain JSON values. Got {extra!r}")
     cell = (model.recurrent if isinstance(model, Network) else model).cell
@@ -121,6 +127,10 @@ def save(
         description["cell_digest"] = cell_digest(cell)
     _check_loadable(description, model, cell)
     return write_model(path, model.parameters, description)
+
+
+def _no_model(model: object) -> InvalidType:
+    return InvalidType(f"model must be a Network, a Recurrent or a Forecaster. Got {type(model).__name__}")
 
 
 def load(path: str | os.PathLike[str], *, cells: Iterable[type[Cell]] = ()) -> Any:
@@ -149,7 +159,10 @@ def load(path: str | os.PathLike[str], *, cells: Iterable[type[Cell]] = ()) -> A
     own = _own_cells(cells)
     header = _read(path)
     description = header.description
-    if description["kind"] == container.KIND:
+    if description["kind"] == FORECASTER:
+        from bptt.forecast.forecaster import Forecaster
+        from bptt.forecast.saving import unpacking
+
         return Forecaster._from_contents(unpacking.read(path, header))
     made, name = _KINDS[description["kind"]], os.fsdecode(path)
     try:
@@ -213,7 +226,7 @@ def _check_description(description: Config) -> None:
     if type(version) is not int or version != VERSION:
         raise InvalidInput(f"version of the format must be {VERSION}. Got {version!r}")
     _check_fields("description", description, _DESCRIPTION_FIELDS, _DESCRIPTION_OPTIONAL)
-    check_choice("kind", description["kind"], (*_KINDS, container.KIND))
+    check_choice("kind", description["kind"], (*_KINDS, FORECASTER))
 
 
 def _check_fields(

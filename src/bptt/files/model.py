@@ -32,6 +32,9 @@ MODEL = "model that bptt.save wrote"
 # the same model should give the same bytes.
 ENTRY = "bptt"
 
+# The kind of a forecaster's file, known here so that files of networks are read without the forecaster's modules.
+FORECASTER = "forecaster"
+
 # Within it: of everything else in the file, so that a byte that was lost or turned is noticed wherever it was. It tells
 # damage, not forgery: who can write a file can write its digest.
 DIGEST = "sha256"

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from bptt.checks import Array
-from bptt.files.model import write_model
+from bptt.files.model import FORECASTER, write_model
 from bptt.forecast.asking import Asked
 from bptt.forecast.fitting.fitted import Fitted
 from bptt.forecast.panel import Line, Panel
@@ -19,7 +19,7 @@ from bptt.forecast.predicting.following import Followed
 from bptt.forecast.scoring.scorecard import Scorecard
 from bptt.forecast.tables.layout import Finding, Layout, PanelData
 
-KIND = "forecaster"
+KIND = FORECASTER
 
 
 @dataclass(frozen=True, eq=False)
