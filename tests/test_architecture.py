@@ -81,6 +81,7 @@ LAZY_OWN = (
     ("bptt.cli", "bptt"),  # a command loads what it needs, so that `bptt --help` answers at once
     ("bptt.engine.choice", "bptt.engine"),  # an engine is loaded when it is chosen
     ("bptt.engine.availability", "bptt.engine.compiled"),  # tried out when it is first asked for
+    ("bptt.models", "bptt.forecast"),  # files of networks do without the forecaster's modules
 )
 
 # Who may import a module whose name is computed.
