@@ -64,6 +64,7 @@ def test_fit_says_what_it_found_and_how_good_it_is(folder: Path) -> None:
         "repeat the last season",
         "least squares on the window",
         "best baseline",
+        "doctor: ",
         "model: sales.safetensors",
         "report: report.html",
     ):

@@ -119,9 +119,12 @@ def fit(
                 f"  warning: intervals were calibrated on too few forecasts, {few}: they take the errors for normal"
             )
         kind = model.fitted.trained.kind
-        # Of a network that was left out only what is wrong with it is news.
-        if model.diagnosis is not None and (kind == "network" or model.diagnosis.findings):
-            display.line(f"doctor: {model.diagnosis.line}")
+        if model.diagnosis is not None:
+            # Of a network that was left out only what is wrong with it is news.
+            news = kind == "network" or model.diagnosis.findings
+            display.line(
+                f"doctor: {model.diagnosis.line if news else f'no disease found; {NAMES[kind]} is used'}"
+            )
         if rehearsal is not None:
             model.tested = Scorecard.of(rehearsal, unit)
             show_test(display, model.tested)
