@@ -13,6 +13,7 @@ import numpy as np
 from bptt.brief import brief
 from bptt.checks import Array
 from bptt.errors import FileFormatError
+from bptt.files.description import check_checkpoint
 from bptt.files.model import DTYPES, Header, read_arrays, read_header, write_model
 from bptt.training.early_stopping import Best
 
@@ -226,23 +227,13 @@ def can_hold(arrays: Mapping[str, Array]) -> bool:
 
 def _check(name: str, header: Header) -> dict[str, Any]:
     """Check everything but the numbers in the arrays; return the fields of `Best` but its weights."""
-    description = header.description
-    if description.get("format") != FORMAT:
-        raise FileFormatError(f"{name}: format must be {FORMAT!r}. Got {description.get('format')!r}")
-    if description.get("kind") != KIND:
-        raise FileFormatError(
-            f"{name} must be a {_WHAT}. Got kind {description.get('kind')!r:.40}: a model is loaded with bptt.load"
-        )
-    version = description.get("version")
-    if type(version) is not int or version != VERSION:
-        newer = type(version) is int and version > VERSION
-        raise FileFormatError(
-            f"{name}: version of the format must be {VERSION}. Got {version!r:.40}"
-            + (": written by a newer bptt, update yours" if newer else "")
-        )
-    extra = description.get("extra")
-    if not isinstance(extra, dict) or not isinstance(description.get("config"), dict):
-        raise FileFormatError(f"{name}: config and extra must be dictionaries. Got something else: damaged?")
+    extra = check_checkpoint(
+        name,
+        header,
+        written=(FORMAT, VERSION, KIND),
+        what=_WHAT,
+        hint=": a model is loaded with bptt.load",
+    )
     step, told = _whole(name, extra, "step"), _whole(name, extra, "told")
     for key, wanted in (("ended", bool), ("seconds", float), ("versions", dict)):
         if type(extra.get(key)) is not wanted:

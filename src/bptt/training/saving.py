@@ -6,13 +6,13 @@ import logging
 import os
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 
 from bptt.atomic import clear_parts
-from bptt.errors import FileFormatError, FileMissing, InvalidInput, InvalidType
+from bptt.errors import InvalidInput
 from bptt.training.checkpoint_file import Checkpoint, Sealed, can_hold, open_checkpoint, write_checkpoint
+from bptt.training.checkpoint_place import choose_place
 
 # Without `checkpoint_every`: seconds from one checkpoint to the next, and at least so many times what one takes.
 _SECONDS = 60.0
@@ -98,49 +98,14 @@ def find_checkpoints(
     FileMissing, FileFormatError
         The file to go on from is missing or damaged.
     """
-    target = None if checkpoint is None else _path("checkpoint", checkpoint)
-    if target is None and checkpoint_every is not None:
+    if checkpoint is None and checkpoint_every is not None:
         raise InvalidInput(
             "checkpoint_every must come with a checkpoint. Got none: pass checkpoint='run.ckpt'"
         )
-    if not isinstance(resume, bool):
-        name = _path("resume", resume)
-        found = open_checkpoint(name)
-        if target is not None and Path(target).exists() and not _is_same_file(target, name):
-            _refuse_loss(target)
-        return target, found
-    if resume and target is None:
-        raise InvalidInput(
-            "resume=True must come with a checkpoint. Got none: pass checkpoint='run.ckpt', or resume='run.ckpt'"
-        )
-    if target is None or not Path(target).exists():
-        return target, None
-    if resume:
-        return target, open_checkpoint(target)
-    _refuse_loss(target)
-    return target, None
+    return choose_place(
+        checkpoint, resume, example="run.ckpt", opened=open_checkpoint, unfinished=_unfinished
+    )
 
 
-def _path(what: str, path: object) -> str:
-    if isinstance(path, bool) or not isinstance(path, (str, os.PathLike)):
-        raise InvalidType(f"{what} must be text or a path. Got {path!r}")
-    return os.fsdecode(path)
-
-
-def _refuse_loss(target: str) -> None:
-    """Refuse to write over anything but a checkpoint whose run has come to its end."""
-    try:
-        kept = open_checkpoint(target)
-    except (FileFormatError, FileMissing):
-        raise InvalidInput(
-            f"checkpoint must name a new file, or a checkpoint to go on from. Got {target}: something else is there"
-        ) from None
-    if kept.step and not kept.ended:
-        raise InvalidInput(
-            f"checkpoint must name a new file. Got {target}, a run stopped at step {kept.step}: resume=True goes on "
-            "with it, or delete the file to begin anew"
-        )
-
-
-def _is_same_file(first: str, second: str) -> bool:
-    return os.path.realpath(first) == os.path.realpath(second)
+def _unfinished(kept: Sealed) -> str:
+    return f"a run stopped at step {kept.step}" if kept.step and not kept.ended else ""

@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,12 +16,14 @@ import numpy as np
 from bptt.atomic import clear_parts
 from bptt.checks import Array
 from bptt.engine import get_engine
-from bptt.errors import BpttError, FileFormatError, FileMissing, InvalidInput, InvalidType
+from bptt.errors import BpttError, FileFormatError, FileMissing
+from bptt.files.description import check_checkpoint
 from bptt.files.model import DTYPES, Header, read_arrays, read_header, write_model
 from bptt.forecast.asking import Asked
 from bptt.forecast.fitting.learnt import Learnt
 from bptt.forecast.fitting.shelf import Shelf
 from bptt.forecast.panel import Panel
+from bptt.training.checkpoint_place import choose_place, is_same_file
 from bptt.training.data_digests import digest
 from bptt.training.resuming import check_same, warn_of_versions
 from bptt.training.run_identity import plain, versions
@@ -168,7 +169,8 @@ def kept_fit(
     if isinstance(checkpoint, Shelf):
         yield checkpoint
         return
-    target, source = _find(checkpoint, resume)
+    place = choose_place(checkpoint, resume, example="fit.ckpt", opened=_checked, unfinished=_unfinished)
+    target, source = place
     if target is None and source is None:
         yield None
         return
@@ -178,7 +180,7 @@ def kept_fit(
         return
     file = FitFile(target, identity, known)
     clear_parts(target)
-    if source is None or os.path.realpath(source) != os.path.realpath(target):
+    if source is None or not is_same_file(source, target):
         file.write()  # what keeps it from being written is found out before the work
     with hear_termination(wanted=True) as termination:
         try:
@@ -201,53 +203,15 @@ def count_kept(path: str | os.PathLike[str]) -> int:
         return 0
 
 
-# ---------------------------------------------------------------- which file
+def _checked(name: str) -> str:
+    """Return the name of a file that is a checkpoint of a fit; its networks are read when the fit is known."""
+    _open(name)
+    return name
 
 
-def _find(checkpoint: str | os.PathLike[str] | None, resume: Resume) -> tuple[str | None, str | None]:
-    """Return where to write, and what to go on from."""
-    target = None if checkpoint is None else _path("checkpoint", checkpoint)
-    if not isinstance(resume, bool):
-        source = _path("resume", resume)
-        _open(source)
-        if (
-            target is not None
-            and Path(target).exists()
-            and os.path.realpath(target) != os.path.realpath(source)
-        ):
-            _refuse_loss(target)
-        return target, source
-    if resume and target is None:
-        raise InvalidInput(
-            "resume=True must come with a checkpoint. Got none: pass checkpoint='fit.ckpt', or resume='fit.ckpt'"
-        )
-    if target is None or not Path(target).exists():
-        return target, None
-    if not resume:
-        _refuse_loss(target)
-        return target, None
-    return target, target
-
-
-def _path(what: str, path: object) -> str:
-    if isinstance(path, bool) or not isinstance(path, (str, os.PathLike)):
-        raise InvalidType(f"{what} must be text or a path. Got {path!r}")
-    return os.fsdecode(path)
-
-
-def _refuse_loss(target: str) -> None:
-    """Refuse to write over anything but a checkpoint whose fit has come to its end, or had not yet begun."""
-    try:
-        header = _open(target)
-    except (FileFormatError, FileMissing):
-        raise InvalidInput(
-            f"checkpoint must name a new file, or a checkpoint to go on from. Got {target}: something else is there"
-        ) from None
-    if header.arrays and not header.description["extra"]["ended"]:
-        raise InvalidInput(
-            f"checkpoint must name a new file. Got {target}, a fit that was interrupted: resume=True goes on with it, "
-            "or delete the file to begin anew"
-        )
+def _unfinished(name: str) -> str:
+    header = _open(name)
+    return "a fit that was interrupted" if header.arrays and not header.description["extra"]["ended"] else ""
 
 
 # ---------------------------------------------------------------- what a file says, checked before its arrays are read
@@ -256,21 +220,7 @@ def _refuse_loss(target: str) -> None:
 def _open(name: str) -> Header:
     """Read and check everything but the arrays."""
     header = read_header(name, _WHAT)
-    description = header.description
-    if description.get("format") != FORMAT:
-        raise FileFormatError(f"{name}: format must be {FORMAT!r}. Got {description.get('format')!r:.40}")
-    if description.get("kind") != KIND:
-        raise FileFormatError(f"{name} must be a {_WHAT}. Got kind {description.get('kind')!r:.40}")
-    version = description.get("version")
-    if type(version) is not int or version != VERSION:
-        newer = type(version) is int and version > VERSION
-        raise FileFormatError(
-            f"{name}: version of the format must be {VERSION}. Got {version!r:.40}"
-            + (": written by a newer bptt, update yours" if newer else "")
-        )
-    extra = description.get("extra")
-    if not isinstance(extra, dict) or not isinstance(description.get("config"), dict):
-        raise FileFormatError(f"{name}: config and extra must be dictionaries. Got something else: damaged?")
+    extra = check_checkpoint(name, header, written=(FORMAT, VERSION, KIND), what=_WHAT)
     if type(extra.get("ended")) is not bool or not isinstance(extra.get("versions"), dict):
         raise FileFormatError(
             f"{name}: ended must be true or false, versions a dictionary. Got something else"
