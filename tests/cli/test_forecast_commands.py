@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 
 from bptt import load
+from bptt.cli.fit import another_was_tested, doctors_line
+from bptt.diagnostics.doctor.finding import Diagnosis, Finding
 
 QUICK = ("--ensemble", 1, "--hidden", 5, "--threads", 1, "--no-trees")
 
@@ -247,3 +249,15 @@ def test_ctrl_c_is_one_line_and_leaves_every_file_as_it_was(folder: Path, tmp_pa
     assert errors.splitlines()[-1].startswith("bptt: interrupted")
     assert "nothing was written" in errors.splitlines()[-1]
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_the_doctors_line_of_a_fit() -> None:
+    healthy = Diagnosis((), 0.1, 0.9, 7)
+    finding = Finding("dead units", "severe", "layer 0", "3 of 4 units are 0", {}, "lower the rate")
+    ill = Diagnosis((finding,), 0.1, 0.9, 7)
+    assert doctors_line(healthy, "network") == healthy.line
+    assert doctors_line(healthy, "ridge") == "no disease found; least squares on the window is used"
+    assert doctors_line(ill, "ridge") == ill.line
+    assert another_was_tested("network", "last") == (
+        "tested without these rows it was the recurrent network; with them validation chose repeating the last value"
+    )

@@ -69,7 +69,7 @@ def test_what_no_float_holds_is_refused(told, entry):
 def test_whole_numbers_of_frames_keep_their_digits():
     with pytest.raises(DataError, match=r"row 2, column 'n' must hold a number. Got 9007199254740993"):
         read_table({"n": np.array([1, 2**53 + 1])})
-    polars = pytest.importorskip("polars")
+    polars = pytest.importorskip("polars", reason="polars is not installed: pip install polars")
     with pytest.raises(DataError, match="Got 9007199254740993"):
         read_table(polars.DataFrame({"n": [1, 2**53 + 1]}))
     assert read_table({"n": np.array([1, 2**60])}).values[1, 0] == 2.0**60

@@ -23,7 +23,9 @@ def to_pandas_nullable(columns):
 
 
 def to_polars(columns):
-    return pytest.importorskip("polars").DataFrame(columns)
+    return pytest.importorskip("polars", reason="polars is not installed: pip install polars").DataFrame(
+        columns
+    )
 
 
 def to_pyarrow(columns):

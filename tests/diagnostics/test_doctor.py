@@ -138,8 +138,13 @@ def test_places_name_the_column(rng: np.random.Generator) -> None:
     leaking = x.copy()
     leaking[:, -1, 1] = -2 * y[:, 0]
     history, net = small_run(leaking, y, steps=20)
-    finding = diagnose(history, net, (leaking, y)).findings[0]
+    found = diagnose(history, net, (leaking, y))
+    finding = found.findings[0]
     assert (finding.disease, finding.place) == ("target leakage", "column 1 of x")
+    named = found.named(["rain", "load", "wind"])
+    assert named.findings[0].place == "column load"
+    assert "column 1" not in str(named)
+    assert named.findings[0].numbers == finding.numbers
 
 
 def test_a_good_model_close_to_persistence_is_not_ill(rng: np.random.Generator) -> None:

@@ -21,6 +21,7 @@ from bptt.errors import DataError, InvalidInput
 
 if TYPE_CHECKING:
     from bptt.cli.display import Display
+    from bptt.diagnostics.doctor.finding import Diagnosis
     from bptt.forecast.fitting.shelf import Shelf
     from bptt.forecast.forecaster import Forecaster
     from bptt.forecast.scoring.rehearsal import Rehearsal
@@ -86,7 +87,6 @@ def fit(
     given = {name: value for name, value in locals().items() if name in options._NAMES}
     settings = options.make_settings(config, given)
     from bptt.cli.display import Display
-    from bptt.forecast.fitting.choosing import NAMES
     from bptt.forecast.forecaster import Forecaster
     from bptt.forecast.given import read_to_learn
     from bptt.forecast.saving.facts import too_few_for
@@ -120,19 +120,13 @@ def fit(
             )
         kind = model.fitted.trained.kind
         if model.diagnosis is not None:
-            # Of a network that was left out only what is wrong with it is news.
-            news = kind == "network" or model.diagnosis.findings
-            display.line(
-                f"doctor: {model.diagnosis.line if news else f'no disease found; {NAMES[kind]} is used'}"
-            )
+            display.line(f"doctor: {doctors_line(model.diagnosis, kind)}")
         if rehearsal is not None:
             model.tested = Scorecard.of(rehearsal, unit)
             show_test(display, model.tested)
             tested = rehearsal.fitted.trained.kind
             if tested != kind:
-                display.line(
-                    f"  tested without these rows it was {NAMES[tested]}; with them validation chose {NAMES[kind]}"
-                )
+                display.line(f"  {another_was_tested(tested, kind)}")
         model.save(place)
         saved = True
         again = (
@@ -278,3 +272,19 @@ def plain_scores(scores: Any) -> dict[str, dict[str, list[float | None]]]:
         }
         for method, metrics in scores.items()
     }
+
+
+def doctors_line(diagnosis: Diagnosis, kind: str) -> str:
+    """Return the doctor's line: of a network that was left out only what is wrong with it is news."""
+    from bptt.forecast.fitting.choosing import NAMES
+
+    if kind == "network" or diagnosis.findings:
+        return diagnosis.line
+    return f"no disease found; {NAMES[kind]} is used"
+
+
+def another_was_tested(tested: str, kind: str) -> str:
+    """Return in words that the model which was tested, without the newest rows, was of another kind."""
+    from bptt.forecast.fitting.choosing import NAMES
+
+    return f"tested without these rows it was {NAMES[tested]}; with them validation chose {NAMES[kind]}"

@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 # Imported for the registration of their commands, in the order of the help page.
-from bptt.cli import (  # noqa: F401
+from bptt.cli import (  # noqa: F401  # importing a command registers it
     addition,
     backtest,
     check,
@@ -100,7 +100,7 @@ def _stopped(heard: list[int], *, said: bool) -> int:
         _refuse("terminated" if heard else "interrupted", INTERRUPTED)
     # An interruption inside code that was compiled from text, a dataclass being made in a late import, leaves a mark
     # on `python -m`: it would end by the signal, whatever the status. The next such code wipes it off.
-    exec("")  # noqa: S102 # an empty text
+    exec("")  # noqa: S102  # an empty text
     return _TERMINATED if heard else INTERRUPTED
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -31,7 +32,7 @@ class OnlineStep:
     loss: float | None
 
 
-class Online:
+class Online(ABC):
     """What `RTRL` and `EKF` share: a network followed through one or more series, and learnt from as they come.
 
     Attributes
@@ -140,8 +141,9 @@ class Online:
             f"updates={self.updates})"
         )
 
+    @abstractmethod
     def _learn(self, y_hat: Array, y: Array, dy_hat: Array, weights: npt.ArrayLike | None) -> None:
-        raise NotImplementedError
+        """Update the parameters after a step with a target."""
 
     def _row(self, x_t: npt.ArrayLike) -> Array:
         axes: list[tuple[str, int | None]] = [("S", self.streams), ("D", self.net.input_size)]

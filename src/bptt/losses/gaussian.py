@@ -13,7 +13,7 @@ from bptt.activations import exp
 from bptt.checks import Array, check_array
 from bptt.errors import InvalidInput
 from bptt.formulas import Formula
-from bptt.losses.loss import Loss
+from bptt.losses.loss import Loss, row_sums
 
 
 @Formula
@@ -72,5 +72,4 @@ class Gaussian(Loss):
 
     def _rows(self, y_hat: Array, y: Array) -> tuple[Array, Array]:
         losses, *slopes = gaussian(y_hat[..., 0::2], y_hat[..., 1::2], y)
-        summed = losses.sum(axis=-1, dtype=np.result_type(losses.dtype, np.float64))
-        return np.asarray(summed), np.stack(slopes, axis=-1).reshape(y_hat.shape)
+        return row_sums(losses), np.stack(slopes, axis=-1).reshape(y_hat.shape)

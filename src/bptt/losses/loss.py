@@ -154,6 +154,11 @@ class Loss(Configured):
         """Return each row's loss, summed over its outputs in double precision, and dloss/dy_hat."""
 
 
+def row_sums(losses: Array) -> Array:
+    """Return the sums over the last axis in double precision."""
+    return np.asarray(losses.sum(axis=-1, dtype=np.result_type(losses.dtype, np.float64)))
+
+
 def _check_predictions(y_hat: npt.ArrayLike) -> Array:
     array = np.asarray(y_hat)
     if array.dtype.kind not in "fciub":

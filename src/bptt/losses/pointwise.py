@@ -19,7 +19,7 @@ from bptt.activations import step
 from bptt.checks import Array, check_array, check_number
 from bptt.errors import InvalidInput, InvalidType
 from bptt.formulas import Formula
-from bptt.losses.loss import Loss
+from bptt.losses.loss import Loss, row_sums
 
 
 @Formula
@@ -103,7 +103,7 @@ class Pointwise(Loss):
 
     def _rows(self, y_hat: Array, y: Array) -> tuple[Array, Array]:
         losses, slopes = self.formula(y_hat, y, *self.constants())
-        return _row_sums(losses), slopes
+        return row_sums(losses), slopes
 
 
 @dataclass(frozen=True)
@@ -258,9 +258,4 @@ class Pinball(Pointwise):
         quantile = np.asarray(self.quantiles, dtype=y_hat.real.dtype)
         apart = y_hat.reshape(*y.shape, len(quantile))  # (..., M, Q)
         losses, slopes = self.formula(apart, y[..., None], quantile)
-        return _row_sums(losses.reshape(y_hat.shape)), slopes.reshape(y_hat.shape)
-
-
-def _row_sums(losses: Array) -> Array:
-    """Return the sums over the last axis in double precision."""
-    return np.asarray(losses.sum(axis=-1, dtype=np.result_type(losses.dtype, np.float64)))
+        return row_sums(losses.reshape(y_hat.shape)), slopes.reshape(y_hat.shape)

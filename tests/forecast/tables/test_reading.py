@@ -52,7 +52,7 @@ def test_every_source_gives_the_same_panel(wide, kind, tmp_path):
     if kind == "csv":
         source = as_csv(wide, tmp_path / "w.csv")
     elif kind != "dict":
-        polars = pytest.importorskip("polars")
+        polars = pytest.importorskip("polars", reason="polars is not installed: pip install polars")
         listed = {
             "when": wide["when"].astype("M8[us]"),
             "wind": list(wide["wind"]),

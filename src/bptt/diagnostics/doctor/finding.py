@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 SEVERITIES = ("severe", "moderate", "mild")
@@ -34,6 +36,10 @@ class Finding:
     seen: str
     numbers: dict[str, float]
     remedy: str
+
+    def in_words(self, words: Callable[[str], str]) -> Finding:
+        """Return the finding with its place, what was seen and the remedy put into other words."""
+        return replace(self, place=words(self.place), seen=words(self.seen), remedy=words(self.remedy))
 
     def __str__(self) -> str:
         return f"{self.disease} ({self.severity}, {self.place}): {self.seen}; {self.remedy}"
@@ -96,6 +102,14 @@ class Diagnosis:
 
     def __str__(self) -> str:
         return "\n".join(map(str, self.findings)) or self.line
+
+    def named(self, columns: Sequence[str]) -> Diagnosis:
+        """Return the diagnosis with the columns of x, in their order, by these names instead of their numbers."""
+
+        def words(text: str) -> str:
+            return re.sub(r"\bcolumn (\d+)(?: of x)?", lambda m: f"column {columns[int(m[1])]}", text)
+
+        return replace(self, findings=tuple(finding.in_words(words) for finding in self.findings))
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain JSON values."""

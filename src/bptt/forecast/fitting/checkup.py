@@ -134,6 +134,4 @@ def _named(finding: Finding, names: list[str]) -> Finding:
         text = re.sub(r"\bcolumn (\d+)(?: of x)?", lambda m: f"input {names[int(m[1])]}", text)
         return re.sub(r"\btarget (\d+)\b", lambda m: f"the target {int(m[1]) + 1} rows ahead", text)
 
-    return replace(
-        finding, place=words(finding.place), seen=words(finding.seen), remedy=words(finding.remedy)
-    )
+    return finding.in_words(words)

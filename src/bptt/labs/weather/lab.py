@@ -203,7 +203,7 @@ def run(data: WeatherData, *, seed: int = 0, seeds: int = 3, notify: Notify | No
         board.add("lab_recipe", predict_windows(net, test), history.losses, history.seconds)
         if k == all_seeds[0]:
             nets["lab_recipe"] = net
-            diagnoses["lab_recipe"] = diagnose(history, net, train_windows)
+            diagnoses["lab_recipe"] = diagnose(history, net, train_windows).named(data.columns)
             watched = watch(
                 f"{TITLES['lab_recipe']}, seed {k}", net, history, spread.x, spread.y,
                 f"{FLOW_WINDOWS} windows spread evenly over the training part",
@@ -224,7 +224,7 @@ def run(data: WeatherData, *, seed: int = 0, seeds: int = 3, notify: Notify | No
             )
             board.add(f"{name}_silenced", predict_windows(fitted.net, test, mute))
             if name == "default" and name not in nets:
-                diagnoses[name] = diagnose(fitted.history, fitted.net, train_windows)
+                diagnoses[name] = diagnose(fitted.history, fitted.net, train_windows).named(data.columns)
             nets.setdefault(name, fitted.net)
     untrained = lab_network(len(data.columns), all_seeds[0])
     looked_at = {"start": untrained, "trained": nets["lab_recipe"]}
