@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,12 +11,13 @@ import pytest
 from bptt.data import Arrays
 from bptt.diagnostics import diagnose
 from bptt.diagnostics.doctor.constant import constant_loss
-from bptt.diagnostics.doctor.likelihood import as_error
+from bptt.diagnostics.doctor.likelihood import as_error, errors_of
+from bptt.diagnostics.doctor.sample import Sample
 from bptt.errors import InvalidInput
 from bptt.losses import Gaussian, Squared, get_loss
 from bptt.network import Network, Recurrent
 from bptt.optim import SGD
-from bptt.training import train
+from bptt.training import History, train
 from bptt.verify import gradient_check
 
 B, T, D, H, M = 7, 5, 3, 6, 2
@@ -46,7 +48,7 @@ def test_both_engines_train_it_alike(rng: np.random.Generator) -> None:
 
 
 @pytest.fixture(scope="module")
-def learnt() -> tuple[Network, Arrays, object]:
+def learnt() -> tuple[Network, Arrays, History]:
     """A series whose noise is four times as large where the first column was above 0 at the first step."""
     rng = np.random.default_rng(11)
     x = rng.normal(size=(2000, 3, 2))
@@ -58,7 +60,7 @@ def learnt() -> tuple[Network, Arrays, object]:
     return net, data, history
 
 
-def test_it_learns_where_the_noise_is(learnt: tuple[Network, Arrays, object]) -> None:
+def test_it_learns_where_the_noise_is(learnt: tuple[Network, Arrays, History]) -> None:
     net, _, _ = learnt
     rng = np.random.default_rng(12)
     x = rng.normal(size=(4000, 3, 2)).astype(np.float32)
@@ -71,13 +73,26 @@ def test_it_learns_where_the_noise_is(learnt: tuple[Network, Arrays, object]) ->
     assert np.corrcoef(said[:, 0], x[:, 1, 1])[0, 1] > 0.95
 
 
-def test_the_doctor_reads_a_likelihood_as_a_variance(learnt: tuple[Network, Arrays, object]) -> None:
+def test_the_doctor_reads_a_likelihood_as_a_variance(learnt: tuple[Network, Arrays, History]) -> None:
     net, data, history = learnt
     assert np.min(history.losses) < history.losses[0] - 0.5
     found = diagnose(history, net, data)
     # Half of the series is noise of sd 1.2 and 0.3: log-variances apart, what is left is 0.36 of 1.77 or so.
     assert 0.6 < found.explained < 0.95
     assert not any(finding.name in {"exploding", "rate_too_high"} for finding in found.findings)
+
+
+def test_the_doctor_looks_at_the_history_and_at_the_means(learnt: tuple[Network, Arrays, History]) -> None:
+    net, data, history = learnt
+    seen = errors_of(replace(history, validation=((7, -0.3),)), net.loss)
+    np.testing.assert_allclose(
+        np.log(2 * np.pi * np.e * seen.losses) / 2, history.losses, rtol=1e-9, atol=1e-12
+    )
+    assert seen.validation == ((7, pytest.approx(np.exp(-0.6) / (2 * np.pi * np.e), rel=1e-12)),)
+    assert errors_of(history, Squared()) is history
+    sample = Sample(history, net, data)
+    means = net.predict(sample.batch.x)[:, :1]
+    np.testing.assert_allclose(sample.errors, sample.batch.y - means, rtol=0, atol=1e-6)
 
 
 def test_the_best_constant_is_the_normal_distribution_of_the_targets(rng: np.random.Generator) -> None:

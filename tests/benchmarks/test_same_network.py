@@ -8,9 +8,12 @@ import pytest
 from benchmarks.forecasting import same_network
 from bptt.training.batches import index_blocks
 
-pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'bptt[torch]'")
-
 N, FIRST = 431, 350
+
+
+@pytest.fixture
+def needs_pytorch() -> None:
+    pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'bptt[torch]'")
 
 
 @pytest.fixture
@@ -19,6 +22,7 @@ def values(rng: np.random.Generator) -> np.ndarray:
     return np.column_stack([y[1:], rng.normal(size=(N, 2)), np.diff(y)])
 
 
+@pytest.mark.usefixtures("needs_pytorch")
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 def test_few_updates_leave_the_same_error(
     cell: str, values: np.ndarray, monkeypatch: pytest.MonkeyPatch
@@ -43,3 +47,12 @@ def test_the_script_reads_the_batches_that_train_draws(
     np.testing.assert_array_equal(np.concatenate(drawn), read)
     assert len(read) == 5
     assert max(map(max, read)) + same_network.LENGTH < FIRST  # the last target is a training row
+
+
+def test_a_forecast_is_held_against_the_row_that_comes_next(values: np.ndarray) -> None:
+    perfect = values[1:, -1].copy()  # after row t, the change to row t + 1
+    assert same_network._error(perfect, values, FIRST) == 0
+    perfect[FIRST - 1] += 3.0  # the last row that is trained on forecasts the first of the test
+    assert same_network._error(perfect, values, FIRST) == pytest.approx(3.0 / np.sqrt(N - FIRST), rel=1e-12)
+    perfect[: FIRST - 1] = 9.0
+    assert same_network._error(perfect, values, FIRST) == pytest.approx(3.0 / np.sqrt(N - FIRST), rel=1e-12)

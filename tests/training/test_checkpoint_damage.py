@@ -61,6 +61,7 @@ END = [0]
 
 BROKEN: list[tuple[Callable[[dict[str, Any], dict[str, Any]], object], str]] = [
     (lambda d, h: d.update(version=2), "version of the format must be 1. Got 2: written by a newer bptt"),
+    (lambda d, h: d.update(version=0), "version of the format must be 1. Got 0"),
     (lambda d, h: d.update(version=True), "version of the format must be 1. Got True"),
     (lambda d, h: d.update(format="other"), "format must be 'bptt'. Got 'other'"),
     (lambda d, h: d.update(kind="x" * 999), "must be a checkpoint that bptt.train wrote. Got kind 'xxx"),

@@ -20,7 +20,7 @@ from bptt.files.model import read_arrays, read_header, write_model
 from bptt.forecast import Forecaster
 from bptt.forecast.fitting import members, segments
 from bptt.forecast.saving import fit_file
-from bptt.forecast.saving.fit_file import count_kept
+from bptt.forecast.saving.fit_file import count_kept, kept_fit
 from tests.forecast.fitting.test_executors import in_processes
 from tests.forecast.fitting.travelling_jobs import assert_same_bits
 from tests.forecast.panels import NETWORK, make_panel
@@ -230,6 +230,15 @@ def test_another_fit_is_refused(finished: Path, tmp_path: Path) -> None:
         forecaster().fit(make_panel(np.random.default_rng(8), 700, 233), progress=False, resume=finished)
 
 
+def test_a_fit_that_had_kept_nothing_is_written_over(tmp_path: Path) -> None:
+    path = tmp_path / "fit.ckpt"
+    with pytest.raises(KeyboardInterrupt), kept_fit(path, False, {"data": 1}):
+        raise KeyboardInterrupt
+    assert count_kept(path) == 0
+    with kept_fit(path, False, {"data": 2}) as shelf:  # of another fit: nothing is lost
+        assert shelf is not None
+
+
 def test_files_that_are_no_checkpoint_of_a_fit_are_refused(
     whole: Forecaster, tmp_path: Path, finished: Path
 ) -> None:
@@ -302,6 +311,7 @@ HOSTILE = {
     "format": (_told("format", "other"), "format must be 'bptt'"),
     "kind": (_told("kind", ["fit"]), r"Got kind \['fit'\]"),
     "version": (_told("version", 2), "written by a newer bptt, update yours"),
+    "version 0": (_told("version", 0), "version of the format must be 1. Got 0"),
     "version is no number": (_told("version", True), "version of the format must be 1"),
     "config": (_told("config", []), "config and extra must be dictionaries"),
     "extra": (_told("extra", "x"), "config and extra must be dictionaries"),

@@ -72,6 +72,22 @@ def test_a_single_wild_error_leads_to_no_wild_size(rng: np.random.Generator) -> 
     assert (made.offsets(x, np.array([0.95])) < 1e7).all()
 
 
+def test_heavy_tails_do_not_throw_the_search(rng: np.random.Generator) -> None:
+    """One error in a hundred is ten thousand times as large: a step of full length would leave the finite numbers."""
+    x = features(rng, 300)
+    e = np.where(rng.random((300, OUTPUTS)) < 0.01, 1e4, 1.0) * rng.standard_normal((300, OUTPUTS))
+    made, first = fit_normal(x, e, FLOOR, SLOTS), fit_intervals(x, e, FLOOR, SLOTS)
+    assert np.isfinite(made.weights).all()
+    start = first.weights.copy()
+    start[0] += 0.5 * np.log(((e / np.exp(x @ start)) ** 2).mean(axis=0))
+    costs = [
+        (x @ w + e**2 * np.exp(-2 * (x @ w)) / 2).sum(axis=0)
+        + SHRINK / 2 * ((w - start)[1:] ** 2).sum(axis=0)
+        for w in (made.weights, start)
+    ]
+    assert (costs[0] < costs[1]).all()
+
+
 def test_few_errors_are_told_by_students_t(rng: np.random.Generator) -> None:
     x = np.concatenate([np.ones((18, 1)), np.zeros((18, 2))], axis=1)
     e = rng.standard_normal((18, 3))
