@@ -19,6 +19,7 @@ LEVELS = (
     "checks",
     "brief",
     "atomic",
+    "interruptions",
     "cache",
     "configs",
     "activations",

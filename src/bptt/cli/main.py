@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -32,6 +32,7 @@ from bptt.cli.apps import INTERRUPTED, app
 from bptt.cli.mistakes import in_one_line, is_bare, is_usage_error
 from bptt.cli.notices import show_notices
 from bptt.errors import BpttError, DivergedError, GradientError
+from bptt.interruptions import Interrupted, is_put_off, none_is_lost
 
 # What went wrong in the input: 2, as for a wrong option. What went wrong in the work: 1.
 _INPUT, _WORK = 2, 1
@@ -43,7 +44,7 @@ def main() -> None:
     """Run the command line; never show a traceback for a mistake in the input."""
     show_notices()
     command = typer.main.get_command(app)
-    with _hear_termination() as heard:
+    with _hear_signals() as heard, none_is_lost():
         try:
             # Not app(): it tells of a mistake on the command line in a box, and swallows an interruption.
             with command.make_context("bptt", sys.argv[1:]) as context:
@@ -68,30 +69,31 @@ def main() -> None:
 
 
 @contextmanager
-def _hear_termination() -> Iterator[list[int]]:
+def _hear_signals() -> Iterator[list[int]]:
     """Let SIGTERM end the command as Ctrl-C does; yield a list that it is noted in."""
     heard: list[int] = []
     owner = os.getpid()
+    before: dict[int, Any] = {}
 
-    def hear(number: int, _frame: FrameType | None) -> None:
+    def hear(number: int, frame: FrameType | None) -> None:
         if os.getpid() != owner:  # a forked worker ends as it would without us
-            signal.signal(number, signal.SIG_DFL)
+            signal.signal(number, before[number])
             signal.raise_signal(number)
-        heard.append(number)
-        raise KeyboardInterrupt
+        elif not is_put_off(number, frame):
+            if number == signal.SIGTERM:
+                heard.append(number)
+            raise Interrupted(number)
 
     # A signal that whoever started us ignores stays ignored.
-    wanted = (
-        signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
-        and threading.current_thread() is threading.main_thread()
-    )
-    if wanted:
-        signal.signal(signal.SIGTERM, hear)
+    if threading.current_thread() is threading.main_thread():
+        for each in (signal.SIGINT, signal.SIGTERM):
+            if signal.getsignal(each) in (signal.SIG_DFL, signal.default_int_handler):
+                before[each] = signal.signal(each, hear)
     try:
         yield heard
     finally:
-        if wanted:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _stopped(heard: list[int], *, said: bool) -> int:

@@ -10,9 +10,25 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+from bptt.interruptions import Interrupted, is_put_off, none_is_lost
 
-class Terminated(KeyboardInterrupt):
-    """Raised where SIGTERM arrives: whatever is safe under Ctrl-C is safe under it."""
+
+class Terminated(Interrupted):
+    """Raised where SIGTERM arrives.
+
+    Parameters
+    ----------
+    found : Termination
+        Where it was noted.
+    """
+
+    def __init__(self, found: Termination) -> None:
+        super().__init__(signal.SIGTERM)
+        self.found = found
+
+    def lost(self) -> None:
+        """Take the note back: the next SIGTERM is raised again."""
+        self.found.heard = False
 
 
 class Termination:
@@ -54,18 +70,19 @@ def hear_termination(*, wanted: bool) -> Iterator[Termination]:
     found.fatal = before is signal.SIG_DFL
     owner = os.getpid()
 
-    def hear(_number: int, _frame: FrameType | None) -> Any:
+    def hear(number: int, frame: FrameType | None) -> Any:
         if os.getpid() != owner:  # a forked child: the run is not its own
             signal.signal(signal.SIGTERM, before)
             signal.raise_signal(signal.SIGTERM)
-        else:
+        elif not (found.open and is_put_off(number, frame)):
             raised, found.heard = found.open and not found.heard, True
             if raised:
-                raise Terminated
+                raise Terminated(found)
 
     try:
         signal.signal(signal.SIGTERM, hear)
-        yield found
+        with none_is_lost():
+            yield found
     finally:
         # From here on the handler only takes note: nothing may come between this line and the last one.
         found.open = False
