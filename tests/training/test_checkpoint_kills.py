@@ -70,8 +70,8 @@ def test_killed_a_few_times(tmp_path: Path, processes: Any) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("kind", "kills", "seed"), [("fused", 80, 2), ("carried", 40, 3)])
-def test_killed_more_than_a_hundred_times(
+@pytest.mark.parametrize(("kind", "kills", "seed"), [("fused", 130, 2), ("carried", 70, 3)])
+def test_killed_two_hundred_times(
     kind: str, kills: int, seed: int, tmp_path: Path, processes: Any
 ) -> None:
     within = kill_again_and_again(processes, kind, tmp_path, kills, 0.15, seed)
