@@ -53,6 +53,8 @@ def fit(
     cell: options.Cell = None,
     hidden: options.Hidden = None,
     ensemble: options.Ensemble = None,
+    updates: options.Updates = None,
+    validation: options.Validation = None,
     head: options.Head = None,
     intervals: options.Kind = None,
     quantiles: options.Quantiles = None,

@@ -55,8 +55,21 @@ Window = Annotated[
 Cell = Annotated[str | None, typer.Option("--cell", help="gru, lstm or elman.")]
 Hidden = Annotated[int | None, typer.Option("--hidden", min=1, help="Units of a network.")]
 Ensemble = Annotated[int | None, typer.Option("--ensemble", min=1, help="Networks that are averaged.")]
+Updates = Annotated[
+    int | None,
+    typer.Option(
+        "--updates", min=1, help="Of each network, just so many; as rows and validation say unless given."
+    ),
+]
+Validation = Annotated[
+    float | None,
+    typer.Option(
+        "--validation",
+        help="Share of the newest rows that choices are made on, 0.2 unless given; 0: nothing is tried.",
+    ),
+]
 Kind = Annotated[
-    str | None, typer.Option("--intervals", help="conformal (errors of rows held out) or gaussian.")
+    str | None, typer.Option("--intervals", help="conformal (errors of rows held out), gaussian or none.")
 ]
 Head = Annotated[str | None, typer.Option("--head", help="auto, direct, recursive or segments.")]
 Quantiles = Annotated[
@@ -86,7 +99,7 @@ NoTrees = Annotated[bool, typer.Option("--no-trees", help="Leave boosted trees o
 _LISTS = ("inputs", "future", "static", "without", "group", "time")
 _NAMES = (
     "target", "horizon", *_LISTS, "step", "zone", "decimal", "missing", "window", "cell", "hidden", "ensemble",
-    "head", "intervals", "quantiles", "coverage", "transform", "seed", "threads", "search",
+    "updates", "validation", "head", "intervals", "quantiles", "coverage", "transform", "seed", "threads", "search",
 )  # fmt: skip
 
 

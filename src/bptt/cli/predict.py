@@ -55,7 +55,8 @@ def predict(
 ) -> None:
     """Forecast the rows after the last one of a table, with an interval: CSV on stdout, and nothing else there.
 
-    Columns: unique_id, ds, y_hat, lo_90, hi_90 (by the coverage), then the quantiles asked for in the fit.
+    Columns: unique_id, ds, y_hat, lo_90, hi_90 (by the coverage; not of a model without intervals), then the quantiles
+    asked for in the fit.
     """
     from bptt.atomic import write_atomic
     from bptt.forecast.asking import check_coverage
@@ -88,7 +89,8 @@ def predict(
             typer.echo(f"bptt: {'warning' if finding.warning else 'note'}: {finding}", err=True)
     share = asked.coverage if coverage is None else check_coverage(coverage)
     bounds = ((1 - share) / 2, (1 + share) / 2)
-    levels = sorted({*bounds, *asked.quantiles})
+    between = forecaster.fitted.intervals.there or coverage is not None
+    levels = sorted({*bounds, *asked.quantiles}) if between else []
     found = forecaster.forecast(data, levels=levels)
     if not quiet and (found.quantiles < 0).any() and comes_near_zero(data.panel):
         typer.echo(
@@ -97,9 +99,11 @@ def predict(
             err=True,
         )
     # An interval holds its forecast, as from `Forecaster.predict_interval`; a quantile may lie anywhere.
-    low, high = (found.quantiles[levels.index(b)] for b in bounds)
-    both = np.minimum(low, found.y_hat), np.maximum(high, found.y_hat)
-    columns = {"y_hat": found.y_hat, **dict(zip(interval_names(share), both, strict=True))}
+    columns = {"y_hat": found.y_hat}
+    if between:
+        low, high = (found.quantiles[levels.index(b)] for b in bounds)
+        both = np.minimum(low, found.y_hat), np.maximum(high, found.y_hat)
+        columns |= dict(zip(interval_names(share), both, strict=True))
     columns |= {quantile_name(level): found.quantiles[levels.index(level)] for level in asked.quantiles}
     made: dict[str, Any] = write_forecast(data_as_dict(data), columns)
     steps = len(made["ds"]) // len(data.panel)

@@ -54,6 +54,9 @@ def make_recipe(recipe: Recipe | None, settings: Mapping[str, object]) -> Recipe
     if recipe is not None and not isinstance(recipe, Recipe):
         raise InvalidType(f"recipe must be a bptt.forecast.Recipe. Got {type(recipe).__name__}")
     given: dict[str, Any] = {name: value for name, value in settings.items() if value is not None}
+    if "updates" in given:
+        # A number that is asked for is not tried out, nor fitted to the rows.
+        given |= {"shorter": (), "scaled": False}
     return replace(recipe or Recipe(), **given)
 
 
@@ -77,6 +80,20 @@ def check_quantiles(quantiles: object) -> tuple[float, ...]:
     if list(found) != sorted(set(found)):
         raise InvalidInput(f"quantiles must increase. Got {list(found)}")
     return found
+
+
+def check_together(asked: Asked) -> Asked:
+    """Return what is asked for; raise InvalidInput where one setting leaves another without sense."""
+    if asked.quantiles and asked.recipe.intervals == "none":
+        raise InvalidInput(
+            "quantiles must be left out where intervals = 'none'. "
+            f"Got {list(asked.quantiles)}: they are calibrated as intervals are"
+        )
+    if asked.search and not asked.recipe.validation:
+        raise InvalidInput(
+            f"search must be 0 where validation = 0. Got {asked.search}: variations are compared on validation rows"
+        )
+    return asked
 
 
 def check_coverage(coverage: object) -> float:
@@ -105,7 +122,12 @@ def drawn_recipes(recipe: Recipe, count: int, seed: int) -> list[Recipe]:
             layers=int(rng.choice([1, 1, 2])),
             rate=float(recipe.rate * 2.0 ** rng.uniform(-1, 1)),
             decay=float(recipe.decay * 10.0 ** rng.uniform(-1, 0.5)),
-            updates=max(20, round(recipe.updates * 2.0 ** rng.uniform(-1.5, 1))),
+            updates=_drawn_updates(recipe, 2.0 ** rng.uniform(-1.5, 1)),
         )
         for _ in range(count)
     ]
+
+
+def _drawn_updates(recipe: Recipe, share: float) -> int:
+    """Return so much of the recipe's updates, or all of them where their number was asked for."""
+    return max(20, round(recipe.updates * share)) if recipe.scaled else recipe.updates

@@ -18,6 +18,7 @@ from bptt.forecast.asking import (
     check_coverage,
     check_quantiles,
     check_seed,
+    check_together,
     drawn_recipes,
     make_recipe,
 )
@@ -68,11 +69,17 @@ class Forecaster(Predictor):
     cell : {"gru", "lstm", "elman"}
     hidden, layers, ensemble : int
         Size and number of recurrent layers, and of networks that are averaged.
+    updates : int, optional
+        Of each network, just so many; by default as many as the rows ask for, or 0.4 of that, as validation says.
+    validation : float, optional
+        Share of the rows, the newest ones, on which choices are made; 0.2 by default. With 0 nothing is tried or
+        chosen: networks are trained on all rows at once, and no simpler method takes their place.
     head : {"auto", "direct", "recursive", "segments"}
         How a state becomes `horizon` forecasts: all at once, one fed back for the next, or segment after segment.
-    intervals : {"conformal", "gaussian"}
+    intervals : {"conformal", "gaussian", "none"}
         Of the quantiles of errors on rows held out, or of the normal distribution that is likeliest there. Both are as
-        wide as the hour, the season and the newest changes ask for.
+        wide as the hour, the season and the newest changes ask for. With "none" the model forecasts without intervals,
+        and the networks that would be trained for them are spared.
     quantiles : sequence of float, optional
         Probabilities whose quantiles `predict` adds, as 0.1.
     coverage : float
@@ -111,6 +118,8 @@ class Forecaster(Predictor):
     Notes
     -----
     `predict`, `update` and `step` carry the same state: after the same history they agree to 1e-6, and better.
+
+    ``Forecaster(ensemble=1, updates=900, validation=0, intervals="none")`` trains one network once, by 900 updates.
     """
 
     def __init__(
@@ -133,6 +142,8 @@ class Forecaster(Predictor):
         hidden: int | None = None,
         layers: int | None = None,
         ensemble: int | None = None,
+        updates: int | None = None,
+        validation: float | None = None,
         head: str | None = None,
         intervals: str | None = None,
         quantiles: Sequence[float] | None = None,
@@ -145,38 +156,42 @@ class Forecaster(Predictor):
         threads: int | None = None,
     ) -> None:
         super().__init__(
-            Asked(
-                target=target,
-                horizon=check_whole("horizon", horizon),
-                time=time,
-                group=group,
-                inputs=inputs,
-                future=future,
-                static=static,
-                missing=missing,
-                step=step,
-                zone=zone,
-                calendar=check_calendar(calendar),
-                quantiles=check_quantiles(quantiles),
-                coverage=check_coverage(coverage),
-                recipe=make_recipe(
-                    recipe,
-                    {
-                        "window": window,
-                        "cell": cell,
-                        "hidden": hidden,
-                        "layers": layers,
-                        "ensemble": ensemble,
-                        "head": head,
-                        "intervals": intervals,
-                        "transform": transform,
-                    },
-                ),
-                search=check_whole("search", search, least=0),
-                seed=check_seed(seed),
-                threads=None if threads is None else check_whole("threads", threads),
-                without=without,
-                decimal=check_choice("decimal", decimal, DECIMALS),
+            check_together(
+                Asked(
+                    target=target,
+                    horizon=check_whole("horizon", horizon),
+                    time=time,
+                    group=group,
+                    inputs=inputs,
+                    future=future,
+                    static=static,
+                    missing=missing,
+                    step=step,
+                    zone=zone,
+                    calendar=check_calendar(calendar),
+                    quantiles=check_quantiles(quantiles),
+                    coverage=check_coverage(coverage),
+                    recipe=make_recipe(
+                        recipe,
+                        {
+                            "window": window,
+                            "cell": cell,
+                            "hidden": hidden,
+                            "layers": layers,
+                            "ensemble": ensemble,
+                            "updates": updates,
+                            "validation": validation,
+                            "head": head,
+                            "intervals": intervals,
+                            "transform": transform,
+                        },
+                    ),
+                    search=check_whole("search", search, least=0),
+                    seed=check_seed(seed),
+                    threads=None if threads is None else check_whole("threads", threads),
+                    without=without,
+                    decimal=check_choice("decimal", decimal, DECIMALS),
+                )
             )
         )
         self.tested: Scorecard | None = None

@@ -13,7 +13,7 @@ from bptt.errors import FileFormatError, InvalidInput, InvalidType
 ANCHORS = ("auto", "last", "season")
 TRANSFORMS = ("none", "log1p")
 READINGS = ("own", "window")
-INTERVALS = ("conformal", "gaussian")
+INTERVALS = ("conformal", "gaussian", "none")
 HEADS = ("direct", "recursive", "segments")
 
 
@@ -34,6 +34,9 @@ class Recipe:
         Sequences an update.
     updates : int
         Of the longest training that is tried.
+    scaled : bool
+        Whether `updates` is meant for 30,000 rows, and fewer are made for fewer rows (by the root of their number); else
+        just so many are made.
     shorter : tuple of float
         Shares of `updates` that are tried on the validation rows, besides all of them.
     rate, decay, clip : float
@@ -59,12 +62,15 @@ class Recipe:
     head : {"auto", "direct", "recursive", "segments"}
         How a state becomes K forecasts: all from it at once; one row, which is fed back for the next; or segment by
         segment, a decoder going on from the state. "auto" is direct: nothing else paid where it was measured.
-    intervals : {"conformal", "gaussian"}
-        Made of the quantiles of held-out errors divided by their usual size; or of a normal distribution of that size.
+    intervals : {"conformal", "gaussian", "none"}
+        Made of the quantiles of held-out errors divided by their usual size; or of a normal distribution of that size;
+        with "none" there are none, and no block is held out.
     validation : float
-        Share of the rows, the newest ones, on which choices are made.
+        Share of the rows, the newest ones, on which choices are made. 0: nothing is tried or chosen; the networks are
+        taken as they are, with the usual penalties.
     blocks : int
-        Blocks that are held out in turn, so that intervals are calibrated on every season.
+        Blocks that are held out in turn, the validation rows among them, so that intervals are calibrated on every
+        season.
     trial_members : int
         Networks of the trials; the final ensemble is larger.
     step_back : bool
@@ -81,6 +87,7 @@ class Recipe:
     warmup: int = 24
     batch: int = 32
     updates: int = 900
+    scaled: bool = True
     shorter: tuple[float, ...] = (0.4,)
     rate: float = 0.007
     decay: float = 0.3
@@ -126,11 +133,12 @@ class Recipe:
         for name in ("rate", "clip"):
             check_number(name, getattr(self, name), above=0.0)
         check_number("decay", self.decay, least=0.0)
-        check_number("validation", self.validation, above=0.0, below=0.5)
+        check_number("validation", self.validation, least=0.0, below=0.5)
         for share in self.shorter:
             check_number("shorter", share, above=0.0, below=1.0)
-        if not isinstance(self.step_back, bool):
-            raise InvalidType(f"step_back must be True or False. Got {self.step_back!r}")
+        for name in ("step_back", "scaled"):
+            if not isinstance(getattr(self, name), bool):
+                raise InvalidType(f"{name} must be True or False. Got {getattr(self, name)!r}")
         check_choice("anchor", self.anchor, ANCHORS)
         check_choice("head", self.head, ("auto", *HEADS))
         check_choice("intervals", self.intervals, INTERVALS)
@@ -140,8 +148,9 @@ class Recipe:
             check_choice("level", self.level, READINGS)
 
     def to_config(self) -> dict[str, Any]:
-        """Return plain JSON values."""
-        return {**asdict(self), "shorter": list(self.shorter)}
+        """Return plain JSON values; what older versions do not know is there only where it was asked for."""
+        found = {**asdict(self), "shorter": list(self.shorter)}
+        return {name: value for name, value in found.items() if name != "scaled" or not value}
 
     @classmethod
     def from_config(cls, config: object) -> Self:

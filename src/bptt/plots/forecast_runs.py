@@ -39,7 +39,7 @@ def forecast_runs(
     starts : ndarray of int (n,)
         The row of `times` that each forecast begins at, in 0..T - K.
     y_hat, low, high : ndarray (n, K)
-        Forecasts and the ends of their intervals.
+        Forecasts and the ends of their intervals; NaN where there are none.
     coverage : float
         That the intervals aim at.
     quantity : str
@@ -84,7 +84,8 @@ def forecast_runs(
     for moments, value, bottom, top in zip(x, y_hat, low, high, strict=True):
         ax.fill_between(moments, bottom, top, color=colour, alpha=BAND, linewidth=0)
         ax.plot(moments, value, color=colour, linewidth=1.6)
-    ax.fill([], [], color=colour, alpha=BAND, linewidth=0, label=f"{100 * coverage:g} % interval")
+    if np.isfinite(low).any():
+        ax.fill([], [], color=colour, alpha=BAND, linewidth=0, label=f"{100 * coverage:g} % interval")
     ax.plot([], [], color=colour, linewidth=1.6, label="forecast")
     ax.plot(times, truth, color=look.theme.ink, linewidth=1.6, label="what came", zorder=3)
     if np.asarray(times).dtype.kind == "M":

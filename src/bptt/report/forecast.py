@@ -35,6 +35,7 @@ from bptt.report.html import write_report
 from bptt.report.versions import describe
 
 _COVERAGES = (0.5, 0.9)
+_WITH_INTERVALS = " with intervals of 50 % and 90 %"
 # Steps of the horizon that the wide table shows.
 _STEPS = 8
 # Forecasts in a row that the picture of the test shows, and rows at least.
@@ -107,7 +108,7 @@ def _result(model: Forecaster, rehearsal: Rehearsal | None, unit: str) -> list[B
         highlight=tuple(k for k, row in enumerate(rows) if row[0] == TITLES["model"]),
         losing=tuple(losing),
         caption=f"Means over the horizon, {len(rehearsal.rows):,} forecasts of rows kept aside{_in(unit)}. "
-        f"Intervals aim at {100 * rehearsal.coverage:g} %. The best method stands last.",
+        f"{_aim(rehearsal)}The best method stands last.",
     )
     steps = _shown_steps(len(rehearsal.scores["model"]["rmse"]))
     by_step = TableBlock(
@@ -132,19 +133,21 @@ def _fan(model: Forecaster, data: PanelData, unit: str) -> Picture:
     K = model.asked.horizon
     panel, alt = (
         data.panel,
-        "The end of the history, and the forecast after it with intervals of 50 % and 90 %.",
+        f"The end of the history, and the forecast after it{_WITH_INTERVALS}.",
     )
     if panel.future and any(len(line.future) - len(line) < K for line in panel):
         # What is known ahead ends with the table: the newest rows themselves are what can be forecast.
         lines = tuple(cut(line, 0, len(line) - K, ahead=K) for line in panel if len(line) > K)
         panel = replace(panel, lines=lines)
         alt = (
-            "The newest rows, forecast from those before them with intervals of 50 % and 90 %: what is known ahead "
+            f"The newest rows, forecast from those before them{_WITH_INTERVALS}: what is known ahead "
             "ends with the table. The model was trained on these rows too."
         )
     line = max(panel, key=len)
     whole = next(each for each in data.panel if each.id == line.id)
-    levels = [level for c in _COVERAGES for level in ((1 - c) / 2, (1 + c) / 2)]
+    coverages = _COVERAGES if model.fitted.intervals.there else ()
+    alt = alt if coverages else alt.replace(_WITH_INTERVALS, "")
+    levels = [level for c in coverages for level in ((1 - c) / 2, (1 + c) / 2)]
     found = model.forecast(panel, levels=sorted(levels))
     k = found.ids.index(line.id)
     order = {level: place for place, level in enumerate(sorted(levels))}
@@ -153,7 +156,7 @@ def _fan(model: Forecaster, data: PanelData, unit: str) -> Picture:
             np.minimum(found.quantiles[order[(1 - c) / 2], k], found.y_hat[k]),
             np.maximum(found.quantiles[order[(1 + c) / 2], k], found.y_hat[k]),
         )
-        for c in _COVERAGES
+        for c in coverages
     }
     first = max(0, len(line) - max(4 * K, 48))
     counted = bool(np.isnat(line.local).any())
@@ -198,6 +201,7 @@ def _trial(rehearsal: Rehearsal, data: PanelData, unit: str) -> Picture:
     y_hat, low, high = judged.y_hat[runs], judged.low[runs], judged.high[runs]
     there = np.isfinite(judged.y[runs])
     held = int(((judged.y[runs] >= low) & (judged.y[runs] <= high))[there].sum())
+    told = f"of {there.sum():,} values {held:,} lie in the {100 * rehearsal.coverage:g} % interval"
     made = (
         "each from the rows before it"
         if K == 1
@@ -216,8 +220,7 @@ def _trial(rehearsal: Rehearsal, data: PanelData, unit: str) -> Picture:
             title=line.id or None,
             **look,
         ),
-        f"The newest rows of the test, forecast {made}, beside what came: of {there.sum():,} values {held:,} lie in "
-        f"the {100 * rehearsal.coverage:g} % interval.",
+        f"The newest rows of the test, forecast {made}, beside what came{f': {told}' if rehearsal.fitted.intervals.there else ''}.",
     )
 
 
@@ -345,6 +348,11 @@ def _by_class(classes: Array, count: int, errors: Array) -> Array:
     numbers = np.bincount(classes, minlength=count)
     sums = np.bincount(classes, weights=errors**2, minlength=count)
     return np.where(numbers > 0, np.sqrt(sums / np.maximum(numbers, 1)), np.nan)
+
+
+def _aim(rehearsal: Rehearsal) -> str:
+    there = rehearsal.fitted.intervals.there
+    return f"Intervals aim at {100 * rehearsal.coverage:g} %. " if there else ""
 
 
 def _shown_steps(horizon: int) -> list[int]:

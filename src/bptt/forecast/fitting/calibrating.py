@@ -15,9 +15,15 @@ from bptt.forecast.panel import Panel
 
 
 def calibrate(trained: Trained, panel: Panel, held_out: Sequence[HeldOut], kind: str) -> Intervals:
-    """Return "conformal" or "gaussian" intervals, as wide as held-out errors say by the moment of the forecast."""
+    """Return "conformal" or "gaussian" intervals, as wide as held-out errors say by the moment of the forecast.
+
+    With "none" there are none, and nothing is looked at.
+    """
     encoding = trained.encoding
     calendar, K = encoding.calendar, encoding.horizon
+    width = 3 + sum(calendar.slots)
+    if kind == "none":
+        return Intervals.none(width, K)
     floor = unrest_floor(encode_panel(encoding, panel).lines)
     features = [
         moment(calendar, floor, line, rows)
@@ -25,7 +31,6 @@ def calibrate(trained: Trained, panel: Panel, held_out: Sequence[HeldOut], kind:
         for line, rows in zip(each.lines, each.rows, strict=True)
     ]
     errors = [e for each in held_out for e in each.errors]
-    width = 3 + sum(calendar.slots)
     made = fit_normal if kind == "gaussian" else fit_intervals
     return made(
         np.concatenate([np.zeros((0, width)), *features]),

@@ -81,7 +81,7 @@ class Choice:
     origins : int
         Forecasts that were compared.
     reason : str
-        Why nothing was compared.
+        Why nothing was compared: the last value is repeated then, or nothing was to be validated.
     """
 
     kind: str
@@ -94,7 +94,12 @@ class Choice:
     def verdict(self) -> str:
         """Return one sentence."""
         if self.reason:
-            return f"{self.reason}: the last value is repeated"
+            taken = (
+                "the last value is repeated"
+                if self.kind == "last"
+                else f"{NAMES[self.kind]} is taken as it is"
+            )
+            return f"{self.reason}: {taken}"
         others = ", ".join(
             f"{NAMES[kind]} {error:.3f}" for kind, error in sorted(self.errors.items(), key=lambda e: e[1])
             if kind not in (self.kind, "last")

@@ -49,6 +49,7 @@ from bptt.forecast.fitting.shelf import Shelf
 from bptt.forecast.fitting.side_by_side import Meter, Notify
 from bptt.forecast.fitting.trained import Trained
 from bptt.forecast.fitting.travelling import Job
+from bptt.forecast.fitting.unvalidated import taken_unvalidated
 from bptt.forecast.panel import Panel
 from bptt.forecast.pieces import cut, draw_lines
 from bptt.forecast.recipe import Recipe
@@ -152,6 +153,8 @@ class _Run:
         panel, recipe = self.panel, self.recipe
         if not any(np.ptp(line.y[np.isfinite(line.y)]) for line in panel if np.isfinite(line.y).any()):
             return self._step_back("the target never changes")
+        if not recipe.validation:
+            return self._unvalidated()
         cuts = [validation_start(len(line), recipe.validation, self.horizon) for line in panel]
         before = replace(
             panel, lines=tuple(cut(line, 0, c) for line, c in zip(panel, cuts, strict=True) if c)
@@ -171,7 +174,18 @@ class _Run:
                 stage = other
             else:
                 self.anchor = "last"
-        found = self._few_rows(stage.choice) or self._finish(stage.choice, [stage.held_out])
+        return self._ended(self._few_rows(stage.choice) or self._finish(stage.choice, [stage.held_out]))
+
+    def _unvalidated(self) -> Fitted:
+        """Return the forecaster that is trained on all rows at once; nothing is tried, nothing chosen."""
+        self._settle(self.panel, [len(line) for line in self.panel])
+        self.head = first_head(self.recipe, self.horizon)
+        choice = taken_unvalidated(self.recipe, self.plan.lesson(self.plan.encoding(self.panel), self.panel))
+        if choice is None:
+            return self._step_back("there are too few rows to learn from")
+        return self._ended(self._finish(choice, []))
+
+    def _ended(self, found: Fitted) -> Fitted:
         self.meter.finish()
         if self.doctor:
             nets = len(found.trained.nets)

@@ -99,14 +99,21 @@ def changes(encoding: Encoding, lines: list[Encoded]) -> HeldOut:
 
 
 def validation_start(rows: int, share: float, horizon: int) -> int:
-    """Return the first validation row of a line; its length where it is too short to have any."""
+    """Return the first validation row of a line; its length where it is too short to have any, or `share` is 0."""
+    if not share:
+        return rows
     count = max(round(share * rows), min(2 * horizon, rows // 2))
     return rows - count if count > horizon else rows
 
 
 def held_out_blocks(panel: Panel, recipe: Recipe, horizon: int) -> list[list[tuple[int, int]]]:
-    """Return the held-out blocks of every line besides the validation rows; none where they would be short."""
-    parts = recipe.blocks - 1
+    """Return the held-out blocks of every line besides the validation rows; none where they would be short.
+
+    Nor are there any where no intervals are asked for.
+    """
+    if recipe.intervals == "none":
+        return []
+    parts = recipe.blocks - bool(recipe.validation)
     found = []
     for k in range(parts):
         block = []

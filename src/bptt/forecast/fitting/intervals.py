@@ -46,12 +46,22 @@ class Intervals:
         Added to the unrest before its logarithm is taken.
     rows : int
         Held-out forecasts that they come from.
+    there : bool
+        Whether they were asked for; else all bounds are NaN.
     """
 
     weights: Array
     quantiles: Array
     floor: Array
     rows: int
+    there: bool = True
+
+    @classmethod
+    def none(cls, features: int, horizon: int) -> Intervals:
+        """Return what stands for intervals where none were asked for."""
+        return cls(
+            np.zeros((features, horizon)), np.zeros((len(LEVELS), horizon)), np.ones(2), 0, there=False
+        )
 
     def offsets(self, features: Array, levels: Array, *, around: bool = False) -> Array:
         """Return what to add to forecasts (n, K) for each of these levels, (L, n, K), scaled; increasing in level.
@@ -59,6 +69,8 @@ class Intervals:
         With `around` they are the bounds of intervals, which hold the forecast itself: no lower one above 0, no upper
         one below.
         """
+        if not self.there:
+            return np.full((len(levels), len(features), self.weights.shape[1]), np.nan)
         size = np.exp(features @ self.weights)
         wanted = np.clip(levels, LEVELS[0], LEVELS[-1])
         at = np.stack([np.interp(wanted, LEVELS, column) for column in self.quantiles.T], axis=1)

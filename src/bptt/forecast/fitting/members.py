@@ -105,6 +105,8 @@ def emphasis(count: int) -> Array:
 
 def planned_updates(recipe: Recipe, rows: int, share: float = 1.0) -> int:
     """Return the updates of one network for so many rows: the full number, times a share."""
+    if not recipe.scaled:
+        return max(1, round(recipe.updates * share))
     return max(20, round(recipe.updates * share * float(np.clip(np.sqrt(rows / _ROWS), 0.2, 1.5))))
 
 

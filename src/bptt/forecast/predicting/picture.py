@@ -73,7 +73,9 @@ def _draw(fitted: Fitted, line: Line, panel: Panel, rows: int | None, **look: An
         line.y[shown],
         ahead,
         y_hat,
-        {c: (found[2 * k], found[2 * k + 1]) for k, c in enumerate(_COVERAGES)},
+        {c: (found[2 * k], found[2 * k + 1]) for k, c in enumerate(_COVERAGES)}
+        if fitted.intervals.there
+        else None,
         quantity=panel.target,
         title=line.id or None,
         **look,

@@ -153,6 +153,11 @@ class Predictor:
     ) -> tuple[Forecast, PanelData | None]:
         fitted, source = self.fitted, self._source
         assert source is not None
+        if levels and not fitted.intervals.there:
+            raise InvalidInput(
+                "coverage and quantiles must be asked of a model that was fitted with intervals. "
+                "Got one of intervals = 'none': predict forecasts, and another fit can have them"
+            )
         if frame is not None:
             panel, data = read_known(frame, source, future, self.asked.horizon)
             followed = follow(fitted.trained, fitted.intervals, panel.lines)

@@ -102,6 +102,8 @@ def describe_model(fitted: Fitted) -> list[tuple[str, str]]:
     few = too_few_for(fitted, 0.9)
     kind = "normal distributions, " if recipe.intervals == "gaussian" else ""
     told = f"{kind}calibrated on {fitted.intervals.rows:,} forecasts of rows held out"
+    if not fitted.intervals.there:
+        told = "none were asked for"
     found.append(("intervals", f"{told}, {few}" if few else told))
     return found
 
@@ -119,6 +121,8 @@ def too_few_for(fitted: Fitted, coverage: float) -> str:
 
     Of n forecasts the smallest and the largest error leave out a share of 2 / (n + 1) (split conformal prediction).
     """
+    if not fitted.intervals.there:
+        return ""
     rows = fitted.intervals.rows
     if fitted.recipe.intervals == "gaussian" and rows >= FEW:
         return ""

@@ -241,6 +241,7 @@ class _Frame:
             np.maximum.accumulate(arrays["intervals.quantiles"], axis=0),
             arrays["intervals.floor"],
             config["intervals_rows"],
+            there=self.recipe.intervals != "none",
         )
         fitted = Fitted(
             trained=Trained(config["kind"], encoding, tuple(nets), linear, tuple(decoders)),

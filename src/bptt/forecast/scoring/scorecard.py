@@ -87,9 +87,11 @@ class Scorecard:
     def caption(self) -> str:
         """Return what the table shows."""
         unit = f" in {self.unit}" if self.unit else ""
+        there = np.isfinite(self.scores["model"]["coverage"])
+        aim = f"; intervals aim at {100 * self.coverage:g} %" if there else ""
         return (
             f"test{unit}: means over the horizon of {self.forecasts:,} forecasts of rows that the tested model had not "
-            f"seen, from {self.first} on; intervals aim at {100 * self.coverage:g} %"
+            f"seen, from {self.first} on{aim}"
         )
 
     def to_config(self) -> dict[str, Any]:
