@@ -373,6 +373,7 @@ class Forecaster(Predictor):
         """Let the training rows go; where the series stand is kept, as in a file."""
         self._places_now()
         self._history = None
+        _ = self.fitted.diagnosis  # whose examples are rows too
         return self
 
     @classmethod

@@ -35,7 +35,7 @@ class Recipe:
     updates : int
         Of the longest training that is tried.
     scaled : bool
-        Whether `updates` is meant for 30,000 rows, and fewer are made for fewer rows (by the root of their number); else
+        Whether `updates` is meant for 30,000 rows, and other numbers of rows have fewer or more, by their root; else
         just so many are made.
     shorter : tuple of float
         Shares of `updates` that are tried on the validation rows, besides all of them.

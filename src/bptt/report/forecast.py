@@ -201,7 +201,8 @@ def _trial(rehearsal: Rehearsal, data: PanelData, unit: str) -> Picture:
     y_hat, low, high = judged.y_hat[runs], judged.low[runs], judged.high[runs]
     there = np.isfinite(judged.y[runs])
     held = int(((judged.y[runs] >= low) & (judged.y[runs] <= high))[there].sum())
-    told = f"of {there.sum():,} values {held:,} lie in the {100 * rehearsal.coverage:g} % interval"
+    told = f": of {there.sum():,} values {held:,} lie in the {100 * rehearsal.coverage:g} % interval"
+    told = told if rehearsal.fitted.intervals.there else ""
     made = (
         "each from the rows before it"
         if K == 1
@@ -220,7 +221,7 @@ def _trial(rehearsal: Rehearsal, data: PanelData, unit: str) -> Picture:
             title=line.id or None,
             **look,
         ),
-        f"The newest rows of the test, forecast {made}, beside what came{f': {told}' if rehearsal.fitted.intervals.there else ''}.",
+        f"The newest rows of the test, forecast {made}, beside what came{told}.",
     )
 
 

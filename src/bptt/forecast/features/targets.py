@@ -9,8 +9,9 @@ import numpy as np
 from bptt.checks import Array
 from bptt.forecast.features.encoding import Encoded, Encoding
 
-# Rows of targets that are held at once: with long horizons all of them would take many times the room of the line.
-CHUNK = 4096
+# Rows of targets, and of a window, that are held at once: all of them would take many times the room of the line, and
+# these few stay near the processor while sums are made of them.
+CHUNK = 1024
 
 
 class Targets:

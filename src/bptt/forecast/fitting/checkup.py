@@ -15,12 +15,36 @@ import numpy as np
 from bptt.diagnostics.doctor import leakage, repeats_last, vanishing
 from bptt.diagnostics.doctor.diagnose import diagnose
 from bptt.diagnostics.doctor.finding import Diagnosis, Finding
+from bptt.engine.blas import one_blas_thread
 from bptt.forecast.features.encoding import Encoding
 from bptt.forecast.fitting.choosing import NAMES, Choice
 from bptt.forecast.fitting.kept import Run
 
 # What hangs on a single far row is not to be told from chance on fewer stretches.
 _FEW = 8
+
+
+class Checkup:
+    """A training that the doctor looks at when it is first asked; then the run is let go.
+
+    Parameters
+    ----------
+    run, encoding, choice, networks
+        As for `examine`.
+    """
+
+    def __init__(self, run: Run | None, encoding: Encoding, choice: Choice, networks: int) -> None:
+        self._seen: tuple[Run | None, Encoding, Choice, int] | None = (run, encoding, choice, networks)
+        self._found: Diagnosis | None = None
+
+    @property
+    def diagnosis(self) -> Diagnosis | None:
+        """What `examine` says."""
+        if self._seen is not None:
+            with one_blas_thread():
+                self._found = examine(*self._seen)
+            self._seen = None
+        return self._found
 
 
 def examine(run: Run | None, encoding: Encoding, choice: Choice, networks: int) -> Diagnosis | None:

@@ -16,6 +16,7 @@ from bptt.forecast.fitting.kept import Run
 from bptt.forecast.fitting.learnt import Learnt
 from bptt.forecast.fitting.members import Lesson, Tick, in_double, planned_updates, train_member
 from bptt.forecast.fitting.segments import decoder_in_double, train_segments
+from bptt.forecast.fitting.state_sums import add_states
 from bptt.forecast.fitting.trained import Trained
 
 
@@ -42,8 +43,12 @@ def make_member(
     *,
     examined: bool = False,
     known: Learnt | None = None,
+    window: Sums | None = None,
 ) -> Member:
-    """Return a network trained as the candidate says, or `known`, with its run where that is `examined`."""
+    """Return a network trained as the candidate says, or `known`, with its run where that is `examined`.
+
+    `window` are the lesson's sums without a network, where they are known.
+    """
     recipe, kept = candidate.recipe, list[Run]()
     updates = planned_updates(recipe, lesson.rows, candidate.share)
     keep = kept.append if examined else None
@@ -57,7 +62,10 @@ def make_member(
         net, learnt = train_member(
             lesson, recipe, seed=seed, updates=updates, tick=tick, keep=keep, steps=steps, known=known
         )
-    normal = normal_equations(encoding, lesson, net, recipe.most_rows)
+    if window is None or isinstance(net, Segmented):
+        normal = normal_equations(encoding, lesson, net, recipe.most_rows)
+    else:
+        normal = add_states(encoding, lesson, net, recipe.most_rows, window)
     return Member(net, normal, learnt, kept[0] if kept else None)
 
 

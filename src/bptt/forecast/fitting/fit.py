@@ -15,7 +15,7 @@ from bptt.forecast.features.calendar import Calendar, choose_calendar, season
 from bptt.forecast.features.encoding import Encoding
 from bptt.forecast.features.measuring import with_lines
 from bptt.forecast.fitting.calibrating import calibrate
-from bptt.forecast.fitting.checkup import examine
+from bptt.forecast.fitting.checkup import Checkup
 from bptt.forecast.fitting.choosing import Candidate, Choice, Trial, choose
 from bptt.forecast.fitting.ensemble import Member, assemble
 from bptt.forecast.fitting.executors import Threads, Workers
@@ -32,7 +32,7 @@ from bptt.forecast.fitting.held_out import (
     missed,
     validation_start,
 )
-from bptt.forecast.fitting.jobs import block_job, hold_out, learnt_of, member_job, trial
+from bptt.forecast.fitting.jobs import Taught, block_job, hold_out, learnt_of, member_job, share_sums, trial
 from bptt.forecast.fitting.kept import Run
 from bptt.forecast.fitting.lesson_plan import LessonPlan
 from bptt.forecast.fitting.members import SHORTEST, Lesson, planned_updates, sequence_length
@@ -88,7 +88,7 @@ def fit_panel(
     notify : callable
         Called with updates made and updates to make; the total may shrink once validation has decided.
     doctor : bool
-        Whether the training is examined; it takes a part of a second.
+        Whether what the doctor looks at is kept.
     shelf : Shelf, optional
         Networks that need not be trained again, and where those that are trained are put.
 
@@ -187,10 +187,9 @@ class _Run:
 
     def _ended(self, found: Fitted) -> Fitted:
         self.meter.finish()
-        if self.doctor:
-            nets = len(found.trained.nets)
-            found = replace(found, diagnosis=examine(self.run, found.trained.encoding, found.choice, nets))
-        return found
+        nets, encoding = len(found.trained.nets), found.trained.encoding
+        checkup = Checkup(self.run, encoding, found.choice, nets) if self.doctor else None
+        return replace(found, checkup=checkup)
 
     def _few_rows(self, choice: Choice) -> Fitted | None:
         """Return what forecasts from several points of the history choose, where the validation rows are too few."""
@@ -274,7 +273,7 @@ class _Run:
         candidates = self._candidates(lesson)
         self._expect(lesson, candidates)
         window = normal_equations(encoding, lesson, None, recipe.most_rows)
-        trials = self._trials(encoding, lesson, candidates)
+        trials = self._trials((encoding, lesson, window), candidates)
         choice = choose(encoding, origins, trials, window, step_back=recipe.step_back, unit=unit)
         return _Stage(encoding, choice, missed(encoding, origins, choice, trials, window))
 
@@ -294,9 +293,8 @@ class _Run:
         total += most * ((recipe.blocks - 1) * recipe.trial_members + recipe.ensemble)
         self.meter.total = self.meter.done + total
 
-    def _trials(self, encoding: Encoding, lesson: Lesson, candidates: list[Candidate]) -> list[Trial]:
+    def _trials(self, taught: Taught, candidates: list[Candidate]) -> list[Trial]:
         # The longest first: what runs last should not keep one worker busy alone.
-        taught = (encoding, lesson)
         jobs = [
             member_job(taught, c, self.seed + 1000 + k, examined=self.doctor and not (n or k))
             for n, c in enumerate(candidates)
@@ -339,7 +337,8 @@ class _Run:
             ]
             return self._fitted(Trained("ridge", encoding, (), linear), choice, held_out, ())
         assert choice.candidate is not None
-        chosen, taught = choice.candidate.recipe, (encoding, lesson)
+        chosen = choice.candidate.recipe
+        taught = share_sums(encoding, lesson, chosen)
         training = [
             member_job(taught, choice.candidate, self.seed + k, examined=self.doctor and not k)
             for k in range(chosen.ensemble)

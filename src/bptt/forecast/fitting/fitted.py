@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from bptt.checks import Array
 from bptt.diagnostics.doctor.finding import Diagnosis
+from bptt.forecast.fitting.checkup import Checkup
 from bptt.forecast.fitting.choosing import Choice
 from bptt.forecast.fitting.intervals import Intervals
 from bptt.forecast.fitting.trained import Trained
@@ -26,8 +27,8 @@ class Fitted:
     recipe : Recipe
     rows : int
         Trained on.
-    diagnosis : Diagnosis or None
-        What the doctor says, where it was asked; a file does not hold it.
+    checkup : Checkup or None
+        Of a training that the doctor may look at; a file does not hold it.
     """
 
     trained: Trained
@@ -36,4 +37,9 @@ class Fitted:
     recipe: Recipe
     rows: int
     losses: tuple[Array, ...] = field(default=())
-    diagnosis: Diagnosis | None = None
+    checkup: Checkup | None = None
+
+    @property
+    def diagnosis(self) -> Diagnosis | None:
+        """What the doctor says, where there is something to look at."""
+        return None if self.checkup is None else self.checkup.diagnosis

@@ -135,13 +135,11 @@ def normal_equations(encoding: Encoding, lesson: Lesson, net: Reader | None, mos
 
     Of series in groups, the sums of all and of each group.
     """
-    stride = max(1, -(-lesson.rows // most_rows))
     said = 1 if encoding.head == "recursive" else encoding.horizon
     totals: list[Normal | SegmentSums | None] = [None] * encoding.parts
     for number, h in _states(lesson, net):
         y, weights = lesson.y[number], lesson.weights[number]
-        rows = np.arange(first_full(encoding, len(y)), len(y), stride)
-        rows = rows[weights[rows] > 0]
+        rows = learnt_rows(encoding, lesson, number, most_rows)
         for k in range(0, len(rows), CHUNK):
             chunk = rows[k : k + CHUNK]
             true = y[chunk][:, :said]
@@ -174,6 +172,14 @@ def _added(a: Normal | SegmentSums | None, b: Normal | SegmentSums | None) -> No
     if a is None or b is None:
         return b if a is None else a
     return a + b  # type: ignore[operator]  # both of one kind
+
+
+def learnt_rows(encoding: Encoding, lesson: Lesson, number: int, most_rows: int) -> Array:
+    """Return the rows of a line that the closed form is solved from."""
+    stride, weights = max(1, -(-lesson.rows // most_rows)), lesson.weights[number]
+    rows = np.arange(first_full(encoding, len(weights)), len(weights), stride)
+    found: Array = rows[weights[rows] > 0]
+    return found
 
 
 def first_full(encoding: Encoding, rows: int) -> int:

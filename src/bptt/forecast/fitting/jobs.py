@@ -10,7 +10,7 @@ from bptt.checks import Array
 from bptt.forecast.features.encoding import Encoded, Encoding
 from bptt.forecast.fitting.choosing import Candidate, Choice, Trial
 from bptt.forecast.fitting.ensemble import Member, make_member
-from bptt.forecast.fitting.heads import COLD, normal_equations
+from bptt.forecast.fitting.heads import COLD, Sums, normal_equations
 from bptt.forecast.fitting.held_out import HeldOut, choose_origins, missed
 from bptt.forecast.fitting.learnt import Learnt, check_count
 from bptt.forecast.fitting.lesson_plan import LessonPlan
@@ -23,8 +23,8 @@ from bptt.forecast.recipe import Recipe
 # Multiplications and additions of a training step in a second, and its other costs in seconds: about one core's.
 _PER_SECOND, _OVERHEAD = 2e10, 5e-5
 
-# What the members of a fit share, and what its blocks do.
-Taught = tuple[Encoding, Lesson]
+# What the members of a fit share: the sums of the window too, where they are known; and what its blocks do.
+Taught = tuple[Encoding, Lesson, Sums | None]
 Whole = tuple[Panel, LessonPlan]
 Block = Sequence[tuple[int, int]]
 
@@ -36,9 +36,16 @@ class Missed(NamedTuple):
     learnt: tuple[Learnt, ...]
 
 
+def share_sums(encoding: Encoding, lesson: Lesson, recipe: Recipe) -> Taught:
+    """Return what the members of an ensemble are taught, with the sums of the window where several can use them."""
+    if recipe.ensemble == 1 or encoding.head == "segments":
+        return encoding, lesson, None
+    return encoding, lesson, normal_equations(encoding, lesson, None, recipe.most_rows)
+
+
 def member_job(taught: Taught, candidate: Candidate, seed: int, *, examined: bool = False) -> Job[Member]:
     """Return the job that trains one network; `examined` keeps its run for the doctor."""
-    _, lesson = taught
+    lesson = taught[1]
     updates = planned_updates(candidate.recipe, lesson.rows, candidate.share)
     width = lesson.lines[0].x.shape[1]
     return Job(
@@ -77,10 +84,10 @@ def train_one(
     tick: Tick,
 ) -> Member:
     """Return a network trained as the candidate says, or the one that is known."""
-    encoding, lesson = taught
+    encoding, lesson, window = taught
     check_count(known, 1)
     first = known[0] if known else None
-    return make_member(encoding, lesson, candidate, seed, tick, examined=examined, known=first)
+    return make_member(encoding, lesson, candidate, seed, tick, examined=examined, known=first, window=window)
 
 
 def hold_out(
@@ -100,13 +107,16 @@ def hold_out(
         [first + COLD if first == 0 else first for first, _ in block],
         [stop for _, stop in block],
     )
+    count = 0 if choice.candidate is None else choice.candidate.recipe.trial_members
+    alone = count == 1 or (count > 1 and encoding.head == "segments")
+    window = None if alone else normal_equations(encoding, lesson, None, plan.recipe.most_rows)
     if choice.candidate is None:
-        window = normal_equations(encoding, lesson, None, plan.recipe.most_rows)
         return Missed(_lighter(missed(encoding, origins, choice, (), window)), ())
-    count = choice.candidate.recipe.trial_members
     check_count(known, count)
     members = [
-        make_member(encoding, lesson, choice.candidate, seed + k, _part(tick, k, count), known=each)
+        make_member(
+            encoding, lesson, choice.candidate, seed + k, _part(tick, k, count), known=each, window=window
+        )
         for k, each in enumerate(known or [None] * count)
     ]
     found = missed(encoding, origins, choice, [trial(choice.candidate, members)], None)
