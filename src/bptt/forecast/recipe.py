@@ -70,7 +70,7 @@ class Recipe:
         taken as they are, with the usual penalties.
     blocks : int
         Blocks that are held out in turn, the validation rows among them, so that intervals are calibrated on every
-        season.
+        season. Each is forecast by a network that has not seen it.
     trial_members : int
         Networks of the trials; the final ensemble is larger.
     step_back : bool

@@ -290,7 +290,7 @@ class _Run:
         rows, recipe = lesson.rows, self.recipe
         most = max(planned_updates(c.recipe, rows, c.share) for c in candidates)
         total = sum(planned_updates(c.recipe, rows, c.share) * c.recipe.trial_members for c in candidates)
-        total += most * ((recipe.blocks - 1) * recipe.trial_members + recipe.ensemble)
+        total += most * (recipe.blocks - 1 + recipe.ensemble)
         self.meter.total = self.meter.done + total
 
     def _trials(self, taught: Taught, candidates: list[Candidate]) -> list[Trial]:
@@ -347,7 +347,7 @@ class _Run:
             block_job(whole, block, choice, self.seed + 2000, training[0]) for block in blocks
         ]
         meter.total = meter.done + sum(job.updates for job in [*judging, *training])
-        # Blocks first: each is as long as several networks.
+        # Blocks first: each is a little longer than a network.
         found = self._run([*judging, *training])
         held_out += [each.held_out for each in found[: len(blocks)]]
         members: list[Member] = found[len(blocks) :]

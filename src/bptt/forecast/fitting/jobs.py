@@ -30,7 +30,7 @@ Block = Sequence[tuple[int, int]]
 
 
 class Missed(NamedTuple):
-    """What a held-out block was missed by, and the networks that were trained for it."""
+    """What a held-out block was missed by, and the network that was trained for it, if one was."""
 
     held_out: HeldOut
     learnt: tuple[Learnt, ...]
@@ -54,10 +54,11 @@ def member_job(taught: Taught, candidate: Candidate, seed: int, *, examined: boo
 
 
 def block_job(whole: Whole, block: Block, choice: Choice, seed: int, like: Job[Member]) -> Job[Missed]:
-    """Return the job that forecasts a held-out block by networks of its own; `like` is the training of one."""
-    assert choice.candidate is not None
-    members = choice.candidate.recipe.trial_members
-    return Job(hold_out, whole, (block, choice, seed, ()), members * like.updates, members * like.seconds)
+    """Return the job that forecasts a held-out block by a network of its own; `like` is the training of one.
+
+    The errors of one network are wider than those of the ensemble by so little that no coverage shows it.
+    """
+    return Job(hold_out, whole, (block, choice, seed, ()), like.updates, like.seconds)
 
 
 def seconds(recipe: Recipe, width: int, updates: int) -> float:
@@ -93,7 +94,7 @@ def train_one(
 def hold_out(
     whole: Whole, block: Block, choice: Choice, seed: int, known: tuple[Learnt, ...], tick: Tick
 ) -> Missed:
-    """Return what a model that has not seen a block misses in it; its networks may be known."""
+    """Return what a model that has not seen a block misses in it; its network may be known."""
     panel, plan = whole
     pieces = []
     for line, (first, stop) in zip(panel, block, strict=True):
@@ -107,30 +108,19 @@ def hold_out(
         [first + COLD if first == 0 else first for first, _ in block],
         [stop for _, stop in block],
     )
-    count = 0 if choice.candidate is None else choice.candidate.recipe.trial_members
-    alone = count == 1 or (count > 1 and encoding.head == "segments")
-    window = None if alone else normal_equations(encoding, lesson, None, plan.recipe.most_rows)
     if choice.candidate is None:
+        window = normal_equations(encoding, lesson, None, plan.recipe.most_rows)
         return Missed(_lighter(missed(encoding, origins, choice, (), window)), ())
-    check_count(known, count)
-    members = [
-        make_member(
-            encoding, lesson, choice.candidate, seed + k, _part(tick, k, count), known=each, window=window
-        )
-        for k, each in enumerate(known or [None] * count)
-    ]
-    found = missed(encoding, origins, choice, [trial(choice.candidate, members)], None)
-    return Missed(_lighter(found), tuple(each.learnt for each in members))
+    check_count(known, 1)
+    before = known[0] if known else None
+    member = make_member(encoding, lesson, choice.candidate, seed, tick, known=before)
+    found = missed(encoding, origins, choice, [trial(choice.candidate, [member])], None)
+    return Missed(_lighter(found), (member.learnt,))
 
 
 def trial(candidate: Candidate, members: Sequence[Member]) -> Trial:
     """Return a candidate's networks as validation compares them."""
     return Trial(candidate, [each.net for each in members], [each.normal for each in members])
-
-
-def _part(tick: Tick, number: int, count: int) -> Tick:
-    """Return what one of so many trainings calls, one after the other."""
-    return lambda made, updates: tick(number * updates + made, count * updates)
 
 
 def _lighter(found: HeldOut) -> HeldOut:
