@@ -20,17 +20,24 @@ def read_window(encoding: Encoding, line: Encoded, rows: Array) -> Array:
     The network's inputs of the row itself, the older values of the target as differences from the newest, the older
     values of the past columns.
     """
+    found = np.empty((len(rows), features(encoding)))
+    if not len(rows):
+        return found
+    D, older, before = encoding.inputs, encoding.window, encoding.past_window
     last = line.before + rows
-    found = [line.x[rows]]
-    if encoding.window > 1:
-        older = sliding_window_view(line.z, encoding.window)[last - encoding.window + 1]
-        found.append(older[:, :-1] - older[:, -1:])
-    if encoding.past_window > 1 and encoding.past:
-        past = sliding_window_view(soft(line.p), encoding.past_window, axis=0)[
-            last - encoding.past_window + 1
-        ]
-        found.append(past[:, :, :-1].reshape(len(rows), len(encoding.past) * (encoding.past_window - 1)))
-    return np.concatenate(found, axis=1)
+    lowest, highest = int(last.min()), int(last.max())
+    # Rows that follow each other are seen in place; others are gathered.
+    together = highest - lowest + 1 == len(rows) and bool((np.diff(rows) == 1).all())
+    at: slice | Array = slice(None) if together else last - lowest
+    found[:, :D] = line.x[rows]
+    if older > 1:
+        z = sliding_window_view(line.z[lowest - older + 1 : highest + 1], older)[at]
+        np.subtract(z[:, :-1], z[:, -1:], out=found[:, D : D + older - 1])
+    if before > 1 and encoding.past:
+        p = soft(line.p[lowest - before + 1 : highest + 1])
+        past = sliding_window_view(p, before, axis=0)[at][:, :, :-1]
+        found[:, D + older - 1 :].reshape(past.shape)[...] = past
+    return found
 
 
 def unrest(line: Encoded, rows: Array) -> tuple[Array, Array]:

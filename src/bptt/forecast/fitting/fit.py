@@ -230,10 +230,11 @@ class _Run:
                     break
                 tried.append((Settled(encoding, lesson, origins), option))
             self.recipe = best_option(tried) if tried else options[0]
-        encoding = self.plan.encoding(before)
-        self.trust = weigh_lines(encoding, encode_panel(encoding, before), before)
-        if first_head(self.recipe, self.horizon) == "direct":
-            self._group(before, encoding, cuts)
+        if len(before) > 1:
+            encoding = self.plan.encoding(before)
+            self.trust = weigh_lines(encoding, encode_panel(encoding, before), before)
+            if first_head(self.recipe, self.horizon) == "direct":
+                self._group(before, encoding, cuts)
 
     def _group(self, before: Panel, encoding: Encoding, cuts: list[int]) -> None:
         """Put series into groups, where the validation rows are forecast better then."""
