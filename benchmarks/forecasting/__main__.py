@@ -54,6 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
         default="ours",
         help="rivals: of their networks; theirs take an hour",
     )
+    parser.add_argument("--rounds", type=int, default=1, help="rivals: turns that each takes")
     asked = parser.parse_args(arguments)
     found = []
     try:
@@ -67,6 +68,7 @@ def main(arguments: list[str] | None = None) -> int:
                     pythons=dict(each.split("=", 1) for each in asked.python),
                     data=asked.data,
                     sizes=asked.sizes,
+                    rounds=asked.rounds,
                 ),
             }
             found += jobs[name](asked.seed, asked.threads)

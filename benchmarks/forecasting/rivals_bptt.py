@@ -29,9 +29,12 @@ def fit(problem: Problem, settings: dict[str, Any]) -> Ours:
     line = _line(problem)
     names = tuple(f"x{k}" for k in range(problem.past.shape[1]))
     panel = Panel((cut(line, 0, problem.train),), "y", names, (), (), HOUR)
-    recipe = Recipe(**settings["recipe"])
     model = Forecaster(
-        horizon=problem.horizon, recipe=recipe, seed=settings["seed"], threads=settings["threads"]
+        horizon=problem.horizon,
+        recipe=Recipe(**settings.get("recipe", {})),
+        seed=settings["seed"],
+        threads=settings["threads"],
+        **settings.get("given", {}),
     )
     return Ours(model.fit(panel, progress=False), problem)
 

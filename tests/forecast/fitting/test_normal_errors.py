@@ -131,5 +131,7 @@ def test_a_forecaster_with_normal_intervals(rng: np.random.Generator, tmp_path: 
 
 
 def test_other_kinds_are_refused() -> None:
-    with pytest.raises(InvalidInput, match=r"intervals must be one of conformal, gaussian\. Got 'normal'"):
+    with pytest.raises(
+        InvalidInput, match=r"intervals must be one of conformal, gaussian, none\. Got 'normal'"
+    ):
         Recipe(intervals="normal")
