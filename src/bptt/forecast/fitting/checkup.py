@@ -93,7 +93,8 @@ def examine(run: Run | None, encoding: Encoding, choice: Choice, networks: int) 
             for each in of_network
         )
     subject = (
-        f"the first of {networks} networks, before the closed form," if networks
+        f"the first of {networks} networks, before the closed form," if networks > 1
+        else "the network, before the closed form," if networks
         else "the first network that was tried, and left out,"
     )  # fmt: skip
     # An example is a whole stretch of rows here: "2 examples" would sound like two rows.

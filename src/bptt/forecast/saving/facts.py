@@ -67,11 +67,13 @@ def describe_model(fitted: Fitted) -> list[tuple[str, str]]:
     numbers = sum(int(p.size) for part in parts for p in part.values())
     if trained.linear is not None:
         numbers += int(trained.linear.weights.size + trained.linear.intercept.size)
+    nets = f"{len(trained.nets)} {recipe.cell.upper()} network{_s(len(trained.nets))}"
+    compared = not fitted.choice.reason
     kinds = {
-        "network": f"{len(trained.nets)} {recipe.cell.upper()} networks of {recipe.hidden} units, "
-        f"{recipe.layers} layer{_s(recipe.layers)}, and a linear path over the newest rows",
-        "ridge": "least squares on the newest rows: validation preferred it to the network",
-        "last": "the last value repeated: validation preferred it to everything else",
+        "network": f"{nets} of {recipe.hidden} units, {recipe.layers} layer{_s(recipe.layers)}, and a linear path over "
+        "the newest rows",
+        "ridge": "least squares on the newest rows" + compared * ": validation preferred it to the network",
+        "last": "the last value repeated" + compared * ": validation preferred it to everything else",
         "season": "the last season repeated: validation preferred it to everything else",
     }
     found = [
