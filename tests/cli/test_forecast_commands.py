@@ -153,6 +153,32 @@ def test_few_rows_are_said_to_make_poor_intervals_and_notes_are_kept(tmp_path: P
     assert "too few forecasts" not in done.stdout
 
 
+def test_one_network_trained_once_and_without_intervals(tmp_path: Path) -> None:
+    write_table(tmp_path / "sales.csv")
+    (tmp_path / "once.toml").write_text('updates = 24\nintervals = "none"\n')
+    told = ("--json", "told.json", "--config", "once.toml", "--validation", 0, "--without", "plan")
+    done = bptt("fit", "sales.csv", "--target", "sold", "--horizon", 3, *told, *QUICK, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    for words in ("nothing was validated: the recurrent network is taken as it is", "best baseline"):
+        assert words in done.stdout
+    assert "interval" not in done.stdout.lower().replace("interval score", "").replace("interval covers", "")
+    assert (
+        json.loads((tmp_path / "told.json").read_text())["test"]["scores"]["model"]["coverage"] == [None] * 3
+    )
+    page = (tmp_path / "report.html").read_text()
+    assert "The end of the history, and the forecast after it." in page
+    for words in ("% interval", "intervals aim", "intervals of"):
+        assert words not in page.lower()
+    model = load(tmp_path / "sales.safetensors")
+    assert [len(each) for each in model.fitted.losses] == []  # a file does not keep them
+    assert model.asked.recipe.updates == 24
+    assert len(model.fitted.trained.nets) == 1
+    done = bptt("predict", "sales.safetensors", "sales.csv", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[0] == "unique_id,ds,y_hat"
+    assert len(done.stdout.splitlines()) == 7
+
+
 def test_backtest_with_settings_from_a_file(folder: Path) -> None:
     config = 'target = "sold"\nhorizon = 5\nensemble = 1\nhidden = 5\ninputs = []\nseed = 3\n'
     (folder / "settings.toml").write_text(config)
