@@ -71,8 +71,6 @@ def test_killed_a_few_times(tmp_path: Path, processes: Any) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("kind", "kills", "seed"), [("fused", 130, 2), ("carried", 70, 3)])
-def test_killed_two_hundred_times(
-    kind: str, kills: int, seed: int, tmp_path: Path, processes: Any
-) -> None:
+def test_killed_two_hundred_times(kind: str, kills: int, seed: int, tmp_path: Path, processes: Any) -> None:
     within = kill_again_and_again(processes, kind, tmp_path, kills, 0.15, seed)
     assert within > kills // 20  # how many fall within a save depends on the disk: some must
