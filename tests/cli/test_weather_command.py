@@ -18,6 +18,10 @@ def bptt(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120, check=False)
 
 
+def write_with_commas(table: Path, path: Path) -> None:
+    path.write_text(table.read_text().replace(",", ";").replace(".", ","))
+
+
 @pytest.fixture(scope="module")
 def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_small_table(tmp_path_factory.mktemp("cli") / "small.csv")
@@ -45,6 +49,15 @@ def test_quiet_prints_the_report_only(table: Path, tmp_path: Path) -> None:
     assert done.stderr == ""
 
 
+def test_decimal_commas_are_said_and_come_back_in_the_report(table: Path, tmp_path: Path) -> None:
+    write_with_commas(table, tmp_path / "commas.csv")
+    done = bptt(
+        "lab", "weather", "--data", "commas.csv", "--decimal", ",", "--seeds", 1, "--quiet", cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    assert "--data commas.csv --decimal , --seed 0" in (tmp_path / "bptt-weather" / "report.html").read_text()
+
+
 def test_demo_ends_with_the_line_for_ones_own_data(table: Path, tmp_path: Path) -> None:
     done = bptt("demo", "--data", table, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -60,6 +73,8 @@ def test_demo_ends_with_the_line_for_ones_own_data(table: Path, tmp_path: Path) 
         (("--data", "text.csv"), "text.csv"),
         (("--data", "short.csv"), "rows"),
         (("--data", "gap.csv"), "PRES"),
+        (("--data", "commas.csv"), "--decimal ,"),
+        (("--data", "nyc", "--decimal", ","), "--decimal is for a file of your own"),
     ],
 )
 def test_bad_input_is_one_line_and_status_2(
@@ -70,6 +85,7 @@ def test_bad_input_is_one_line_and_status_2(
     (tmp_path / "short.csv").write_text("\n".join(lines[:20]))
     cells = lines[40].split(",")
     cells[lines[0].split(",").index("PRES")] = ""
+    write_with_commas(table, tmp_path / "commas.csv")
     (tmp_path / "gap.csv").write_text("\n".join([*lines[:40], ",".join(cells), *lines[41:]]))
     given = [str(table) if a == "TABLE" else a for a in arguments]
     done = bptt("lab", "weather", *given, "--seeds", 1, cwd=tmp_path)

@@ -5,7 +5,7 @@ import pytest
 
 from bptt.data import cache_folder, load_weather
 from bptt.data.nyc import FILE as NYC_FILE
-from bptt.errors import DataError, FileMissing, InvalidType
+from bptt.errors import DataError, FileMissing, InvalidInput, InvalidType
 
 
 @pytest.fixture
@@ -116,6 +116,17 @@ def test_a_file_of_ones_own_is_cut_to_whole_days(write):
     assert data.chosen_because == f"the file {path}, as asked for"
     assert data.notes == ("columns without numbers left out: word",)
     assert load_weather(str(path)).target == "TEMP"
+
+
+def test_decimal_commas(write, tmp_path):
+    path, values = write(48)
+    commas = tmp_path / "commas.csv"
+    commas.write_text(path.read_text().replace(",", ";").replace(".", ","))
+    assert np.array_equal(load_weather(commas, decimal=",").values, values)
+    with pytest.raises(DataError, match="say that commas are decimal marks"):
+        load_weather(commas)
+    with pytest.raises(InvalidInput, match=r"decimal must be one of .*Got ';'"):
+        load_weather(commas, decimal=";")
 
 
 def test_times_that_cannot_be_read_are_taken_to_be_hourly(write):

@@ -12,6 +12,7 @@ import typer
 
 from bptt.cli.apps import INTERRUPTED, lab
 from bptt.cli.exercise import Exercise, write_exercise
+from bptt.cli.forecast_options import Decimal
 from bptt.cli.options import Json, Notation, Out, Quiet, Seed, Seeds
 from bptt.cli.run_lab import check_json, check_notation, write_json
 from bptt.errors import InvalidInput
@@ -40,6 +41,7 @@ def weather(
     target: Target = None,
     columns: Columns = None,
     unit: Unit = None,
+    decimal: Decimal = None,
     seed: Seed = 0,
     seeds: Seeds = 3,
     out: Out = Path("bptt-weather"),
@@ -56,7 +58,7 @@ def weather(
     if exercise is not None:
         write_exercise("weather", exercise)
         return
-    run_weather(data, target, columns, unit, seed, seeds, out, json_to, quiet, notation)
+    run_weather(data, target, columns, unit, seed, seeds, out, json_to, quiet, notation, decimal)
 
 
 def run_weather(
@@ -70,6 +72,7 @@ def run_weather(
     json_to: Path | None,
     quiet: bool,
     notation: str = "ours",
+    decimal: str | None = None,
 ) -> Path:
     """Do the work of the command; return the report's path."""
     from bptt.cli.display import Display
@@ -84,12 +87,13 @@ def run_weather(
     display = Display(quiet=quiet, to_stderr=str(json_to) == "-")
     if columns and target and target not in columns:
         columns = [*columns, target]
-    chosen = load_weather(data, target, columns=columns)
-    if unit is not None:
-        if chosen.name in ("nyc", "beijing"):
+    chosen = load_weather(data, target, columns=columns, decimal=decimal or ".")
+    for option, value in (("--unit", unit), ("--decimal", decimal)):
+        if value is not None and chosen.name in ("nyc", "beijing"):
             raise InvalidInput(
-                f"--unit is for a file of your own: {chosen.title} has its units. Got {unit!r}"
+                f"{option} is for a file of your own: {chosen.title} has its own. Got {value!r}"
             )
+    if unit is not None:
         chosen = replace(chosen, unit=unit)
     display.line(f"data: {chosen.title}, {len(chosen.values):,} rows, {chosen.chosen_because}")
     display.line(f"inputs: {', '.join(chosen.columns)}; target: {chosen.target} in {chosen.unit}")
@@ -112,7 +116,7 @@ def run_weather(
         display.line(sentence)
     if result.diagnoses:
         display.line(doctor(result))
-    again = _again(data, chosen.name, target, columns, unit, seed, seeds)
+    again = _again(data, chosen.name, target, columns, unit, decimal, seed, seeds)
     again += f" --notation {notation}" if notation != "ours" else ""
     report = write_folder(result, out, again, notation)
     write_json(json.dumps(as_json(result), indent=2), json_to)
@@ -126,12 +130,13 @@ def _again(
     target: str | None,
     columns: list[str] | None,
     unit: str | None,
+    decimal: str | None,
     seed: int,
     seeds: int,
 ) -> str:
     """Return the command that makes these numbers again, with the data that were used."""
     words = ["bptt", "lab", "weather", "--data", name if data == "auto" else data]
-    for option, value in (("--target", target), ("--unit", unit)):
+    for option, value in (("--target", target), ("--unit", unit), ("--decimal", decimal)):
         words += [option, value] if value else []
     for column in columns or ():
         words += ["--columns", column]

@@ -138,14 +138,14 @@ def not_a_number(
     choose: str = "columns=, --columns",
     *,
     decimal: str = ".",
-    comma: str = "decimal=','",
 ) -> DataError:
     """Return the error for an entry of a number column that is not a number.
 
-    `choose` names how to leave the column out, `comma` how to say that its decimal mark is a comma.
+    `choose` names how to leave the column out.
     """
     text = entry.strip() if isinstance(entry, str) else ""
     mark = "point" if decimal == "." else "comma"
+    comma = "decimal=',', --decimal ,"
     if text and not _stays_text(text, decimal):
         remedy = "it is text in this frame: turn the column into numbers first, as by astype(float)"
     elif decimal == "." and _DECIMAL_COMMA.fullmatch(text) and not _THOUSANDS["."].fullmatch(text):

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from bptt.checks import check_choice
 from bptt.data.beijing import SHA256 as BEIJING_SHA256
 from bptt.data.beijing import Found, beijing_table, find_beijing, look_for_beijing
 from bptt.data.missing import check_complete
 from bptt.data.nyc import load_nyc
-from bptt.data.parsing import Array
+from bptt.data.parsing import DECIMALS, Array
 from bptt.data.reading import assemble, column_times, open_columns, read_file
 from bptt.data.regular import regular
 from bptt.data.table import Table, check_names
@@ -84,6 +85,7 @@ def load_weather(
     target: str | None = None,
     *,
     columns: Sequence[str] | None = None,
+    decimal: str = ".",
 ) -> WeatherData:
     """Return hourly weather.
 
@@ -96,6 +98,8 @@ def load_weather(
         Column to forecast; TEMP by default.
     columns : sequence of str, optional
         Columns to use; all that hold numbers by default.
+    decimal : {".", ","}
+        The decimal mark of a CSV file of one's own.
 
     Raises
     ------
@@ -108,6 +112,7 @@ def load_weather(
         raise InvalidType(f"data must be auto, nyc, beijing or a path. Got {choice!r}")
     if columns is not None:
         columns = check_names("columns", columns)
+    check_choice("decimal", decimal, DECIMALS)
     if choice == "nyc":
         return _nyc("as asked for", target, columns)
     if choice == "beijing":
@@ -122,7 +127,7 @@ def load_weather(
     raw = read_file(choice)
     if hashlib.sha256(raw).hexdigest() == BEIJING_SHA256:
         return _beijing(Found(raw, f"from {choice}, known by its checksum"), target, columns)
-    return _own(raw, Path(choice), target, columns)
+    return _own(raw, Path(choice), target, columns, decimal)
 
 
 def _beijing(found: Found, target: str | None, columns: Sequence[str] | None) -> WeatherData:
@@ -157,8 +162,10 @@ def _nyc(why: str, target: str | None, columns: Sequence[str] | None) -> Weather
     )
 
 
-def _own(raw: bytes, path: Path, target: str | None, columns: Sequence[str] | None) -> WeatherData:
-    opened = open_columns(raw, str(path))
+def _own(
+    raw: bytes, path: Path, target: str | None, columns: Sequence[str] | None, decimal: str
+) -> WeatherData:
+    opened = open_columns(raw, str(path), decimal=decimal)
     time = next(
         (name for name in opened.header if name.lower() in TIME_NAMES and name not in (columns or ())), None
     )

@@ -79,7 +79,6 @@ def read_column(found: Columns, name: str, *, levels: Sequence[str] | None = Non
             place,
             "inputs=, --inputs, or leave this one out: without=, --without",
             decimal=found.decimal,
-            comma="decimal=',', --decimal ,",
         )
     texts = ["" if parsing.is_missing(word) else _text(word) for word in words]
     if levels is None:
