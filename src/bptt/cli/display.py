@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from time import monotonic
 
 import typer
 
 from bptt.cli.notices import hush
 
 FILE_WIDTH = 140
+# From one plain line of progress to the next at least, seconds.
+PAUSE = 5.0
 
 
 class Display:
@@ -66,9 +69,16 @@ class Display:
 
     @contextmanager
     def progress(self, *, lines: bool = True) -> Iterator[Callable[[str, int, int], None]]:
-        """Yield what to call with (title, done, total): on a terminal a bar a title, elsewhere a line a title done."""
+        """Yield what to call with (title, done, total), which draws a bar a title on a terminal.
+
+        Elsewhere there is a line a title done; without `lines`, where the command says itself what is done, one on
+        stderr now and then.
+        """
         if self.quiet:
             yield lambda _title, _done, _total: None
+            return
+        if not lines and not self.console.is_terminal:
+            yield _now_and_then()
             return
         from rich.progress import (
             BarColumn,
@@ -94,7 +104,21 @@ class Display:
                 if title not in bars:
                     bars[title] = bar.add_task(title, total=total)
                 bar.update(bars[title], completed=done)
-                if done == total and bar.disable and lines:
+                if done == total and bar.disable:
                     self.always(f"  {title}: {total:,} step{'' if total == 1 else 's'} done")
 
             yield notify
+
+
+def _now_and_then() -> Callable[[str, int, int], None]:
+    """Return what writes how far a long work is, for whoever waits at a pipe or reads a log."""
+    began = told = monotonic()
+
+    def notify(title: str, done: int, total: int) -> None:
+        nonlocal told
+        now = monotonic()
+        if done < total and now - told >= PAUSE:
+            told = now
+            typer.echo(f"  {title}: {100 * done // total} % in {now - began:.0f} s", err=True)
+
+    return notify
