@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from bptt import load
-from bptt.cli.fit import another_was_tested, doctors_line
+from bptt.cli.fit import another_was_tested, choose_report, doctors_line
 from bptt.diagnostics.doctor.finding import Diagnosis, Finding
 
 QUICK = ("--ensemble", 1, "--hidden", 5, "--threads", 1, "--no-trees")
@@ -81,6 +81,25 @@ def test_fit_says_what_it_found_and_how_good_it_is(folder: Path) -> None:
         "bptt fit sales.csv",
     ):
         assert words.lower() in page.lower()
+
+
+def test_a_report_of_another_table_is_not_overwritten(folder: Path, tmp_path: Path) -> None:
+    usual = folder / "report.html"
+    assert choose_report(usual, Path("deep/sales.csv"), Path("m.safetensors")) == usual
+    assert choose_report(usual, Path("ales.csv"), Path("m.safetensors")) == folder / "m-report.html"
+    assert (
+        choose_report(tmp_path / "report.html", Path("sales.csv"), Path("m.safetensors")).name
+        == "report.html"
+    )
+    (tmp_path / "report.html").write_text("<title>Forecast of mine</title>")
+    (tmp_path / "flat.csv").write_text("y\n" + "2.5\n" * 60)
+    for again in (False, True):  # its own is overwritten
+        done = bptt("fit", "flat.csv", "--test", 0, "--horizon", 2 + again, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert "report.html is not of flat.csv and stays as it is" in done.stdout
+        assert done.stdout.splitlines()[-2] == "report: flat-report.html"
+        assert f"{2 + again} steps ahead" in (tmp_path / "flat-report.html").read_text()
+    assert (tmp_path / "report.html").read_text() == "<title>Forecast of mine</title>"
 
 
 def test_predict_writes_csv_and_nothing_else(folder: Path) -> None:

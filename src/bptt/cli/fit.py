@@ -76,7 +76,13 @@ def fit(
         Path | None,
         typer.Option("--out", help="Where the model goes; the table's name with .safetensors unless given."),
     ] = None,
-    report: Annotated[Path, typer.Option("--report", help="Where the report goes.")] = Path("report.html"),
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            "--report",
+            help="Where the report goes; report.html unless given, NAME-report.html where that is of another table.",
+        ),
+    ] = None,
     checkpoint: options.Checkpoint = None,
     json_to: Json = None,
     quiet: Quiet = False,
@@ -96,6 +102,12 @@ def fit(
 
     display = Display(quiet=quiet, to_stderr=str(json_to) == "-")
     place = Path(Path(table).name.split(".")[0] + ".safetensors") if out is None else out
+    if report is None:
+        report = choose_report(Path("report.html"), Path(table), place)
+        if report.name != "report.html":
+            display.line(
+                f"report.html is not of {Path(table).name} and stays as it is: the report is {report}"
+            )
     for name, path in (("--out", place), ("--report", report), ("--checkpoint", checkpoint)):
         if path is not None:
             check_place(name, path)
@@ -164,6 +176,15 @@ def _kept(
     if checkpoint is None:
         return nullcontext()
     return kept_fit(checkpoint, True, describe_fit(data.panel, model.asked, test=test))
+
+
+def choose_report(usual: Path, table: Path, model: Path) -> Path:
+    """Return the usual place, or one named after the model where that would cost the report of another table."""
+    from bptt.report.forecast import read_source
+
+    if not usual.is_file() or Path(read_source(usual) or "").name == table.name:
+        return usual
+    return usual.with_name(f"{model.stem}-report.html")
 
 
 def check_place(option: str, path: Path) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import replace
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +42,20 @@ _WITH_INTERVALS = " with intervals of 50 % and 90 %"
 _STEPS = 8
 # Forecasts in a row that the picture of the test shows, and rows at least.
 _RUNS, _ROWS = 7, 96
+
+# How the page of a fit begins, and its last line.
+_TITLE = "Forecast of "
+_LAST_LINE = re.compile(r"<footer><p>(.+?), sha256 [0-9a-f]{64}\. ")
+
+
+def read_source(path: Path) -> str | None:
+    """Return the table file that a report of a fit is of; None where the file is no such report."""
+    try:
+        page = path.read_text("utf-8", "replace")
+    except OSError:
+        return None
+    found = _LAST_LINE.search(page, page.rfind("<footer>")) if f"<title>{_TITLE}" in page else None
+    return None if found is None else unescape(found[1])
 
 
 def score_rows(rehearsal: Rehearsal) -> tuple[list[tuple[str, ...]], list[int]]:
@@ -91,7 +107,7 @@ def write_forecast_report(
     footer = f"{data.source}" + (f", sha256 {data.sha256}" if data.sha256 else "") + f". {describe()}."
     return write_report(
         path,
-        title=f"Forecast of {panel.target}, {model.asked.horizon} steps ahead",
+        title=f"{_TITLE}{panel.target}, {model.asked.horizon} steps ahead",
         lead=lead,
         sections=sections,
         footer=footer,
