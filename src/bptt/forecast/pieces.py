@@ -43,13 +43,20 @@ def after(local: Array, step: np.timedelta64) -> Array:
     """Return the wall's clock one step after each of these times, datetime64[s].
 
     Across a change of the clock it is an hour off: what comes after a row must not depend on whether the next row is
-    there already.
+    there already. A month after the last day of one is the last of the next, as in `advance` after a single time.
     """
     if np.datetime_data(step.dtype)[0] != "M":
         return (local + step).astype("datetime64[s]")
-    month = local.astype("datetime64[M]")
-    later: Array = (month + step).astype("datetime64[s]") + (local - month.astype("datetime64[s]"))
-    return later
+    month, day = local.astype("datetime64[M]"), local.astype("datetime64[D]")
+    later = month + step
+    last = _last_day(later)
+    same = later.astype("datetime64[D]") + (day - month.astype("datetime64[D]"))
+    found = np.where(day == _last_day(month), last, np.minimum(same, last))
+    return np.asarray(found.astype("datetime64[s]") + (local - day))
+
+
+def _last_day(month: Array) -> Array:
+    return np.asarray((month + 1).astype("datetime64[D]") - 1)
 
 
 def seconds(step: np.timedelta64) -> float:

@@ -181,11 +181,7 @@ def one_row(
             f"row must hold finite numbers. Got {(target, *encoding.past)[k]} = {found[k]!s:.40}: correct it, or give "
             "nan where it is missing"
         )
-    both = np.array(after_row)
-    if _counts_months(encoding.step):
-        both = np.concatenate([advance(both[:1], 1, encoding.step), advance(both[1:], 1, encoding.step)])
-    else:
-        both = after(both, encoding.step)
+    both = after(np.array(after_row), encoding.step)
     return Line(line[0], both[:1], both[1:], values[:, 0], values[:, 1:], np.zeros((1, 0)), line[1])
 
 
