@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bptt.cells.plan import StagePlan
+from bptt.engine.compiled.equations.phases import split
 from bptt.engine.compiled.equations.programs import Program, emit_program, of_formula, read_program
 from bptt.engine.compiled.equations.reverse_mode import derive_backward
 from bptt.engine.compiled.llvm.emitter import Value
@@ -30,21 +31,35 @@ def emit_forward_stage(e: Frame, k: int, step: Step, *, ragged: bool) -> None:
     wanted = {*layout.plan.states, *layout.plan.saved, *layout.passing}
     targets = {name: e.value(name, t, row) for name in stage.forward.results if name in wanted}
     kept_columns = {c: e.saved(c, t, row) for c in stage.columns if c in layout.plan.saved}
-    with e.each_unit() as unit:
-        fixed = {s.name: e.vector(s.key, unit) for s in stage.inputs if s.kind == "vector"}
-        fixed |= {s.name: e.const(layout.constants[s.key]) for s in stage.inputs if s.kind == "constant"}
-        with e.each_row(step) as b:
-            arguments = fixed | {name: e.load(e.cell(grid, unit, b)) for name, grid in sources.items()}
-            found = emit_program(e, program, arguments, layout.functions)
-            active = e.active(step, b) if ragged else None
-            for name, grid in targets.items():
-                value = e.kept(name, found[name], step, b)
-                if active is not None and name in layout.plan.states:
-                    # A finished row carries its last state on.
-                    value = e.select(active, found[name], e.load(e.cell(previous[name], unit, b)))
-                e.store(value, e.cell(grid, unit, b))
-            for name, grid in kept_columns.items():
-                e.store(arguments[name], e.cell(grid, unit, b))
+    phases = split(program, layout.functions, list(columns), frozenset(targets))
+    places = {name: columns[c] for phase in phases for name, c in phase.held.items()} | targets
+    with e.each_block(step, whole=len(phases) == 1) as block:
+        for number, phase in enumerate(phases):
+            with e.each_unit(block) as unit:
+                fixed = {s.name: e.vector(s.key, unit) for s in stage.inputs if s.kind == "vector"}
+                fixed |= {
+                    s.name: e.const(layout.constants[s.key]) for s in stage.inputs if s.kind == "constant"
+                }
+                with e.each_row(step) as b:
+                    here = {
+                        n: sources[n] if n in sources else places[n] for n in phase.reads if n not in fixed
+                    }
+                    if not number:
+                        here |= {n: sources[n] for n in kept_columns}
+                    arguments = fixed | {name: e.load(e.cell(grid, unit, b)) for name, grid in here.items()}
+                    found = emit_program(e, phase.program, arguments, layout.functions)
+                    active = e.active(step, b) if ragged else None
+                    for name in phase.program.results:
+                        if name not in places:
+                            continue
+                        value = e.kept(name, found[name], step, b)
+                        if active is not None and name in layout.plan.states:
+                            # A finished row carries its last state on.
+                            value = e.select(active, found[name], e.load(e.cell(previous[name], unit, b)))
+                        e.store(value, e.cell(places[name], unit, b))
+                    if not number:
+                        for name, grid in kept_columns.items():
+                            e.store(arguments[name], e.cell(grid, unit, b))
 
 
 @dataclass

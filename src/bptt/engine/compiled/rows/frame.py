@@ -58,10 +58,20 @@ class RowsFrame(Frame):
 
     # ---------------------------------------------------------------- visiting units and rows
 
+    def whole(self) -> tuple[Value, Value]:
+        """The first and the end of what `each_unit` counts: all units."""
+        return self.integer(0), self.number("H")
+
+    def visits(self, step: Step) -> Value:
+        """Vectors that `each_row` visits, at least one."""
+        lanes = self.integer(self.lanes.count)
+        vectors = self.b.sdiv(self.plus(step.rows, self.integer(self.lanes.count - 1)), lanes)
+        return self.most(vectors, self.integer(1))
+
     @contextmanager
-    def each_unit(self) -> Iterator[Value]:
-        """Visit the units one by one."""
-        with self.loop(self.integer(0), self.number("H")) as unit:
+    def each_unit(self, block: tuple[Value, Value] | None = None) -> Iterator[Value]:
+        """Visit the units of a block, or all, one by one."""
+        with self.loop(*(block or self.whole())) as unit:
             yield unit
 
     @contextmanager

@@ -31,6 +31,9 @@ from bptt.engine.compiled.llvm.target import Target
 # first cache, and the rounding error of a long sum grows with the blocks, not with the rows.
 BLOCK = 64
 
+# Vectors of a register tile, side by side.
+WIDTHS = (3, 2, 1)
+
 # One product's part of a sum: address of the numbers, their stride from k to k + 1, address of the lines, their
 # stride, and how many k there are.
 SOURCE = ("A", "lda", "B", "ldb", "k")
@@ -56,8 +59,9 @@ class RowsProducts:
     def __init__(self, module: Any, lanes: Lanes, target: Target) -> None:
         self.module, self.lanes = module, lanes
         sums = target.heights[0] * target.panel  # that stay in registers
-        # As high as registers allow: a number is loaded for every line, a vector only once a tile.
-        self._tall = {width: min(sums // width, 12) for width in (2, 1)}
+        # As high as registers allow: a number is loaded for every line, a vector only once a tile. Three vectors wide
+        # where that still is high: of three, one by itself would take more loads than a core makes beside its sums.
+        self._tall = {width: min(sums // width, 12) for width in (WIDTHS if sums >= 24 else WIDTHS[1:])}
         self._tiles = {
             (height, width): self._tile(height, width)
             for width, tall in self._tall.items()
@@ -138,16 +142,15 @@ class RowsProducts:
         e, (m_end, n_end, TABLE, count, C, ldc, I, add) = self._function(
             "rows_multiply", "m n TABLE count C ldc I add"
         )
-        start: Value = e.integer(0)
-        for width, tall in self._tall.items():
-            whole = e.b.sub(n_end, e.b.srem(n_end, e.integer(width)))
-            with e.loop(start, whole, e.integer(width)) as n, self._parts(e, m_end, tall) as (m, height):
-                shift = e.times(n, e.integer(self.lanes.count))
-                place = e.at(C, e.plus(e.times(m, ldc), shift))
-                arguments = [TABLE, count, m, shift, place, ldc, e.at(I, m), add]
-                tiles = {h: self._tiles[h, width] for h in range(1, tall + 1)}
-                self._choose(e, height, tiles, arguments)
-            start = whole
+        with self._parts(e, n_end, max(self._tall)) as (n, wide):
+            shift = e.times(n, e.integer(self.lanes.count))
+            for width, tall in self._tall.items():
+                here = e.b.icmp_signed("==", wide, e.integer(width))
+                with e.when(here), self._parts(e, m_end, tall) as (m, height):
+                    place = e.at(C, e.plus(e.times(m, ldc), shift))
+                    arguments = [TABLE, count, m, shift, place, ldc, e.at(I, m), add]
+                    tiles = {h: self._tiles[h, width] for h in range(1, tall + 1)}
+                    self._choose(e, height, tiles, arguments)
         e.b.ret_void()
         return e.function
 

@@ -15,6 +15,9 @@ from bptt.engine.compiled.llvm.arguments import ArgumentFrame
 from bptt.engine.compiled.llvm.emitter import I64, Lanes, Value
 from bptt.engine.compiled.units.layout import FEW_LINES, Layout
 
+# Vectors that a phase of a formula goes through before the next one: what it leaves stays in the first cache.
+VISITS = 32
+
 
 @dataclass(frozen=True)
 class Grid:
@@ -105,9 +108,28 @@ class Frame(ArgumentFrame):
     # ---------------------------------------------------------------- visiting units and rows
 
     @contextmanager
-    def each_unit(self) -> Iterator[Value]:
-        """Visit the units that the call works on, a vector of them at a time."""
-        with self.loop(self.number("first_vector"), self.number("end_vector")) as j:
+    def each_block(self, step: Step, *, whole: bool) -> Iterator[tuple[Value, Value]]:
+        """Visit ranges of what `each_unit` counts, of some dozens of vectors of a tile; or all at once."""
+        first, end = self.whole()
+        if whole:
+            yield first, end
+            return
+        some = self.most(self.b.sdiv(self.integer(VISITS), self.visits(step)), self.integer(1))
+        with self.loop(first, end, some) as start:
+            yield start, self.least(self.plus(start, some), end)
+
+    def whole(self) -> tuple[Value, Value]:
+        """The first and the end of what `each_unit` counts: vectors of the units that the call works on."""
+        return self.number("first_vector"), self.number("end_vector")
+
+    def visits(self, step: Step) -> Value:
+        """Vectors that `each_row` visits, at least one."""
+        return self.most(step.rows, self.integer(1))
+
+    @contextmanager
+    def each_unit(self, block: tuple[Value, Value] | None = None) -> Iterator[Value]:
+        """Visit the units of a block, or all, a vector of them at a time."""
+        with self.loop(*(block or self.whole())) as j:
             yield self.times(j, self.integer(self.lanes.count))
 
     @contextmanager
