@@ -28,6 +28,9 @@ TILE = 64
 # The same where there is enough work for several threads; and with sequences in the lanes, whose longer tiles are read
 # in longer stretches.
 SHARED_TILE, SHARED_ROWS = 32, 48
+# Rows, of several tiles, that one thread takes through a step together: a weight is then read less often, and what
+# comes out is the same. With sequences in the lanes, as many as have pre-activations of so many bytes.
+TOGETHER, TOGETHER_BYTES = 64, 2**14
 # So many at least, that four threads have something to do.
 LEAST_TILES = 4
 # Arithmetic worth sharing, in operations for each lane of the machine: about 150 microseconds of one core.
@@ -165,7 +168,11 @@ def find_route(
     if worth["forward_rows"]:
         tiles = max(-(-B // (SHARED_ROWS if by_rows else SHARED_TILE)), min(LEAST_TILES, -(-B // tall)))
     tile = B if tiles <= 1 and not by_rows else -(-B // max(tiles, 1) // tall) * tall
-    sizes = Sizes(T, B, D, H, lanes, max(tile, 1), states, saved, chunk=T)
+    tile = max(tile, 1)
+    lines = H * sum(len(stage.columns) for stage in layout.plan.stages)
+    most = TOGETHER_BYTES // (lines * dtype.itemsize) if by_rows else TOGETHER
+    together = tile * max(1, min(most // tile, -(-B // tile)))
+    sizes = Sizes(T, B, D, H, lanes, tile, states, saved, chunk=T, together=together)
     blocks = _blocks(layout, sizes, dtype, tall) if worth["forward_rows"] else 1
     if blocks == 1 and tiles == 1:  # then most of the work cannot be shared, and threads would mostly wait
         worth = dict.fromkeys(worth, False)
@@ -287,7 +294,8 @@ def _opening(layout: Layout, sizes: Sizes, splits: dict[str, Split]) -> npt.NDAr
         "V": sizes.V, "P": sizes.V * sizes.lanes, "VX": sizes.VX, "PX": sizes.VX * sizes.lanes,
         "x_t": sizes.B * sizes.D, "x_b": sizes.D, "S": sizes.S, "blocks": 1, "end_vector": sizes.V,
         "chunk": sizes.chunk, "end_step": sizes.T, "groups": splits["weight_gradients"].end,
-        "tile": sizes.tile, "ring": -1 if sizes.all_states else 1, "keep": int(sizes.all_saved),
+        "tile": sizes.tile, "together": sizes.together,
+        "ring": -1 if sizes.all_states else 1, "keep": int(sizes.all_saved),
     }  # fmt: skip
     for name, value in values.items():
         arguments[layout.slots[name]] = value

@@ -121,14 +121,14 @@ class _Gradients:
                     return arriving if active is None else e.select(active, arriving, e.const(0))
                 if key not in self.flow.values:
                     return e.const(0)  # nothing later used this result
-                grid = e.gradient(key)
+                grid = e.gradient(key, self.step.before)
         return e.load(e.cell(grid, unit, b))
 
     def accumulate(self, key: str, d: Value, unit: Value, b: Value) -> None:
         """Add to the gradient of an earlier stage's result."""
         e = self.e
         state = key in e.layout.plan.states
-        place = e.cell(self.carried[key] if state else e.gradient(key), unit, b)
+        place = e.cell(self.carried[key] if state else e.gradient(key, self.step.before), unit, b)
         e.store(e.add(e.load(place), d) if state or key in self.flow.values else d, place)
 
 

@@ -28,8 +28,8 @@ def emit_forward(
 
     e = RowsFrame(module, f"{prefix}forward_rows", lanes, layout)
     tables = Tables(e)
-    with e.loop(e.number("first_row"), e.number("end_row"), e.number("tile")) as row:
-        rows = e.least(e.number("tile"), e.b.sub(e.number("end_row"), row))
+    with e.loop(e.number("first_row"), e.number("end_row"), e.number("together")) as row:
+        rows = e.least(e.number("together"), e.b.sub(e.number("end_row"), row))
         tile = e.b.sdiv(row, e.number("tile"))
         with e.loop(e.integer(0), e.number("T")) as t:
             step = Step(t, row, rows, tile)

@@ -112,5 +112,9 @@ class RowsFrame(Frame):
         start = self.times(place, self.number("H"), self.number("S"))
         return Grid(self.at(self.pointer(array), self.plus(start, row)), self.number("S"))
 
-    def _of_tile(self, array: str) -> Grid:
-        return Grid(self.pointer(array), self.number("tile"))
+    def gradient(self, name: str, before: Value | None = None) -> Grid:  # noqa: ARG002  # a sweep back takes tiles
+        """The gradient of a stage's result that is no state."""
+        return Grid(self.pointer(f"gradient:{name}"), self.number("tile"))
+
+    def _of_tile(self, array: str, before: Value | None = None) -> Grid:  # noqa: ARG002  # forward there are no tiles
+        return Grid(self.pointer(array), self.number("together"))

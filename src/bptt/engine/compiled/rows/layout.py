@@ -78,7 +78,7 @@ class RowsLayout(Layout):
             "saved": (T if sizes.all_saved else 1) * H * S,
             "inputs": (T if sizes.all_saved else 1) * D * S,
             "vector": H,
-            "passing": H * sizes.tile,
+            "passing": H * sizes.together,
             "gradient": H * sizes.tile,
             "arriving": H * sizes.tile,
             "zeros": max(D, H),
@@ -93,7 +93,7 @@ class RowsLayout(Layout):
             case "bias":
                 return lines[int(rest)]
             case "columns":
-                return lines[int(rest)] * sizes.tile
+                return lines[int(rest)] * sizes.together
             case "da":
                 return sizes.chunk * lines[int(rest)] * S
             case "dbias":

@@ -44,10 +44,10 @@ def emit_backward(
     e.b.ret_void()
 
     e = Frame(module, f"{prefix}backward_rows", lanes, layout, public=True)
-    tile = e.number("tile")
+    together = e.number("together")
     last = e.b.sub(e.number("end_step"), e.integer(1))
-    with e.loop(e.number("first_row"), e.number("end_row"), tile) as row:
-        rows = e.least(tile, e.b.sub(e.number("end_row"), row))
+    with e.loop(e.number("first_row"), e.number("end_row"), together) as row:
+        rows = e.least(together, e.b.sub(e.number("end_row"), row))
         with e.loop(e.integer(0), e.b.sub(e.number("end_step"), e.number("first_step"))) as back:
             t = e.b.sub(last, back)
             e.b.call(upstream, [e.arguments, t, row, rows])
@@ -121,7 +121,10 @@ def _emit_upstream(module: Any, lanes: Lanes, layout: Layout, ragged: bool) -> A
 def _emit_stage(module: Any, lanes: Lanes, layout: Layout, k: int, flow: Flow, ragged: bool) -> Any:
     e = Frame(module, f"backward_stage_{k}", lanes, layout, more=3)
     t, row, rows = e.more
-    emit_backward_stage(e, k, flow, Step(t, row, rows, e.b.sdiv(row, e.number("tile"))), ragged=ragged)
+    tile = e.number("tile")
+    with e.loop(e.integer(0), rows, tile) as before:  # each tile has sums of its own
+        first, here = e.plus(row, before), e.least(tile, e.b.sub(rows, before))
+        emit_backward_stage(e, k, flow, Step(t, first, here, e.b.sdiv(first, tile), before), ragged=ragged)
     e.b.ret_void()
     return e.function
 

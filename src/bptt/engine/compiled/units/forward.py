@@ -26,8 +26,8 @@ def emit_forward(
 
     stages = [_emit_stage(module, lanes, layout, k, ragged) for k in range(len(layout.plan.stages))]
     e = Frame(module, f"{prefix}forward_rows", lanes, layout, public=True)
-    with e.loop(e.number("first_row"), e.number("end_row"), e.number("tile")) as row:
-        rows = e.least(e.number("tile"), e.b.sub(e.number("end_row"), row))
+    with e.loop(e.number("first_row"), e.number("end_row"), e.number("together")) as row:
+        rows = e.least(e.number("together"), e.b.sub(e.number("end_row"), row))
         with e.loop(e.integer(0), e.number("T")) as t:
             for k, stage in enumerate(stages):
                 for run in layout.runs[k]:

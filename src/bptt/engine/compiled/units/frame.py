@@ -35,6 +35,7 @@ class Step:
     row: Value  # the first
     rows: Value  # how many
     tile: Value  # the tile's number
+    before: Value | None = None  # rows before it of those that go through the step together
 
 
 class Frame(ArgumentFrame):
@@ -68,9 +69,9 @@ class Frame(ArgumentFrame):
             return self.saved(name, t, row)
         return self._of_tile(f"passing:{name}")
 
-    def gradient(self, name: str) -> Grid:
-        """The gradient of a stage's result that is no state."""
-        return self._of_tile(f"gradient:{name}")
+    def gradient(self, name: str, before: Value | None = None) -> Grid:
+        """The gradient of a stage's result that is no state; from the row after those `before` on."""
+        return self._of_tile(f"gradient:{name}", before)
 
     def columns(self, stage: int) -> Grid:
         """A stage's pre-activations."""
@@ -165,5 +166,7 @@ class Frame(ArgumentFrame):
         line = self.plus(self.times(place, self.number("B")), row)
         return Grid(self.at(self.pointer(array), self.times(line, self.number("P"))), self.number("P"))
 
-    def _of_tile(self, array: str) -> Grid:
-        return Grid(self.pointer(array), self.number("P"))
+    def _of_tile(self, array: str, before: Value | None = None) -> Grid:
+        P = self.number("P")
+        start = self.pointer(array)
+        return Grid(start if before is None else self.at(start, self.times(before, P)), P)

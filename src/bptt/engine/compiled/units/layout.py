@@ -22,7 +22,8 @@ SIZES = (
     "S",  # numbers of a padded row of sequences, where these are the lanes
     "V", "P",  # vectors and numbers of a padded row of units
     "VX", "PX",  # the same of a padded row of inputs
-    "tile",  # rows that run through all steps together
+    "tile",  # rows that a thread may have for itself, whose sums are kept apart
+    "together",  # rows, of one tile or several, that a call takes through all steps together
     "ring", "keep",  # states are at t & ring (-1 keeps all, 1 the last two), saved values at t * keep (1 or 0)
     "x_t", "x_b", "dh_t", "dh_b",  # strides of x and dh, in numbers
     "dh_from", "outputs_from",  # where rows are the lanes: the first step that dh and outputs hold
@@ -199,12 +200,12 @@ class Layout:
             case "bias":
                 return columns[int(rest)] * P
             case "columns":
-                return sizes.tile * columns[int(rest)] * P
+                return sizes.together * columns[int(rest)] * P
             case "packed" | "dweight":  # (rows, count, P)
                 run = self.run(rest)
                 return (sizes.D if run.kind == "x" else sizes.H) * run.count * P
             case "passing" | "gradient":
-                return sizes.tile * P
+                return sizes.together * P
             case "zeros":
                 return max(P, PX)
             case "dbias":
@@ -246,6 +247,7 @@ class Sizes:
     all_states: bool  # or the last two
     all_saved: bool  # or the newest
     chunk: int
+    together: int
 
     @property
     def V(self) -> int:  # noqa: N802  # a size like the others
