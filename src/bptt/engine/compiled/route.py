@@ -17,6 +17,7 @@ from bptt.engine.compiled.chunks import choose_chunk
 from bptt.engine.compiled.kernels import get_kernels, lanes_of
 from bptt.engine.compiled.llvm.machine_code import Kernel
 from bptt.engine.compiled.llvm.target import host
+from bptt.engine.compiled.rows.fused import fits
 from bptt.engine.compiled.rows.layout import RowsLayout
 from bptt.engine.compiled.rows.products import corner
 from bptt.engine.compiled.units.layout import Layout, Sizes
@@ -27,7 +28,7 @@ from bptt.engine.tape import Array
 TILE = 64
 # The same where there is enough work for several threads; and with sequences in the lanes, whose longer tiles are read
 # in longer stretches.
-SHARED_TILE, SHARED_ROWS = 32, 48
+SHARED_TILE, SHARED_ROWS = 32, 64
 # Rows, of several tiles, that one thread takes through a step together: a weight is then read less often, and what
 # comes out is the same. With sequences in the lanes, as many as have pre-activations of so many bytes.
 TOGETHER, TOGETHER_BYTES = 64, 2**14
@@ -295,6 +296,7 @@ def _opening(layout: Layout, sizes: Sizes, splits: dict[str, Split]) -> npt.NDAr
         "x_t": sizes.B * sizes.D, "x_b": sizes.D, "S": sizes.S, "blocks": 1, "end_vector": sizes.V,
         "chunk": sizes.chunk, "end_step": sizes.T, "groups": splits["weight_gradients"].end,
         "tile": sizes.tile, "together": sizes.together,
+        "small": int(layout.name == "rows" and fits(layout, sizes)),
         "ring": -1 if sizes.all_states else 1, "keep": int(sizes.all_saved),
     }  # fmt: skip
     for name, value in values.items():

@@ -14,51 +14,75 @@ from bptt.engine.compiled.units.frame import Frame, Grid, Step
 from bptt.engine.compiled.units.layout import Layout, Run
 
 
+class ForwardStage:
+    """A stage's formula at one step: what it reads, what it leaves, and in how many phases."""
+
+    def __init__(self, e: Frame, k: int, step: Step, *, ragged: bool) -> None:
+        layout, stage = e.layout, e.layout.plan.stages[k]
+        t, row = step.t, step.row
+        self.e, self.stage, self.step, self.ragged = e, stage, step, ragged
+        self.columns = {c: e.column(e.columns(k), n) for n, c in enumerate(stage.columns)}
+        self.previous = {s: e.state(s, t, row) for s in layout.plan.states}
+        self.sources = {
+            s.name: {"column": self.columns, "previous": self.previous}[s.kind][s.key]
+            if s.kind in ("column", "previous")
+            else e.value(s.key, t, row)
+            for s in stage.inputs
+            if s.kind in ("column", "previous", "value")
+        }
+        wanted = {*layout.plan.states, *layout.plan.saved, *layout.passing}
+        self.targets = {name: e.value(name, t, row) for name in stage.forward.results if name in wanted}
+        self.kept_columns = {c: e.saved(c, t, row) for c in stage.columns if c in layout.plan.saved}
+        program = of_formula(stage.forward)
+        self.phases = split(program, layout.functions, list(self.columns), frozenset(self.targets))
+
+    def fixed(self, unit: Value) -> dict[str, Value]:
+        """Return what is the same for all rows."""
+        e, found = self.e, {}
+        for s in self.stage.inputs:
+            if s.kind == "vector":
+                found[s.name] = e.vector(s.key, unit)
+            elif s.kind == "constant":
+                found[s.name] = e.const(e.layout.constants[s.key])
+        return found
+
+    def write(
+        self, found: Mapping[str, Value], places: Mapping[str, Grid], active: Value, unit: Value, b: Value
+    ) -> None:
+        """Store those results that have a place."""
+        e, states = self.e, self.e.layout.plan.states
+        for name, value in found.items():
+            if name not in places:
+                continue
+            kept = e.kept(name, value, self.step, b)
+            if active is not None and name in states:
+                # A finished row carries its last state on.
+                kept = e.select(active, value, e.load(e.cell(self.previous[name], unit, b)))
+            e.store(kept, e.cell(places[name], unit, b))
+
+
 def emit_forward_stage(e: Frame, k: int, step: Step, *, ragged: bool) -> None:
     """Emit stage k over a tile: its columns hold the products by now."""
-    layout, stage = e.layout, e.layout.plan.stages[k]
-    t, row = step.t, step.row
-    program = of_formula(stage.forward)
-    columns = {c: e.column(e.columns(k), n) for n, c in enumerate(stage.columns)}
-    previous = {s: e.state(s, t, row) for s in layout.plan.states}
-    sources = {
-        s.name: {"column": columns, "previous": previous}[s.kind][s.key]
-        if s.kind in ("column", "previous")
-        else e.value(s.key, t, row)
-        for s in stage.inputs
-        if s.kind in ("column", "previous", "value")
-    }
-    wanted = {*layout.plan.states, *layout.plan.saved, *layout.passing}
-    targets = {name: e.value(name, t, row) for name in stage.forward.results if name in wanted}
-    kept_columns = {c: e.saved(c, t, row) for c in stage.columns if c in layout.plan.saved}
-    phases = split(program, layout.functions, list(columns), frozenset(targets))
-    places = {name: columns[c] for phase in phases for name, c in phase.held.items()} | targets
+    stage = ForwardStage(e, k, step, ragged=ragged)
+    sources, phases = stage.sources, stage.phases
+    held = {name: stage.columns[c] for phase in phases for name, c in phase.held.items()}
+    places = held | stage.targets
     with e.each_block(step, whole=len(phases) == 1) as block:
-        for number, phase in enumerate(phases):
+        for phase in phases:
             with e.each_unit(block) as unit:
-                fixed = {s.name: e.vector(s.key, unit) for s in stage.inputs if s.kind == "vector"}
-                fixed |= {
-                    s.name: e.const(layout.constants[s.key]) for s in stage.inputs if s.kind == "constant"
-                }
+                fixed = stage.fixed(unit)
                 with e.each_row(step) as b:
                     here = {
                         n: sources[n] if n in sources else places[n] for n in phase.reads if n not in fixed
                     }
-                    if not number:
-                        here |= {n: sources[n] for n in kept_columns}
+                    if phase is phases[0]:
+                        here |= {n: sources[n] for n in stage.kept_columns}
                     arguments = fixed | {name: e.load(e.cell(grid, unit, b)) for name, grid in here.items()}
-                    found = emit_program(e, phase.program, arguments, layout.functions)
+                    found = emit_program(e, phase.program, arguments, e.layout.functions)
                     active = e.active(step, b) if ragged else None
-                    for name in phase.program.results:
-                        if name not in places:
-                            continue
-                        value = e.kept(name, found[name], step, b)
-                        if active is not None and name in layout.plan.states:
-                            # A finished row carries its last state on.
-                            value = e.select(active, found[name], e.load(e.cell(previous[name], unit, b)))
-                        e.store(value, e.cell(places[name], unit, b))
-                    if not number:
-                        for name, grid in kept_columns.items():
+                    stage.write(found, places, active, unit, b)
+                    if phase is phases[0]:
+                        for name, grid in stage.kept_columns.items():
                             e.store(arguments[name], e.cell(grid, unit, b))
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 from bptt.engine.compiled.equations.stages import emit_forward_stage
 from bptt.engine.compiled.llvm.emitter import I64, Lanes, Value
+from bptt.engine.compiled.llvm.target import host
 from bptt.engine.compiled.rows.frame import RowsFrame
+from bptt.engine.compiled.rows.fused import can_fuse, emit_fused_stage
 from bptt.engine.compiled.rows.layout import RowsLayout, Segment
 from bptt.engine.compiled.rows.products import SOURCE, RowsProducts
 from bptt.engine.compiled.units.frame import Grid, Step
@@ -26,6 +29,11 @@ def emit_forward(
         _pack_bias(e, k)
     e.b.ret_void()
 
+    fused = {
+        k: _fused_stage(module, lanes, layout, k, ragged)
+        for k, stage in enumerate(layout.plan.stages)
+        if can_fuse(len(stage.columns), host())
+    }
     e = RowsFrame(module, f"{prefix}forward_rows", lanes, layout)
     tables = Tables(e)
     with e.loop(e.number("first_row"), e.number("end_row"), e.number("together")) as row:
@@ -36,12 +44,26 @@ def emit_forward(
             with e.when(e.given("x")):
                 _take_input(e, products, step)
             for k in range(len(layout.plan.stages)):
-                for segment in layout.segments[k]:
-                    _product(e, products, tables, k, segment, step)
-                emit_forward_stage(e, k, step, ragged=ragged)
+                small = e.b.icmp_signed("!=", e.number("small"), e.integer(0))
+                if k in fused:
+                    with e.when(small):
+                        e.b.call(fused[k], [e.arguments, t, row, rows])
+                with e.when(e.b.not_(small)) if k in fused else nullcontext():
+                    for segment in layout.segments[k]:
+                        _product(e, products, tables, k, segment, step)
+                    emit_forward_stage(e, k, step, ragged=ragged)
             with e.when(e.b.and_(e.given("outputs"), e.b.icmp_signed(">=", t, e.number("outputs_from")))):
                 _give_output(e, products, step)
     e.b.ret_void()
+
+
+def _fused_stage(module: Any, lanes: Lanes, layout: RowsLayout, k: int, ragged: bool) -> Any:
+    """Emit it as a function of its own: in the sweep's, constants of all stages would crowd its registers."""
+    e = RowsFrame(module, f"fused_stage_{k}", lanes, layout, more=3)
+    t, row, rows = e.more
+    emit_fused_stage(e, k, Step(t, row, rows, e.b.sdiv(row, e.number("tile"))), ragged=ragged)
+    e.b.ret_void()
+    return e.function
 
 
 class Tables:
@@ -128,12 +150,7 @@ def _product(
     """Form a segment's columns: bias + the sum of its products."""
     H, sources = e.number("H"), []
     for run, block in segment.sources:
-        if run.kind == "x":
-            lines, rows = e.inputs(step.t, step.row), e.number("D")
-        else:
-            previous = run.kind == "previous"
-            lines = (e.state if previous else e.value)(run.operand, step.t, step.row)
-            rows = H
+        lines, rows = e.operand(run, step)
         start = e.times(e.integer(run.block + block), H)
         stride = e.times(e.integer(e.layout.plan.weights[run.weight][1]), H)
         sources.append((e.at(e.pointer(f"weight:{run.weight}"), start), stride, lines, rows))

@@ -9,6 +9,7 @@ from typing import Any
 from bptt.engine.compiled.llvm.emitter import Lanes, Value
 from bptt.engine.compiled.rows.layout import RowsLayout
 from bptt.engine.compiled.units.frame import Frame, Grid, Step
+from bptt.engine.compiled.units.layout import Run
 
 
 class RowsFrame(Frame):
@@ -16,8 +17,8 @@ class RowsFrame(Frame):
 
     layout: RowsLayout
 
-    def __init__(self, module: Any, name: str, lanes: Lanes, layout: RowsLayout) -> None:
-        super().__init__(module, name, lanes, layout, public=True)
+    def __init__(self, module: Any, name: str, lanes: Lanes, layout: RowsLayout, more: int = 0) -> None:
+        super().__init__(module, name, lanes, layout, more, public=not more)
 
     # ---------------------------------------------------------------- arrays, from a tile's first row on
 
@@ -25,6 +26,13 @@ class RowsFrame(Frame):
         """The input of step t."""
         place = self.times(t, self.number("keep"), self.number("D"), self.number("S"))
         return Grid(self.at(self.pointer("inputs"), self.plus(place, row)), self.number("S"))
+
+    def operand(self, run: Run, step: Step) -> tuple[Grid, Value]:
+        """What a run multiplies at a step, and how many lines there are of it."""
+        if run.kind == "x":
+            return self.inputs(step.t, step.row), self.number("D")
+        lines = (self.state if run.kind == "previous" else self.value)(run.operand, step.t, step.row)
+        return lines, self.number("H")
 
     def columns(self, stage: int) -> Grid:
         """A stage's pre-activations."""

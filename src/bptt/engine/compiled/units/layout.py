@@ -24,6 +24,7 @@ SIZES = (
     "VX", "PX",  # the same of a padded row of inputs
     "tile",  # rows that a thread may have for itself, whose sums are kept apart
     "together",  # rows, of one tile or several, that a call takes through all steps together
+    "small",  # whether products and formula are one where rows are the lanes: 1 or 0
     "ring", "keep",  # states are at t & ring (-1 keeps all, 1 the last two), saved values at t * keep (1 or 0)
     "x_t", "x_b", "dh_t", "dh_b",  # strides of x and dh, in numbers
     "dh_from", "outputs_from",  # where rows are the lanes: the first step that dh and outputs hold
