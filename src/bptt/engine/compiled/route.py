@@ -171,7 +171,7 @@ def find_route(
     tile = B if tiles <= 1 and not by_rows else -(-B // max(tiles, 1) // tall) * tall
     tile = max(tile, 1)
     lines = H * sum(len(stage.columns) for stage in layout.plan.stages)
-    most = TOGETHER_BYTES // (lines * dtype.itemsize) if by_rows else TOGETHER
+    most = min(2 * TOGETHER, TOGETHER_BYTES // (lines * dtype.itemsize)) if by_rows else TOGETHER
     together = tile * max(1, min(most // tile, -(-B // tile)))
     sizes = Sizes(T, B, D, H, lanes, tile, states, saved, chunk=T, together=together)
     blocks = _blocks(layout, sizes, dtype, tall) if worth["forward_rows"] else 1

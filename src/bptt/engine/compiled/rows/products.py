@@ -137,22 +137,44 @@ class RowsProducts:
         e.b.ret_void()
         return e.function
 
+    def _threes(self) -> Any:
+        """All m lines of C and three vectors of rows."""
+        e, (m_end, TABLE, count, C, ldc, I, add) = self._function("rows_threes", "m TABLE count C ldc I add")
+        self._lines_of_tiles(e, 3, m_end, e.integer(0), [TABLE, count, C, ldc, I, add])
+        e.b.ret_void()
+        return e.function
+
     def _multiply(self) -> Any:
         """All m lines of C and n vectors of rows, by tiles; `add` is 1 if C counts, 0 if I (numbers) starts it."""
+        threes = self._threes() if 3 in self._tall else None
         e, (m_end, n_end, TABLE, count, C, ldc, I, add) = self._function(
             "rows_multiply", "m n TABLE count C ldc I add"
         )
-        with self._parts(e, n_end, max(self._tall)) as (n, wide):
-            shift = e.times(n, e.integer(self.lanes.count))
-            for width, tall in self._tall.items():
-                here = e.b.icmp_signed("==", wide, e.integer(width))
-                with e.when(here), self._parts(e, m_end, tall) as (m, height):
-                    place = e.at(C, e.plus(e.times(m, ldc), shift))
-                    arguments = [TABLE, count, m, shift, place, ldc, e.at(I, m), add]
-                    tiles = {h: self._tiles[h, width] for h in range(1, tall + 1)}
-                    self._choose(e, height, tiles, arguments)
+        arguments = [TABLE, count, C, ldc, I, add]
+        start: Value = e.integer(0)
+        if threes is not None:
+            # The odd one of several goes with two others. In a function of its own: a small layer has two at most.
+            several = e.b.icmp_signed(">", n_end, e.integer(2))
+            odd = e.b.and_(several, e.odd(n_end))
+            with e.when(odd):
+                e.b.call(threes, [m_end, *arguments])
+            start = e.b.select(odd, e.integer(3), e.integer(0))
+        for width in (2, 1):
+            end = e.b.sub(n_end, e.b.srem(e.b.sub(n_end, start), e.integer(width)))
+            with e.loop(start, end, e.integer(width)) as n:
+                self._lines_of_tiles(e, width, m_end, n, arguments)
+            start = end
         e.b.ret_void()
         return e.function
+
+    def _lines_of_tiles(self, e: Emitter, width: int, m_end: Value, n: Value, arguments: list[Value]) -> None:
+        """All m lines of C and a tile's vectors of rows, from vector n on."""
+        TABLE, count, C, ldc, I, add = arguments
+        tall, shift = self._tall[width], e.times(n, e.integer(self.lanes.count))
+        with self._parts(e, m_end, tall) as (m, height):
+            place = e.at(C, e.plus(e.times(m, ldc), shift))
+            tiles = {h: self._tiles[h, width] for h in range(1, tall + 1)}
+            self._choose(e, height, tiles, [TABLE, count, m, shift, place, ldc, e.at(I, m), add])
 
     @contextmanager
     def _parts(
