@@ -31,8 +31,8 @@ from bptt.engine.compiled.llvm.target import Target
 # first cache, and the rounding error of a long sum grows with the blocks, not with the rows.
 BLOCK = 64
 
-# Vectors of a register tile, side by side.
-WIDTHS = (3, 2, 1)
+# Heights of the register tiles of three vectors: few, for they are for long products, and each is code to be compiled.
+THREES = (8, 4)
 
 # One product's part of a sum: address of the numbers, their stride from k to k + 1, address of the lines, their
 # stride, and how many k there are.
@@ -59,14 +59,13 @@ class RowsProducts:
     def __init__(self, module: Any, lanes: Lanes, target: Target) -> None:
         self.module, self.lanes = module, lanes
         sums = target.heights[0] * target.panel  # that stay in registers
-        # As high as registers allow: a number is loaded for every line, a vector only once a tile. Three vectors wide
-        # where that still is high: of three, one by itself would take more loads than a core makes beside its sums.
-        self._tall = {width: min(sums // width, 12) for width in (WIDTHS if sums >= 24 else WIDTHS[1:])}
-        self._tiles = {
-            (height, width): self._tile(height, width)
-            for width, tall in self._tall.items()
-            for height in range(1, tall + 1)
-        }
+        # As high as registers allow: a number is loaded for every line, a vector only once a tile.
+        self._tall = {width: min(sums // width, 12) for width in (2, 1)}
+        sizes = [(height, width) for width, tall in self._tall.items() for height in range(1, tall + 1)]
+        # Three vectors where that still is high: one alone takes more loads than a core makes beside its sums.
+        self._threes = THREES if sums >= 3 * THREES[0] else ()
+        sizes += [(height, 3) for height in self._threes]
+        self._tiles = {size: self._tile(*size) for size in sizes}
         self.multiply = self._multiply()
         self._high, self.wide = corner(target)
         self._corners = {
@@ -137,16 +136,22 @@ class RowsProducts:
         e.b.ret_void()
         return e.function
 
-    def _threes(self) -> Any:
-        """All m lines of C and three vectors of rows."""
+    def _multiply_threes(self) -> Any:
+        """All m lines of C, a multiple of the least height, and three vectors of rows."""
         e, (m_end, TABLE, count, C, ldc, I, add) = self._function("rows_threes", "m TABLE count C ldc I add")
-        self._lines_of_tiles(e, 3, m_end, e.integer(0), [TABLE, count, C, ldc, I, add])
+        start: Value = e.integer(0)
+        for height in self._threes:
+            end = e.b.sub(m_end, e.b.srem(m_end, e.integer(height)))
+            with e.loop(start, end, e.integer(height)) as m:
+                place = e.at(C, e.times(m, ldc))
+                e.b.call(self._tiles[height, 3], [TABLE, count, m, e.integer(0), place, ldc, e.at(I, m), add])
+            start = end
         e.b.ret_void()
         return e.function
 
     def _multiply(self) -> Any:
         """All m lines of C and n vectors of rows, by tiles; `add` is 1 if C counts, 0 if I (numbers) starts it."""
-        threes = self._threes() if 3 in self._tall else None
+        threes = self._multiply_threes() if self._threes else None
         e, (m_end, n_end, TABLE, count, C, ldc, I, add) = self._function(
             "rows_multiply", "m n TABLE count C ldc I add"
         )
@@ -155,7 +160,8 @@ class RowsProducts:
         if threes is not None:
             # The odd one of several goes with two others. In a function of its own: a small layer has two at most.
             several = e.b.icmp_signed(">", n_end, e.integer(2))
-            odd = e.b.and_(several, e.odd(n_end))
+            even = e.b.icmp_signed("==", e.b.srem(m_end, e.integer(THREES[-1])), e.integer(0))
+            odd = e.b.and_(e.b.and_(several, even), e.odd(n_end))
             with e.when(odd):
                 e.b.call(threes, [m_end, *arguments])
             start = e.b.select(odd, e.integer(3), e.integer(0))
