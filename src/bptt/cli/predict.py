@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
 import typer
 
 from bptt.cli.apps import app
@@ -102,12 +101,13 @@ def predict(
     columns = {"y_hat": found.y_hat}
     if between:
         low, high = (found.quantiles[levels.index(b)] for b in bounds)
-        both = np.minimum(low, found.y_hat), np.maximum(high, found.y_hat)
+        both = low.clip(max=found.y_hat), high.clip(min=found.y_hat)
         columns |= dict(zip(interval_names(share), both, strict=True))
     columns |= {quantile_name(level): found.quantiles[levels.index(level)] for level in asked.quantiles}
     made: dict[str, Any] = write_forecast(data_as_dict(data), columns)
     steps = len(made["ds"]) // len(data.panel)
-    made["ds"] = text_times(data.layout, made["ds"], np.repeat(last_offsets(data), steps))
+    offsets = [offset for offset in last_offsets(data) for _ in range(steps)]
+    made["ds"] = text_times(data.layout, made["ds"], offsets)
     text = _as_csv(made)
     if plot is not None:
         from bptt.plots import save_png
