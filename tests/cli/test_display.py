@@ -38,3 +38,11 @@ def test_quiet_is_quiet_however_long_it_takes(
     with Display(quiet=True, to_stderr=False).progress(lines=False) as notify:
         notify("training", 3, 8)
     assert capsys.readouterr() == ("", "")
+
+
+def test_quiet_writes_paths_without_rich(capsys: pytest.CaptureFixture[str]) -> None:
+    quiet = Display(quiet=True, to_stderr=True)
+    quiet.line("a remark")
+    quiet.always("report: a/[red]very long[/red].html" + 200 * "x")
+    assert "console" not in vars(quiet)
+    assert capsys.readouterr() == ("", "report: a/[red]very long[/red].html" + 200 * "x" + "\n")

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from time import monotonic
+from typing import TYPE_CHECKING
 
 import typer
 
 from bptt.cli.notices import hush
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 FILE_WIDTH = 140
 # From one plain line of progress to the next at least, seconds.
@@ -27,15 +32,20 @@ class Display:
     """
 
     def __init__(self, *, quiet: bool, to_stderr: bool) -> None:
-        from rich.console import Console
-
-        self.quiet = quiet
+        self.quiet, self.to_stderr = quiet, to_stderr
         if quiet:
             hush()
-        self.console = Console(stderr=to_stderr, highlight=False)
-        if not self.console.is_terminal:
-            # A file or a pipe has no width; the 80 that rich assumes would fold the tables.
-            self.console = Console(stderr=to_stderr, highlight=False, width=FILE_WIDTH)
+
+    @cached_property
+    def console(self) -> Console:
+        """What rich writes to; loaded for the first line that may be seen."""
+        from rich.console import Console
+
+        console = Console(stderr=self.to_stderr, highlight=False)
+        if console.is_terminal:
+            return console
+        # A file or a pipe has no width; the 80 that rich assumes would fold the tables.
+        return Console(stderr=self.to_stderr, highlight=False, width=FILE_WIDTH)
 
     def line(self, text: str) -> None:
         """Write a line."""
@@ -44,7 +54,10 @@ class Display:
 
     def always(self, text: str) -> None:
         """Write a line even when quiet; never wrapped, so that a path can be copied."""
-        self.console.print(text, markup=False, soft_wrap=True)
+        if self.quiet:  # rich would be loaded for this line alone
+            typer.echo(text, err=self.to_stderr)
+        else:
+            self.console.print(text, markup=False, soft_wrap=True)
 
     def error(self, text: str) -> None:
         """Write a line for a failure to stderr, as every other error of the command."""

@@ -29,6 +29,7 @@ from bptt.cli import (  # noqa: F401  # importing a command registers it
     weather,
 )
 from bptt.cli.apps import INTERRUPTED, app
+from bptt.cli.collector import collect_seldom
 from bptt.cli.mistakes import in_one_line, is_bare, is_usage_error
 from bptt.cli.notices import show_notices
 from bptt.errors import BpttError, DivergedError, GradientError
@@ -44,7 +45,7 @@ def main() -> None:
     """Run the command line; never show a traceback for a mistake in the input."""
     show_notices()
     command = typer.main.get_command(app)
-    with _hear_signals() as heard, none_is_lost():
+    with collect_seldom(), _hear_signals() as heard, none_is_lost():
         try:
             # Not app(): it tells of a mistake on the command line in a box, and swallows an interruption.
             with command.make_context("bptt", sys.argv[1:]) as context:
