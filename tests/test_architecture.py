@@ -86,7 +86,7 @@ LAZY_OWN = (
 )
 
 # Who may import a module whose name is computed.
-DYNAMIC = ("bptt", "bptt.engine.choice")
+DYNAMIC = ("bptt", "bptt.engine.choice", "bptt.forecast")
 
 # In the cells' package these hold no equations. A file of equations imports no other cell.
 CELL_SUPPORT = ("bptt.cells", "bptt.cells.plan", "bptt.cells.protocol", "bptt.cells.registry")

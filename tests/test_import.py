@@ -59,3 +59,15 @@ def test_help_loads_nothing_heavy() -> None:
 def test_the_public_modules_load_nothing_heavy(module: str) -> None:
     loaded = loaded_by(f"import bptt.{module}")
     assert not loaded & {*HEAVY, "rich", "safetensors", "typer"}
+
+
+def test_a_lab_loads_no_forecaster() -> None:
+    program = (
+        "import bptt.forecast, bptt.labs.weather.report\n"
+        "assert hasattr(bptt.forecast, 'persistence') and not hasattr(bptt.forecast, 'nothing')\n"
+        "assert set(dir(bptt.forecast)) == set(bptt.forecast.__all__)\n"
+        "assert 'bptt.forecast.forecaster' not in sys.modules\n"
+        "bptt.forecast.Forecaster\n"
+        "assert 'bptt.forecast.forecaster' in sys.modules"
+    )
+    assert "bptt" in loaded_by(program)
