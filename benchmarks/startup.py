@@ -37,13 +37,15 @@ def _run(module: list[str], environment: dict[str, str]) -> str:
 
 
 def _twice(folder: str) -> float:
+    from bptt.cli.collector import collect_seldom
     from bptt.cli.weather import run_weather
 
     seconds = 0.0
-    for name in ("a", "b"):
-        begun = time.perf_counter()
-        run_weather("nyc", None, None, None, 0, 1, Path(folder) / name, None, True)
-        seconds = time.perf_counter() - begun
+    with collect_seldom():  # as the command does
+        for name in ("a", "b"):
+            begun = time.perf_counter()
+            run_weather("nyc", None, None, None, 0, 1, Path(folder) / name, None, True)
+            seconds = time.perf_counter() - begun
     return seconds
 
 
