@@ -124,6 +124,7 @@ def choose(
     *,
     step_back: bool = True,
     unit: Array | None = None,
+    ridge: Penalty | None = None,
 ) -> Choice:
     """Choose by the mean squared error on the validation origins.
 
@@ -140,6 +141,8 @@ def choose(
         Whether anything but a network may be chosen where there is one.
     unit : ndarray float64 (K,), optional
         What errors are divided by, scaled: `Encoding.target` by default.
+    ridge : Penalty, optional
+        That of the ridge, where it was settled before: by default the best one on these origins.
     """
     there = sum(map(len, origins.rows))
     if encoding.head == "recursive":
@@ -164,7 +167,8 @@ def choose(
         offer(other, _other_anchor(encoding, origins, other))
     if window is not None:
         features = origin_features(encoding, origins, None)
-        for penalty in FEW_WITHOUT if few else WITHOUT_NETWORK:
+        usual = FEW_WITHOUT if few else WITHOUT_NETWORK
+        for penalty in usual if ridge is None else (ridge,):
             offer("ridge", head_forecast(make_head(encoding, window, None, penalty), features), None, penalty)
     for trial in trials:
         sets = [origin_features(encoding, origins, net) for net in trial.nets]
@@ -180,13 +184,13 @@ def choose(
             ]
             offer("network", mean_forecast(heads, sets), trial.candidate, penalty)
     if encoding.head == "direct" and "ridge" in found and "network" in found and not few:
-        ridge, own = found["ridge"], found["network"]
-        assert ridge.penalty is not None
+        plain, own = found["ridge"], found["network"]
+        assert plain.penalty is not None
         assert own.penalty is not None
-        near, far = _shares(own.y_hat, ridge.y_hat, y, weights)
+        near, far = _shares(own.y_hat, plain.y_hat, y, weights)
         share = np.linspace(near, far, encoding.horizon)
-        mixed = replace(own.penalty, beside=(ridge.penalty.window, near, far))
-        offer("network", share * own.y_hat + (1 - share) * ridge.y_hat, own.candidate, mixed)
+        mixed = replace(own.penalty, beside=(plain.penalty.window, near, far))
+        offer("network", share * own.y_hat + (1 - share) * plain.y_hat, own.candidate, mixed)
     kind = _best(found, weights, max(1.0, encoding.horizon * len(y) / max(1, there)))
     if not step_back and "network" in found:
         kind = "network"

@@ -22,7 +22,7 @@ from bptt.forecast.fitting.executors import Threads, Workers
 from bptt.forecast.fitting.few_rows import are_few, choose_by_cuts
 from bptt.forecast.fitting.fitted import Fitted
 from bptt.forecast.fitting.grouping import choose_groups, in_groups, join_groups, with_groups
-from bptt.forecast.fitting.heads import encode_panel, make_head, normal_equations
+from bptt.forecast.fitting.heads import make_head, normal_equations
 from bptt.forecast.fitting.held_out import (
     HeldOut,
     changes,
@@ -32,18 +32,17 @@ from bptt.forecast.fitting.held_out import (
     missed,
     validation_start,
 )
+from bptt.forecast.fitting.in_turn import Turns, newest_error, turns_of
 from bptt.forecast.fitting.jobs import Taught, block_job, hold_out, learnt_of, member_job, share_sums, trial
 from bptt.forecast.fitting.kept import Run
 from bptt.forecast.fitting.lesson_plan import LessonPlan
 from bptt.forecast.fitting.members import SHORTEST, Lesson, planned_updates, sequence_length
 from bptt.forecast.fitting.settling import (
     Settled,
-    best_option,
     first_head,
     longer_windows,
     square_error,
     transform_options,
-    weigh_lines,
 )
 from bptt.forecast.fitting.shelf import Shelf
 from bptt.forecast.fitting.side_by_side import Meter, Notify
@@ -143,6 +142,7 @@ class _Run:
     head: str = field(init=False, default="direct")
     trust: dict[str, float] = field(init=False, default_factory=dict)
     groups: dict[str, int] = field(init=False, default_factory=dict)
+    turns: dict[object, Turns] = field(init=False, default_factory=dict)
     meter: Meter = field(init=False)
 
     def __post_init__(self) -> None:
@@ -217,24 +217,20 @@ class _Run:
 
     def _settle(self, before: Panel, cuts: list[int]) -> None:
         """Decide in closed form what the recipe leaves open: transform, window, and how far to trust each line."""
-        stops = [len(line) for line in self.panel]
         for open_settings in (transform_options, longer_windows):
-            options, tried = open_settings(self.recipe, before, self.plan.period(before), self.horizon), []
-            for option in options if len(options) > 1 else ():
+            options, errors = open_settings(self.recipe, before, self.plan.period(before), self.horizon), []
+            for option in options if len(options) > 1 and self.recipe.validation else ():
                 self.recipe, self.trust = option, {}
-                encoding = self.plan.encoding(before)
-                self.trust = weigh_lines(encoding, encode_panel(encoding, before), before)
-                lesson = self.plan.lesson(encoding, before)
-                origins = choose_origins(self.plan.lesson(encoding, self.panel), self.horizon, cuts, stops)
-                if not lesson.rows or not sum(map(len, origins.rows)):
-                    break
-                tried.append((Settled(encoding, lesson, origins), option))
-            self.recipe = best_option(tried) if tried else options[0]
+                self.trust = self.plan.weigh(before)
+                if open_settings is longer_windows:
+                    errors.append(turns_of(self.turns, self.panel, self.plan, cuts).error)
+                else:
+                    errors.append(newest_error(self.panel, self.plan, cuts))
+            self.recipe = options[int(np.argmin(errors)) if np.isfinite(errors).all() and errors else 0]
         if len(before) > 1:
-            encoding = self.plan.encoding(before)
-            self.trust = weigh_lines(encoding, encode_panel(encoding, before), before)
+            self.trust = self.plan.weigh(before)
             if first_head(self.recipe, self.horizon) == "direct":
-                self._group(before, encoding, cuts)
+                self._group(before, self.plan.encoding(before), cuts)
 
     def _group(self, before: Panel, encoding: Encoding, cuts: list[int]) -> None:
         """Put series into groups, where the validation rows are forecast better then."""
@@ -275,7 +271,10 @@ class _Run:
         self._expect(lesson, candidates)
         window = normal_equations(encoding, lesson, None, recipe.most_rows)
         trials = self._trials((encoding, lesson, window), candidates)
-        choice = choose(encoding, origins, trials, window, step_back=recipe.step_back, unit=unit)
+        # Each penalty of a recursive head takes walks along the horizon.
+        penalized = self.head != "recursive"
+        ridge = turns_of(self.turns, self.panel, self.plan, cuts).penalty if penalized else None
+        choice = choose(encoding, origins, trials, window, step_back=recipe.step_back, unit=unit, ridge=ridge)
         return _Stage(encoding, choice, missed(encoding, origins, choice, trials, window))
 
     def _candidates(self, lesson: Lesson) -> list[Candidate]:

@@ -10,14 +10,14 @@ from bptt.checks import Array
 from bptt.forecast.features.encoding import Encoded, Encoding
 from bptt.forecast.fitting.choosing import Candidate, Choice, Trial
 from bptt.forecast.fitting.ensemble import Member, make_member
-from bptt.forecast.fitting.heads import COLD, Sums, normal_equations
-from bptt.forecast.fitting.held_out import HeldOut, choose_origins, missed
+from bptt.forecast.fitting.heads import Sums, normal_equations
+from bptt.forecast.fitting.held_out import HeldOut, missed
+from bptt.forecast.fitting.in_turn import Block, without
 from bptt.forecast.fitting.learnt import Learnt, check_count
 from bptt.forecast.fitting.lesson_plan import LessonPlan
 from bptt.forecast.fitting.members import Lesson, Tick, planned_updates
 from bptt.forecast.fitting.travelling import Job
 from bptt.forecast.panel import Panel
-from bptt.forecast.pieces import cut
 from bptt.forecast.recipe import Recipe
 
 # Multiplications and additions of a training step in a second, and its other costs in seconds: about one core's.
@@ -26,7 +26,6 @@ _PER_SECOND, _OVERHEAD = 2e10, 5e-5
 # What the members of a fit share: the sums of the window too, where they are known; and what its blocks do.
 Taught = tuple[Encoding, Lesson, Sums | None]
 Whole = tuple[Panel, LessonPlan]
-Block = Sequence[tuple[int, int]]
 
 
 class Missed(NamedTuple):
@@ -96,18 +95,8 @@ def hold_out(
 ) -> Missed:
     """Return what a model that has not seen a block misses in it; its network may be known."""
     panel, plan = whole
-    pieces = []
-    for line, (first, stop) in zip(panel, block, strict=True):
-        pieces += [cut(line, 0, first), cut(line, stop, len(line))]
-    rest = replace(panel, lines=tuple(piece for piece in pieces if len(piece)))
-    encoding = plan.encoding(rest)
-    lesson = plan.lesson(encoding, rest)
-    origins = choose_origins(
-        plan.lesson(encoding, panel),
-        plan.horizon,
-        [first + COLD if first == 0 else first for first, _ in block],
-        [stop for _, stop in block],
-    )
+    part = without(panel, plan, block)
+    encoding, lesson, origins = part.encoding, part.lesson, part.origins
     if choice.candidate is None:
         window = normal_equations(encoding, lesson, None, plan.recipe.most_rows)
         return Missed(_lighter(missed(encoding, origins, choice, (), window)), ())

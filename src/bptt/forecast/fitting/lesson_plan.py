@@ -10,7 +10,7 @@ from bptt.forecast.features.encoding import Encoding
 from bptt.forecast.features.measuring import fit_encoding
 from bptt.forecast.fitting.heads import encode_panel
 from bptt.forecast.fitting.members import Lesson
-from bptt.forecast.fitting.settling import longest_window, read_level, window_options
+from bptt.forecast.fitting.settling import longest_window, read_level, weigh_lines, window_options
 from bptt.forecast.panel import Panel
 from bptt.forecast.recipe import Recipe
 
@@ -79,3 +79,8 @@ class LessonPlan:
             return lesson
         trust = [self.trust.get(line.id, 1.0) for line in panel]
         return replace(lesson, weights=[w * a for w, a in zip(lesson.weights, trust, strict=True)])
+
+    def weigh(self, panel: Panel) -> dict[str, float]:
+        """Return how far each line is to be trusted; nothing for one line."""
+        encoding = self.encoding(panel)
+        return weigh_lines(encoding, encode_panel(encoding, panel), panel)

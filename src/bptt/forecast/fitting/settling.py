@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -91,13 +90,6 @@ def transform_options(recipe: Recipe, panel: Panel, period: int, horizon: int) -
     return [replace(recipe, transform="none"), replace(recipe, transform="log1p")]
 
 
-def best_option(tried: Sequence[tuple[Settled, Recipe]]) -> Recipe:
-    """Return the recipe whose least squares do best on the validation origins."""
-    transformed = len({each.encoding.transform for each, _ in tried}) > 1
-    errors = [_relative_error(each) if transformed else square_error(each) for each, _ in tried]
-    return tried[int(np.argmin(errors))][1]
-
-
 def weigh_lines(encoding: Encoding, lesson: Lesson, panel: Panel) -> dict[str, float]:
     """Return how much a row of each line counts, so that noisy ones do not drown the rest; nothing for one line.
 
@@ -146,7 +138,15 @@ def square_error(option: Settled) -> float:
     return min(errors) / float(weights.sum())
 
 
-def _relative_error(option: Settled) -> float:
+def penalty_errors(option: Settled) -> tuple[Array, float]:
+    """Return the mean squared error (P,) at each of `WITHOUT_NETWORK`, in the network's units, and the weights' sum."""
+    y, weights = option.origins.truth()
+    mass = float(weights.sum())
+    errors = [float(((y_hat - y) ** 2).mean(axis=1) @ weights) / mass for y_hat in _forecasts(option)]
+    return np.array(errors), mass
+
+
+def relative_error(option: Settled) -> float:
     """Return the least mean of two errors that do not depend on the lines' units, in the source's values.
 
     One is relative to the season's usual change, the other to the values' size; each relative to that of repeating
