@@ -114,6 +114,21 @@ def test_a_penalty_beside_the_usual_ones_must_gain_more_than_a_standard_error() 
         assert found.penalty == expected
         assert found.error == pytest.approx(weights @ moved[:, other], rel=1e-12, abs=0)
     assert Turns(errors[:1], np.ones(1)).penalty is None
+    worse = errors + 0.5
+    worse[:, other] -= 1.0
+    assert Turns(worse, weights).penalty == WITHOUT_NETWORK[other]
+    assert Turns(worse, weights, few=True).penalty == FEW_WITHOUT[1]
+
+
+def test_forecasts_are_few_where_no_part_has_many(rng: np.random.Generator) -> None:
+    panel, plan = make_panel(rng, 761, past=0), plan_of(RIDGE)
+    parts = list(in_turn(panel, plan, cuts_of(panel)))
+    sizes = [len(part.origins.rows[0]) for part in parts]
+    assert max(sizes) > 21 * K > 60
+    assert not miss(parts).few
+    thin = [replace(part, origins=replace(part.origins, rows=[part.origins.rows[0][:62]])) for part in parts]
+    assert miss(thin).few
+    assert not miss([*thin[:3], parts[3]]).few
 
 
 def test_the_newest_rows_alone_are_left_to_validation(rng: np.random.Generator) -> None:

@@ -116,6 +116,11 @@ class Choice:
         return f"{told}: {own}{f' ({others})' if others else ''}{stepped}"
 
 
+def are_few_forecasts(count: int, horizon: int) -> bool:
+    """Return whether so many forecasts of K rows are too few to choose among many settings by."""
+    return count < max(_FEW, _FEW_HORIZONS * horizon)
+
+
 def choose(
     encoding: Encoding,
     origins: Origins,
@@ -149,7 +154,7 @@ def choose(
         origins = _thinned(origins, encoding.horizon)
     y, weights = origins.truth()
     # The best of many on a handful of forecasts is the luckiest. Those left out for time would tell little more.
-    few = there < max(_FEW, _FEW_HORIZONS * encoding.horizon)
+    few = are_few_forecasts(there, encoding.horizon)
     found: dict[str, _Offer] = {}
     ratio = np.ones(encoding.horizon) if unit is None else encoding.target / unit
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bptt.checks import Array
+from bptt.forecast.fitting.choosing import are_few_forecasts
 from bptt.forecast.fitting.heads import COLD, FEW_WITHOUT, WITHOUT_NETWORK, Penalty
 from bptt.forecast.fitting.held_out import choose_origins, held_out_blocks
 from bptt.forecast.fitting.lesson_plan import LessonPlan
@@ -46,10 +47,13 @@ class Turns:
         step's change.
     weights : ndarray float64 (N,)
         How much each part counts, with a sum of 1.
+    few : bool
+        Whether no part has forecasts enough to choose among many penalties by.
     """
 
     errors: Array
     weights: Array
+    few: bool = False
 
     @property
     def error(self) -> float:
@@ -58,7 +62,7 @@ class Turns:
 
     @property
     def penalty(self) -> Penalty | None:
-        """The best of the usual ones, or one that gains more on it than a standard error over the parts.
+        """The best of the usual ones; of many forecasts one that gains more on it than a standard error over the parts.
 
         None of a single part, whose forecasts validation compares itself.
         """
@@ -67,7 +71,7 @@ class Turns:
             return None
         means = self.weights @ self.errors
         best = min((WITHOUT_NETWORK.index(each) for each in FEW_WITHOUT), key=lambda k: means[k])
-        other = int(np.argmin(means))
+        other = best if self.few else int(np.argmin(means))
         gains = self.errors[:, best] - self.errors[:, other]
         spread = np.sqrt(self.weights @ (gains - self.weights @ gains) ** 2)
         return WITHOUT_NETWORK[other if self.weights @ gains > spread / np.sqrt(parts - 1) else best]
@@ -115,15 +119,16 @@ def newest_error(panel: Panel, plan: LessonPlan, cuts: Sequence[int]) -> float:
 
 def miss(parts: Iterable[Settled]) -> Turns:
     """Return what least squares miss in parts that are held out in turn."""
-    errors, weights = [], []
+    errors, weights, few = [], [], True
     for part in parts:
-        if part.lesson.rows and sum(map(len, part.origins.rows)):
+        there = sum(map(len, part.origins.rows))
+        if part.lesson.rows and there:
+            few &= are_few_forecasts(there, part.encoding.horizon)
             each, weight = penalty_errors(part)
             errors.append(each)
             weights.append(weight)
-    return Turns(
-        np.array(errors).reshape(-1, len(WITHOUT_NETWORK)), np.array(weights) / max(1e-300, sum(weights))
-    )
+    found = np.array(errors).reshape(-1, len(WITHOUT_NETWORK))
+    return Turns(found, np.array(weights) / max(1e-300, sum(weights)), few)
 
 
 def turns_of(known: dict[object, Turns], panel: Panel, plan: LessonPlan, cuts: Sequence[int]) -> Turns:
