@@ -2,7 +2,8 @@
 
 Both models start from the same weights; nothing is timed before their gradients agree. On one thread the processor time
 of the calling thread counts, so other programs on the machine do not; on several the time that passes. The two in turn,
-some steps each, as a training has the caches to itself; the best of many. ``--sizes`` draws the whole picture of an LSTM of 64 units: where it gains and where not.
+some steps each, as a training has the caches to itself; the best of many. ``--sizes`` draws the whole picture of an
+LSTM of 64 units: where it gains and where not.
 """
 
 from __future__ import annotations
