@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from bptt.activations import sigmoid, tanh
-from bptt.cells import GRU, LSTM, Cell, Elman, GRUResetBefore, PeepholeLSTM, Stage
+from bptt.cells import GRU, LSTM, Cell, GRUResetBefore, PeepholeLSTM, Stage
 from bptt.errors import InvalidInput
 from bptt.network import Recurrent
 from bptt.verify import check_cell
@@ -85,8 +85,7 @@ def test_vectors_are_named() -> None:
 def test_digest_tells_cells_apart() -> None:
     digests = [cell().plan.digest for cell in (LSTM, PeepholeLSTM, GRU, GRUResetBefore, LeakyUnit)]
     assert len(set(digests)) == len(digests)
-    assert LSTM().plan is LSTM().plan
-    assert Elman(activation="relu").plan is not Elman().plan
+    assert LSTM().plan.digest == LSTM().plan.digest
 
 
 class Attenuation(Stage):
@@ -353,15 +352,3 @@ def test_a_broken_formula_is_refused_with_its_line() -> None:
 
 def test_the_base_of_the_cases_is_sound() -> None:
     assert np.isfinite(Recurrent(Base, 2, 3).forward(np.ones((1, 2, 2)))[0]).all()
-
-
-def test_cells_share_a_plan_as_long_as_their_formulas_are_the_same() -> None:
-    class Patched(LSTM):
-        pass
-
-    before = Patched().plan
-    assert before is Patched().plan
-    assert before is not LSTM().plan
-    Patched.backward = None
-    assert Patched().plan.stages[0].backward is None
-    assert LSTM().plan.stages[0].backward is not None

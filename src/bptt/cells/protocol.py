@@ -20,8 +20,7 @@ convolutional products cannot be expressed; nor can a step that depends on other
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 from bptt.activations import SURROGATES
 from bptt.cells.declaration import Declaration, Stage
@@ -59,16 +58,9 @@ class Cell(Declaration):
     @cached_property
     def plan(self) -> CellPlan:
         """The equations, checked and resolved for an engine."""
-        stages = ((getattr(stage, "forward", None), stage.backward) for stage in self.all_stages)
-        return _share_plan(self, tuple(stages))
+        return make_plan(self)
 
     @property
     def surrogate(self) -> bool:
         """Whether the equations use a function whose derivative is replaced (a spiking unit)."""
         return any(stage.forward.called & set(SURROGATES) for stage in self.plan.stages)
-
-
-@lru_cache(maxsize=256)
-def _share_plan(cell: Cell, _: Hashable) -> CellPlan:
-    """Return the plan that equal cells with these formulas share: it is most of the work of making a small network."""
-    return make_plan(cell)
