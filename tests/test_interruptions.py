@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import pickle
 import signal
+import subprocess
 import sys
 import textwrap
 import threading
@@ -169,3 +171,25 @@ def test_a_hook_that_was_put_in_its_place_stays(monkeypatch: pytest.MonkeyPatch)
     with none_is_lost():
         sys.unraisablehook = other
     assert sys.unraisablehook is other
+
+
+def test_a_program_that_runs_in_an_import_is_interrupted_there(tmp_path: Path) -> None:
+    (tmp_path / "work.py").write_text(
+        textwrap.dedent("""
+        import os, signal, threading, time
+        from bptt.training.termination import hear_termination
+
+        with hear_termination(wanted=True):
+            threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGTERM)).start()
+            time.sleep(3)
+        """)
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", "import work"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == -signal.SIGTERM, done.stderr
+
+
+def test_an_interruption_travels_between_processes() -> None:
+    assert pickle.loads(pickle.dumps(Interrupted(15))).number == 15  # made here

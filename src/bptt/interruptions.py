@@ -36,25 +36,36 @@ class Interrupted(KeyboardInterrupt):
     """
 
     def __init__(self, number: int) -> None:
-        super().__init__()
+        super().__init__(number)
         self.number = number
 
     def lost(self) -> None:
         """Hear that nobody saw it; the signal comes again."""
 
 
-def is_put_off(number: int, frame: FrameType | None) -> bool:
+def count_imports(frame: FrameType | None = None) -> int:
+    """Return the frames of the import machinery that a frame, or the caller, was called from."""
+    frame = frame or sys._getframe(1)
+    count = 0
+    while frame is not None:
+        count += frame.f_code.co_filename == _IMPORTS
+        frame = frame.f_back
+    return count
+
+
+def is_put_off(number: int, frame: FrameType | None, outside: int = 0) -> bool:
     """Return whether a handler must leave it at that: the main thread imports, and the signal will come again.
 
     Parameters
     ----------
     number, frame
         What the handler got.
+    outside : int
+        What `count_imports` said when the handler was installed: a program may run in an import as a whole.
     """
-    if not _imports(frame):
+    now = time.monotonic()
+    if frame is None or count_imports(frame) <= outside or now - _waiting.setdefault(number, now) > _PATIENCE:
         _waiting.pop(number, None)
-        return False
-    if time.monotonic() - _waiting.setdefault(number, time.monotonic()) > _PATIENCE:
         return False
     _send_again(number)
     return True
@@ -82,14 +93,6 @@ def none_is_lost() -> Iterator[None]:
         # Unless somebody inside has put another one in its place.
         if sys.unraisablehook is look:
             sys.unraisablehook = before
-
-
-def _imports(frame: FrameType | None) -> bool:
-    while frame is not None:
-        if frame.f_code.co_filename == _IMPORTS:
-            return True
-        frame = frame.f_back
-    return False
 
 
 def _send_again(number: int) -> None:

@@ -46,3 +46,13 @@ def test_quiet_writes_paths_without_rich(capsys: pytest.CaptureFixture[str]) -> 
     quiet.always("report: a/[red]very long[/red].html" + 200 * "x")
     assert "console" not in vars(quiet)
     assert capsys.readouterr() == ("", "report: a/[red]very long[/red].html" + 200 * "x" + "\n")
+
+
+def test_a_reader_who_has_left_does_not_end_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    def leave(*_: object, **__: object) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr(display, "PAUSE", 0.0)
+    monkeypatch.setattr(display.typer, "echo", leave)
+    with Display(quiet=False, to_stderr=False).progress(lines=False) as notify:
+        notify("training", 3, 8)

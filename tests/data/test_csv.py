@@ -205,7 +205,7 @@ def test_a_decimal_comma_is_reported_with_the_remedy(write, entry):
     told = message(write(f"a;b\n1;2,5\n3;{entry}\n"), columns=["a", "b"])
     assert told == (
         "data.csv, line 2, column 'b' must hold a number. Got '2,5': write a decimal point, or say that "
-        "commas are decimal marks (decimal=',')"
+        "commas are decimal marks (decimal=',', --decimal ,)"
     )
 
 

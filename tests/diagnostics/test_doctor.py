@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -145,6 +146,9 @@ def test_places_name_the_column(rng: np.random.Generator) -> None:
     assert named.findings[0].place == "column load"
     assert "column 1" not in str(named)
     assert named.findings[0].numbers == finding.numbers
+    # No names are known of the targets.
+    target = replace(found, findings=(replace(finding, place="column 7 of y"),))
+    assert target.named(["rain", "load", "wind"]).findings[0].place == "column 7 of y"
 
 
 def test_a_good_model_close_to_persistence_is_not_ill(rng: np.random.Generator) -> None:

@@ -441,3 +441,16 @@ def test_new_rows_of_one_series_look_at_no_other(monkeypatch: pytest.MonkeyPatch
     late = part(make_panel(np.random.default_rng(4), 95, 65, 80, past=1), 85, 95)
     made.update(replace(late, lines=late.lines[:1]))
     assert looked == [names[0]]
+
+
+def test_settings_may_be_numpys_numbers(tmp_path: Path) -> None:
+    panel = make_panel(np.random.default_rng(4), 120)
+    own = Forecaster(
+        horizon=np.int64(2), hidden=np.int64(3), ensemble=np.int32(1), updates=np.int64(2), validation=np.float32(0.25),
+        intervals="none",
+    )  # fmt: skip
+    own.fit(panel, progress=False).save(tmp_path / "m.safetensors")
+    assert (
+        bptt.load(tmp_path / "m.safetensors").predict(panel)["y_hat"].tolist()
+        == own.predict(panel)["y_hat"].tolist()
+    )

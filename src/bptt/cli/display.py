@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -132,6 +132,7 @@ def _now_and_then() -> Callable[[str, int, int], None]:
         now = monotonic()
         if done < total and now - told >= PAUSE:
             told = now
-            typer.echo(f"  {title}: {100 * done // total} % in {now - began:.0f} s", err=True)
+            with suppress(OSError):  # a reader who has left has had enough; the work goes on
+                typer.echo(f"  {title}: {100 * done // total} % in {now - began:.0f} s", err=True)
 
     return notify

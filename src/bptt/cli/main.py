@@ -33,7 +33,7 @@ from bptt.cli.collector import collect_seldom
 from bptt.cli.mistakes import in_one_line, is_bare, is_usage_error
 from bptt.cli.notices import show_notices
 from bptt.errors import BpttError, DivergedError, GradientError
-from bptt.interruptions import Interrupted, is_put_off, none_is_lost
+from bptt.interruptions import Interrupted, count_imports, is_put_off, none_is_lost
 
 # What went wrong in the input: 2, as for a wrong option. What went wrong in the work: 1.
 _INPUT, _WORK = 2, 1
@@ -73,14 +73,14 @@ def main() -> None:
 def _hear_signals() -> Iterator[list[int]]:
     """Let SIGTERM end the command as Ctrl-C does; yield a list that it is noted in."""
     heard: list[int] = []
-    owner = os.getpid()
+    owner, outside = os.getpid(), count_imports()
     before: dict[int, Any] = {}
 
     def hear(number: int, frame: FrameType | None) -> None:
         if os.getpid() != owner:  # a forked worker ends as it would without us
             signal.signal(number, before[number])
             signal.raise_signal(number)
-        elif not is_put_off(number, frame):
+        elif not is_put_off(number, frame, outside):
             if number == signal.SIGTERM:
                 heard.append(number)
             raise Interrupted(number)

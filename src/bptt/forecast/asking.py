@@ -53,7 +53,12 @@ def make_recipe(recipe: Recipe | None, settings: Mapping[str, object]) -> Recipe
     """Return the recipe with the settings that are not None in the place of its own."""
     if recipe is not None and not isinstance(recipe, Recipe):
         raise InvalidType(f"recipe must be a bptt.forecast.Recipe. Got {type(recipe).__name__}")
-    given: dict[str, Any] = {name: value for name, value in settings.items() if value is not None}
+    given: dict[str, Any] = {
+        # Plain numbers: a model file is to hold them.
+        name: value.item() if isinstance(value, np.generic) else value
+        for name, value in settings.items()
+        if value is not None
+    }
     if "updates" in given:
         # A number that is asked for is not tried out, nor fitted to the rows.
         given |= {"shorter": (), "scaled": False}

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-from bptt.interruptions import Interrupted, is_put_off, none_is_lost
+from bptt.interruptions import Interrupted, count_imports, is_put_off, none_is_lost
 
 
 class Terminated(Interrupted):
@@ -68,13 +68,13 @@ def hear_termination(*, wanted: bool) -> Iterator[Termination]:
         yield found
         return
     found.fatal = before is signal.SIG_DFL
-    owner = os.getpid()
+    owner, outside = os.getpid(), count_imports()
 
     def hear(number: int, frame: FrameType | None) -> Any:
         if os.getpid() != owner:  # a forked child: the run is not its own
             signal.signal(signal.SIGTERM, before)
             signal.raise_signal(signal.SIGTERM)
-        elif not (found.open and is_put_off(number, frame)):
+        elif not (found.open and is_put_off(number, frame, outside)):
             raised, found.heard = found.open and not found.heard, True
             if raised:
                 raise Terminated(found)

@@ -123,3 +123,12 @@ def test_rivals_of_a_head_that_is_fed_back_know_the_same_rows_ahead(
         else:
             found.append(rehearse(panel, horizon=5, recipe=recipe, trees=False).scores["ridge"]["rmse"])
     np.testing.assert_allclose(found[1], found[0], rtol=1e-9, atol=0)
+
+
+def test_a_line_without_a_forecast_in_a_fold_is_passed_over_by_the_trees(rng: np.random.Generator) -> None:
+    pytest.importorskip("sklearn")
+    days = np.datetime64("2021-01-01") + np.concatenate([np.arange(260), np.arange(40)])
+    table = {"t": days, "id": ["a"] * 260 + ["b"] * 40, "y": rng.standard_normal(300).cumsum()}
+    wanted = Forecaster(target="y", group="id", horizon=12, ensemble=1, updates=1, validation=0)
+    found = wanted.backtest(table, progress=False, trees=True)
+    assert np.isfinite(found.scores["trees"]["rmse"][0])

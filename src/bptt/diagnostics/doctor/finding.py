@@ -107,7 +107,9 @@ class Diagnosis:
         """Return the diagnosis with the columns of x, in their order, by these names instead of their numbers."""
 
         def words(text: str) -> str:
-            return re.sub(r"\bcolumn (\d+)(?: of x)?", lambda m: f"column {columns[int(m[1])]}", text)
+            return re.sub(
+                r"\bcolumn (\d+)\b(?! of y)(?: of x)?", lambda m: f"column {columns[int(m[1])]}", text
+            )
 
         return replace(self, findings=tuple(finding.in_words(words) for finding in self.findings))
 

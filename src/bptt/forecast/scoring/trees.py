@@ -82,6 +82,6 @@ def _of_line(calendar: Calendar, line: Encoded, rows: Array) -> Array:
     lags = [lag for lag in _LAGS if lag < line.before]
     columns = [line.x[rows], line.z[last[:, None] - np.array(lags)]]
     near = np.arange(min(24, line.before))
-    columns.append(line.p[last[:, None] - near].reshape(len(rows), -1))
+    columns.append(line.p[last[:, None] - near].reshape(len(rows), near.size * line.p.shape[1]))
     columns += [classes[:, None] for classes in calendar.classes(line.local[rows])]
     return np.concatenate(columns, axis=1)
