@@ -19,6 +19,7 @@ import pytest
 
 from bptt import interruptions
 from bptt.interruptions import Interrupted, is_put_off, none_is_lost
+from bptt.training.termination import Terminated, hear_termination
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGUSR1")
 
@@ -182,14 +183,36 @@ def test_a_program_that_runs_in_an_import_is_interrupted_there(tmp_path: Path) -
         with hear_termination(wanted=True):
             threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGTERM)).start()
             time.sleep(3)
+            print("not heard", flush=True)
         """)
     )
     done = subprocess.run(
         [sys.executable, "-c", "import work"],
         cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
-    assert done.returncode == -signal.SIGTERM, done.stderr
+    assert (done.returncode, done.stdout) == (-signal.SIGTERM, ""), done.stderr
 
 
 def test_an_interruption_travels_between_processes() -> None:
     assert pickle.loads(pickle.dumps(Interrupted(15))).number == 15  # made here
+
+
+def test_a_termination_that_a_destructor_swallows_comes_again() -> None:
+    class Going:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGTERM)
+            sum(range(10))
+
+    def drop() -> None:
+        with hear_termination(wanted=True):
+            Going()
+            wait()
+
+    passed_on: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: passed_on.append(number))
+    try:
+        with pytest.raises(Terminated):
+            drop()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert passed_on == [signal.SIGTERM]
