@@ -16,6 +16,7 @@ def threads() -> set[int]:
     return {each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas"}
 
 
+@pytest.mark.usefixtures("no_garbage")
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs a timer that interrupts")
 def test_an_interruption_at_any_moment_leaves_nothing_held(rng: np.random.Generator) -> None:
     def interrupt(number: int, frame: Any) -> None:

@@ -102,6 +102,7 @@ def test_it_is_put_back_after_an_error(tmp_path: Path, terminations: list[int]) 
 
 
 # An interrupt that Python delivers within a __del__ is lost, with a warning; the run goes on.
+@pytest.mark.usefixtures("no_garbage")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @posix_only
 def test_interrupts_at_any_moment_leave_a_checkpoint_to_go_on_from(tmp_path: Path) -> None:

@@ -330,6 +330,7 @@ def test_an_interrupt_during_a_call_that_diverges_leaves_good_weights(
     assert_same_bits(net.parameters, whole.parameters)
 
 
+@pytest.mark.usefixtures("no_garbage")
 @pytest.mark.skipif(sys.platform == "win32", reason="os.kill ends the process there")
 @pytest.mark.parametrize("callbacks", [0, 1])
 def test_a_real_interrupt_during_a_long_run(
