@@ -27,6 +27,7 @@ class Rules:
     lazy_own: tuple[tuple[str, str], ...]
     dynamic: tuple[str, ...]
     cell_support: tuple[str, ...]
+    folders: Mapping[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -135,6 +136,19 @@ def check_direction(edge: Edge, levels: Sequence[str]) -> str | None:
     return None
 
 
+def place_in(module: str, folder: str) -> str | None:
+    """Return the name that a module, or the folder that it is in, has inside a folder; none for one elsewhere."""
+    return module.removeprefix(f"{folder}.").split(".")[0] if module.startswith(f"{folder}.") else None
+
+
+def check_folders(edge: Edge, folders: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """Say which folder's own order an import breaks."""
+    for folder, order in folders.items():
+        mine, other = place_in(edge.source, folder), place_in(edge.target, folder)
+        if mine in order and other in order and order.index(other) > order.index(mine):
+            yield f"imports upward in {folder}: {edge.target}"
+
+
 def check_place(edge: Edge, root: str, rules: Rules) -> str | None:
     """Say why an import may not stand where it stands (at the top, or inside a function)."""
     library = edge.target.split(".")[0]
@@ -199,11 +213,15 @@ def find_violations(package: Path, rules: Rules) -> list[str]:
         wrong += badly_written
         if name != root and level_of(name, rules.levels) is None:
             wrong.append(f"{name}:1: {name} has no place in LEVELS")
+        for folder, order in rules.folders.items():
+            if (place := place_in(name, folder)) is not None and place not in order:
+                wrong.append(f"{name}:1: {place} has no place in the order of {folder}")
     own = [edge for edge in edges if within(edge.target, [root])]
     for edge in edges:
         reasons = [check_place(edge, root, rules)]
         if edge in own:
             reasons += [check_direction(edge, rules.levels), check_cells(edge, rules.cell_support)]
+            reasons += check_folders(edge, rules.folders)
         wrong += [f"{edge.source}:{edge.line}: {reason}" for reason in reasons if reason]
     if cycle := find_cycle(own):
         wrong.append(f"cycle: {' -> '.join(cycle)}")

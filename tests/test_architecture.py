@@ -53,7 +53,7 @@ LEVELS = (
 # Slow to load, so loaded where it is first needed. A library that is not named here is imported at the top, anywhere.
 HEAVY = {
     "dask": Where(),
-    "distributed": Where(inside=("bptt.forecast.fitting.cluster",)),
+    "distributed": Where(inside=("bptt.forecast.fitting.running.cluster",)),
     "llvmlite": Where(top=("bptt.engine.compiled",), inside=("bptt.engine.availability",)),
     "matplotlib": Where(inside=("bptt.plots",)),
     "narwhals": Where(inside=("bptt.data",)),
@@ -91,8 +91,26 @@ DYNAMIC = ("bptt", "bptt.engine.choice", "bptt.forecast")
 # In the cells' package these hold no equations. A file of equations imports no other cell.
 CELL_SUPPORT = ("bptt.cells", "bptt.cells.plan", "bptt.cells.protocol", "bptt.cells.registry")
 
+# Large folders keep an order of their own, of what is directly in them, as LEVELS does for the package.
+FOLDERS = {
+    "bptt.forecast.fitting": (
+        "networks",
+        "readouts",
+        "trained",
+        "choices",
+        "intervals",
+        "checkup",
+        "fitted",
+        "ensemble",
+        "running",
+        "jobs",
+        "shelf",
+        "fit",
+    ),
+}
 
-RULES = Rules(LEVELS, HEAVY, LAZY_STANDARD, LAZY_OWN, DYNAMIC, CELL_SUPPORT)
+
+RULES = Rules(LEVELS, HEAVY, LAZY_STANDARD, LAZY_OWN, DYNAMIC, CELL_SUPPORT, FOLDERS)
 
 
 def test_the_package_keeps_the_import_order() -> None:

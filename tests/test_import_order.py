@@ -45,6 +45,18 @@ BREACHES = {
     ),
     "relative": ({"checks.py": "from .errors import BpttError"}, "bptt.checks:1: relative import"),
     "relative, the folder": ({"checks.py": "from . import errors"}, "bptt.checks:1: relative import"),
+    "upward in a folder": (
+        {
+            "forecast/fitting/fit.py": "",
+            "forecast/fitting/choices/grouping.py": "from bptt.forecast.fitting.fit import fit_panel",
+        },
+        "bptt.forecast.fitting.choices.grouping:1: imports upward in bptt.forecast.fitting: "
+        "bptt.forecast.fitting.fit",
+    ),
+    "no place in a folder": (
+        {"forecast/fitting/extra.py": ""},
+        "bptt.forecast.fitting.extra:1: extra has no place in the order of bptt.forecast.fitting",
+    ),
     "no level": ({"extra.py": ""}, "bptt.extra:1: bptt.extra has no place in LEVELS"),
     "cycle in a package": (
         {

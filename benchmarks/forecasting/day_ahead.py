@@ -19,7 +19,7 @@ from bptt.data.beijing import load_beijing
 from bptt.forecast import Forecaster
 from bptt.forecast.features.calendar import CYCLES, Calendar
 from bptt.forecast.features.encoding import Encoding
-from bptt.forecast.fitting.heads import (
+from bptt.forecast.fitting.readouts.heads import (
     Origins,
     Penalty,
     encode_panel,

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from bptt.cli.main import app
 from bptt.errors import FileFormatError, FileMissing, InvalidInput
-from bptt.forecast.fitting import members
+from bptt.forecast.fitting.networks import members
 from bptt.forecast.saving.fit_file import count_kept
 
 QUICK = ("--target", "y", "--hidden", "5", "--ensemble", "2", "--threads", "1", "--no-trees", "-q")

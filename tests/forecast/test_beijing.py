@@ -13,7 +13,7 @@ from bptt.data import split_days
 from bptt.data.beijing import load_beijing
 from bptt.forecast import Forecaster
 from bptt.forecast.features.encoding import encode
-from bptt.forecast.fitting.intervals import moment
+from bptt.forecast.fitting.intervals.moments import moment
 from bptt.forecast.panel import Line, Panel
 from bptt.forecast.pieces import cut
 

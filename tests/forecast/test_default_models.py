@@ -19,7 +19,7 @@ from bptt.forecast.default_models import (
     fit,
     updates_of_both,
 )
-from bptt.forecast.fitting.closed_form import predict_windows
+from bptt.forecast.fitting.readouts.closed_form import predict_windows
 
 ROWS = 24 * 20
 

@@ -97,7 +97,8 @@ def test_held_out_blocks_are_not_trained_on(
     rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What a block is judged by has not seen it: its training pieces end before it and begin after it."""
-    from bptt.forecast.fitting import ensemble, held_out
+    from bptt.forecast.fitting import ensemble
+    from bptt.forecast.fitting.choices import held_out
 
     pieces: list[tuple[tuple[np.datetime64, np.datetime64], ...]] = []
     judged: list[tuple[np.datetime64, np.datetime64]] = []

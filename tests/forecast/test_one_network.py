@@ -15,12 +15,12 @@ from bptt.errors import FileFormatError, InvalidInput, InvalidType
 from bptt.files.model import read_arrays, read_header, write_model
 from bptt.forecast import Forecaster, Recipe
 from bptt.forecast.asking import drawn_recipes
-from bptt.forecast.fitting import members
-from bptt.forecast.fitting.choosing import Candidate
+from bptt.forecast.fitting.choices.choosing import Candidate
+from bptt.forecast.fitting.choices.lesson_plan import LessonPlan
 from bptt.forecast.fitting.ensemble import assemble, make_member
 from bptt.forecast.fitting.fit import fit_panel
-from bptt.forecast.fitting.heads import FEW_WITH
-from bptt.forecast.fitting.lesson_plan import LessonPlan
+from bptt.forecast.fitting.networks import members
+from bptt.forecast.fitting.readouts.heads import FEW_WITH
 from bptt.forecast.panel import Panel
 from bptt.forecast.pieces import cut
 from bptt.forecast.saving.facts import describe_model, too_few_for

@@ -11,8 +11,8 @@ import pytest
 
 from bptt.errors import InvalidInput, InvalidType, NotFittedError
 from bptt.forecast import Forecaster
-from bptt.forecast.fitting.members import in_double
-from bptt.forecast.fitting.ridge_path import Linear
+from bptt.forecast.fitting.networks.members import in_double
+from bptt.forecast.fitting.readouts.ridge_path import Linear
 from bptt.forecast.fitting.trained import Trained, forecast_line
 from bptt.forecast.panel import Line, Panel
 from bptt.interop import forecaster_to_onnx

@@ -299,7 +299,7 @@ def plain_scores(scores: Any) -> dict[str, dict[str, list[float | None]]]:
 
 def doctors_line(diagnosis: Diagnosis, kind: str) -> str:
     """Return the doctor's line: of a network that was left out only what is wrong with it is news."""
-    from bptt.forecast.fitting.choosing import NAMES
+    from bptt.forecast.fitting.choices.choosing import NAMES
 
     if kind == "network" or diagnosis.findings:
         return diagnosis.line
@@ -308,6 +308,6 @@ def doctors_line(diagnosis: Diagnosis, kind: str) -> str:
 
 def another_was_tested(tested: str, kind: str) -> str:
     """Return in words that the model which was tested, without the newest rows, was of another kind."""
-    from bptt.forecast.fitting.choosing import NAMES
+    from bptt.forecast.fitting.choices.choosing import NAMES
 
     return f"tested without these rows it was {NAMES[tested]}; with them validation chose {NAMES[kind]}"

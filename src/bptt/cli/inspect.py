@@ -29,7 +29,7 @@ def inspect(
     check_json(json_to)
     from bptt.cli.display import Display
     from bptt.cli.fit import show_test
-    from bptt.forecast.fitting.choosing import NAMES
+    from bptt.forecast.fitting.choices.choosing import NAMES
     from bptt.forecast.forecaster import Forecaster
     from bptt.forecast.saving.facts import describe_columns, describe_model
     from bptt.forecast.scoring.backtest_result import TITLES

@@ -17,7 +17,7 @@ import numpy as np
 from bptt.checks import Array
 from bptt.data import Scaler, Sequences, Windows
 from bptt.errors import DataError
-from bptt.forecast.fitting.closed_form import predict_windows, solve_readout, with_linear_path
+from bptt.forecast.fitting.readouts.closed_form import predict_windows, solve_readout, with_linear_path
 from bptt.network import Network, Recurrent
 from bptt.optim import Adam, ClipNorm, Cosine
 from bptt.training import History, train

@@ -11,11 +11,11 @@ import numpy as np
 from bptt.checks import check_whole
 from bptt.errors import BpttError, InvalidType
 from bptt.forecast.asking import Asked
-from bptt.forecast.fitting.bar import show_progress
-from bptt.forecast.fitting.given_executor import open_workers
-from bptt.forecast.fitting.members import Tick
-from bptt.forecast.fitting.side_by_side import Meter
-from bptt.forecast.fitting.travelling import Job
+from bptt.forecast.fitting.networks.members import Tick
+from bptt.forecast.fitting.running.given_executor import open_workers
+from bptt.forecast.fitting.running.progress import show_progress
+from bptt.forecast.fitting.running.side_by_side import Meter
+from bptt.forecast.fitting.running.travelling import Job
 from bptt.forecast.forecaster import Forecaster
 
 # What a table counts for in the progress.

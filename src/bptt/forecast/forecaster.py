@@ -22,9 +22,9 @@ from bptt.forecast.asking import (
     drawn_recipes,
     make_recipe,
 )
-from bptt.forecast.fitting.bar import show_progress
 from bptt.forecast.fitting.fit import fit_panel
-from bptt.forecast.fitting.given_executor import open_workers
+from bptt.forecast.fitting.running.given_executor import open_workers
+from bptt.forecast.fitting.running.progress import show_progress
 from bptt.forecast.fitting.shelf import Shelf
 from bptt.forecast.given import read_new
 from bptt.forecast.predicting.alignment import Alignment, check_alignment

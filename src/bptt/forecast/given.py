@@ -9,7 +9,7 @@ import numpy as np
 
 from bptt.errors import DataError, InvalidInput, InvalidType, NotFittedError
 from bptt.forecast.asking import Asked
-from bptt.forecast.fitting.settling import MANY
+from bptt.forecast.fitting.choices.settling import MANY
 from bptt.forecast.panel import Panel
 from bptt.forecast.predicting.places import Places
 from bptt.forecast.saving.container import Source

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from bptt.forecast import Forecaster
-from tests.forecast.fitting.travelling_jobs import numbers_of
+from tests.forecast.fitting.running.travelling_jobs import numbers_of
 from tests.forecast.panels import NETWORK, make_panel
 
 # Trainings that take long enough, and are enough, for kills to fall among them.

@@ -18,11 +18,11 @@ import bptt
 from bptt.errors import DataError, FileFormatError, FileMissing, InvalidInput, InvalidType
 from bptt.files.model import read_arrays, read_header, write_model
 from bptt.forecast import Forecaster
-from bptt.forecast.fitting import members, segments
+from bptt.forecast.fitting.networks import members, segments
 from bptt.forecast.saving import fit_file
 from bptt.forecast.saving.fit_file import count_kept, kept_fit
-from tests.forecast.fitting.test_executors import in_processes
-from tests.forecast.fitting.travelling_jobs import assert_same_bits
+from tests.forecast.fitting.running.test_executors import in_processes
+from tests.forecast.fitting.running.travelling_jobs import assert_same_bits
 from tests.forecast.panels import NETWORK, make_panel
 
 # Networks: (2 shares + 1 searched) * 2, then a network for each of 2 blocks, then the ensemble of 2.

@@ -1,1 +1,1 @@
-"""From a panel to a trained forecaster: networks, closed form, choices on validation, intervals."""
+"""From a panel to a trained forecaster: `fit` says in which order all else happens."""

@@ -17,8 +17,8 @@ from bptt.diagnostics.doctor.diagnose import diagnose
 from bptt.diagnostics.doctor.finding import Diagnosis, Finding
 from bptt.engine.blas import one_blas_thread
 from bptt.forecast.features.encoding import Encoding
-from bptt.forecast.fitting.choosing import NAMES, Choice
-from bptt.forecast.fitting.kept import Run
+from bptt.forecast.fitting.choices.choosing import NAMES, Choice
+from bptt.forecast.fitting.networks.kept import Run
 
 # What hangs on a single far row is not to be told from chance on fewer stretches.
 _FEW = 8

@@ -9,14 +9,21 @@ import numpy as np
 
 from bptt.checks import Array
 from bptt.forecast.features.encoding import Encoding
-from bptt.forecast.fitting.choosing import Candidate
-from bptt.forecast.fitting.decoder import Segmented
-from bptt.forecast.fitting.heads import Penalty, Reader, Sums, make_head, mean_linear, normal_equations
-from bptt.forecast.fitting.kept import Run
-from bptt.forecast.fitting.learnt import Learnt
-from bptt.forecast.fitting.members import Lesson, Tick, in_double, planned_updates, train_member
-from bptt.forecast.fitting.segments import decoder_in_double, train_segments
-from bptt.forecast.fitting.state_sums import add_states
+from bptt.forecast.fitting.choices.choosing import Candidate
+from bptt.forecast.fitting.networks.decoder import Segmented
+from bptt.forecast.fitting.networks.kept import Run
+from bptt.forecast.fitting.networks.learnt import Learnt
+from bptt.forecast.fitting.networks.members import Lesson, Tick, in_double, planned_updates, train_member
+from bptt.forecast.fitting.networks.segments import decoder_in_double, train_segments
+from bptt.forecast.fitting.readouts.heads import (
+    Penalty,
+    Reader,
+    Sums,
+    make_head,
+    mean_linear,
+    normal_equations,
+)
+from bptt.forecast.fitting.readouts.state_sums import add_states
 from bptt.forecast.fitting.trained import Trained
 
 

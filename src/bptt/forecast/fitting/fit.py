@@ -14,16 +14,11 @@ from bptt.errors import DataError
 from bptt.forecast.features.calendar import Calendar, choose_calendar, season
 from bptt.forecast.features.encoding import Encoding
 from bptt.forecast.features.measuring import with_lines
-from bptt.forecast.fitting.calibrating import calibrate
 from bptt.forecast.fitting.checkup import Checkup
-from bptt.forecast.fitting.choosing import Candidate, Choice, Trial, choose
-from bptt.forecast.fitting.ensemble import Member, assemble
-from bptt.forecast.fitting.executors import Threads, Workers
-from bptt.forecast.fitting.few_rows import are_few, choose_by_cuts
-from bptt.forecast.fitting.fitted import Fitted
-from bptt.forecast.fitting.grouping import choose_groups, in_groups, join_groups, with_groups
-from bptt.forecast.fitting.heads import make_head, normal_equations
-from bptt.forecast.fitting.held_out import (
+from bptt.forecast.fitting.choices.choosing import Candidate, Choice, Trial, choose
+from bptt.forecast.fitting.choices.few_rows import are_few, choose_by_cuts
+from bptt.forecast.fitting.choices.grouping import choose_groups, in_groups, join_groups, with_groups
+from bptt.forecast.fitting.choices.held_out import (
     HeldOut,
     changes,
     choose_origins,
@@ -32,23 +27,28 @@ from bptt.forecast.fitting.held_out import (
     missed,
     validation_start,
 )
-from bptt.forecast.fitting.in_turn import Turns, newest_error, turns_of
-from bptt.forecast.fitting.jobs import Taught, block_job, hold_out, learnt_of, member_job, share_sums, trial
-from bptt.forecast.fitting.kept import Run
-from bptt.forecast.fitting.lesson_plan import LessonPlan
-from bptt.forecast.fitting.members import SHORTEST, Lesson, planned_updates, sequence_length
-from bptt.forecast.fitting.settling import (
+from bptt.forecast.fitting.choices.in_turn import Turns, newest_error, turns_of
+from bptt.forecast.fitting.choices.lesson_plan import LessonPlan
+from bptt.forecast.fitting.choices.settling import (
     Settled,
     first_head,
     longer_windows,
     square_error,
     transform_options,
 )
+from bptt.forecast.fitting.choices.unvalidated import taken_unvalidated
+from bptt.forecast.fitting.ensemble import Member, assemble
+from bptt.forecast.fitting.fitted import Fitted
+from bptt.forecast.fitting.intervals.calibrating import calibrate
+from bptt.forecast.fitting.jobs import Taught, block_job, hold_out, learnt_of, member_job, share_sums, trial
+from bptt.forecast.fitting.networks.kept import Run
+from bptt.forecast.fitting.networks.members import SHORTEST, Lesson, planned_updates, sequence_length
+from bptt.forecast.fitting.readouts.heads import make_head, normal_equations
+from bptt.forecast.fitting.running.executors import Threads, Workers
+from bptt.forecast.fitting.running.side_by_side import Meter, Notify
+from bptt.forecast.fitting.running.travelling import Job
 from bptt.forecast.fitting.shelf import Shelf
-from bptt.forecast.fitting.side_by_side import Meter, Notify
 from bptt.forecast.fitting.trained import Trained
-from bptt.forecast.fitting.travelling import Job
-from bptt.forecast.fitting.unvalidated import taken_unvalidated
 from bptt.forecast.panel import Panel
 from bptt.forecast.pieces import cut, draw_lines
 from bptt.forecast.recipe import Recipe

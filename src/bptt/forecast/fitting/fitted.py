@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from bptt.checks import Array
 from bptt.diagnostics.doctor.finding import Diagnosis
 from bptt.forecast.fitting.checkup import Checkup
-from bptt.forecast.fitting.choosing import Choice
-from bptt.forecast.fitting.intervals import Intervals
+from bptt.forecast.fitting.choices.choosing import Choice
+from bptt.forecast.fitting.intervals.bounds import Intervals
 from bptt.forecast.fitting.trained import Trained
 from bptt.forecast.recipe import Recipe
 

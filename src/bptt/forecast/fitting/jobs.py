@@ -8,15 +8,15 @@ from typing import NamedTuple
 
 from bptt.checks import Array
 from bptt.forecast.features.encoding import Encoded, Encoding
-from bptt.forecast.fitting.choosing import Candidate, Choice, Trial
+from bptt.forecast.fitting.choices.choosing import Candidate, Choice, Trial
+from bptt.forecast.fitting.choices.held_out import HeldOut, missed
+from bptt.forecast.fitting.choices.in_turn import Block, without
+from bptt.forecast.fitting.choices.lesson_plan import LessonPlan
 from bptt.forecast.fitting.ensemble import Member, make_member
-from bptt.forecast.fitting.heads import Sums, normal_equations
-from bptt.forecast.fitting.held_out import HeldOut, missed
-from bptt.forecast.fitting.in_turn import Block, without
-from bptt.forecast.fitting.learnt import Learnt, check_count
-from bptt.forecast.fitting.lesson_plan import LessonPlan
-from bptt.forecast.fitting.members import Lesson, Tick, planned_updates
-from bptt.forecast.fitting.travelling import Job
+from bptt.forecast.fitting.networks.learnt import Learnt, check_count
+from bptt.forecast.fitting.networks.members import Lesson, Tick, planned_updates
+from bptt.forecast.fitting.readouts.heads import Sums, normal_equations
+from bptt.forecast.fitting.running.travelling import Job
 from bptt.forecast.panel import Panel
 from bptt.forecast.recipe import Recipe
 

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from bptt.forecast.fitting.learnt import Learnt
-from bptt.forecast.fitting.lesson_plan import LessonPlan
-from bptt.forecast.fitting.travelling import Job
+from bptt.forecast.fitting.choices.lesson_plan import LessonPlan
+from bptt.forecast.fitting.networks.learnt import Learnt
+from bptt.forecast.fitting.running.travelling import Job
 from bptt.training.run_identity import plain
 
 Keep = Callable[[str, tuple[Learnt, ...]], None]

@@ -11,10 +11,10 @@ from bptt.checks import Array
 from bptt.forecast.features.encoding import Encoded, Encoding, backward, encode, to_unit
 from bptt.forecast.features.targets import CHUNK
 from bptt.forecast.features.window_path import read_window
-from bptt.forecast.fitting.decoder import decode, read_segments
-from bptt.forecast.fitting.members import run_states
-from bptt.forecast.fitting.ridge_path import Linear
-from bptt.forecast.fitting.rolling import Walk, roll, start_of, states_at
+from bptt.forecast.fitting.networks.decoder import decode, read_segments
+from bptt.forecast.fitting.networks.members import run_states
+from bptt.forecast.fitting.readouts.ridge_path import Linear
+from bptt.forecast.fitting.readouts.rolling import Walk, roll, start_of, states_at
 from bptt.forecast.panel import Line
 from bptt.network import Network, Recurrent
 from bptt.network.records import State

@@ -10,8 +10,9 @@ import numpy as np
 from bptt.checks import Array
 from bptt.errors import DataError
 from bptt.forecast.features.encoding import Memory, encode
-from bptt.forecast.fitting.intervals import Intervals, moment
-from bptt.forecast.fitting.members import run_states
+from bptt.forecast.fitting.intervals.bounds import Intervals
+from bptt.forecast.fitting.intervals.moments import moment
+from bptt.forecast.fitting.networks.members import run_states
 from bptt.forecast.fitting.trained import Trained
 from bptt.forecast.panel import Line
 from bptt.forecast.pieces import after, cut, seconds

@@ -6,7 +6,8 @@ import numpy as np
 
 from bptt.checks import Array
 from bptt.forecast.features.encoding import Encoded, encode, to_unit
-from bptt.forecast.fitting.intervals import Intervals, moment
+from bptt.forecast.fitting.intervals.bounds import Intervals
+from bptt.forecast.fitting.intervals.moments import moment
 from bptt.forecast.fitting.trained import Trained
 from bptt.forecast.panel import Line
 from bptt.forecast.predicting.following import Followed

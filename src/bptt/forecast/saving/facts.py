@@ -9,7 +9,7 @@ import numpy as np
 from bptt.checks import Array
 from bptt.forecast.features.encoding import Encoding
 from bptt.forecast.fitting.fitted import Fitted
-from bptt.forecast.fitting.intervals import FEW
+from bptt.forecast.fitting.intervals.conformal import FEW
 from bptt.forecast.tables.layout import Layout, PanelData
 from bptt.forecast.tables.steps import step_words
 

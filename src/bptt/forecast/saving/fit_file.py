@@ -20,7 +20,7 @@ from bptt.errors import BpttError, FileFormatError, FileMissing
 from bptt.files.description import check_checkpoint
 from bptt.files.model import DTYPES, Header, read_arrays, read_header, write_model
 from bptt.forecast.asking import Asked
-from bptt.forecast.fitting.learnt import Learnt
+from bptt.forecast.fitting.networks.learnt import Learnt
 from bptt.forecast.fitting.shelf import Shelf
 from bptt.forecast.panel import Panel
 from bptt.training.checkpoint_place import choose_place, is_same_file

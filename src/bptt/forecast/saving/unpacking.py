@@ -18,11 +18,11 @@ from bptt.forecast.asking import Asked, check_calendar, check_coverage, check_qu
 from bptt.forecast.features import window_path
 from bptt.forecast.features.calendar import CYCLES, Calendar
 from bptt.forecast.features.encoding import Encoding, Memory
-from bptt.forecast.fitting.choosing import Choice
-from bptt.forecast.fitting.decoder import decoder_shapes, make_decoder
+from bptt.forecast.fitting.choices.choosing import Choice
 from bptt.forecast.fitting.fitted import Fitted
-from bptt.forecast.fitting.intervals import LEVELS, Intervals
-from bptt.forecast.fitting.ridge_path import Linear
+from bptt.forecast.fitting.intervals.bounds import LEVELS, Intervals
+from bptt.forecast.fitting.networks.decoder import decoder_shapes, make_decoder
+from bptt.forecast.fitting.readouts.ridge_path import Linear
 from bptt.forecast.fitting.trained import Trained
 from bptt.forecast.predicting.following import Followed
 from bptt.forecast.recipe import HEADS, READINGS, Recipe

@@ -15,10 +15,11 @@ from bptt.errors import DataError
 from bptt.forecast.features.calendar import repeatable_season, season
 from bptt.forecast.features.encoding import Encoding, backward, to_unit
 from bptt.forecast.features.measuring import of_rivals
-from bptt.forecast.fitting.executors import Threads, Workers
 from bptt.forecast.fitting.fit import fit_panel
 from bptt.forecast.fitting.fitted import Fitted
-from bptt.forecast.fitting.heads import (
+from bptt.forecast.fitting.intervals.moments import moment
+from bptt.forecast.fitting.networks.members import Lesson, Tick
+from bptt.forecast.fitting.readouts.heads import (
     COLD,
     Origins,
     Penalty,
@@ -28,11 +29,10 @@ from bptt.forecast.fitting.heads import (
     normal_equations,
     origin_features,
 )
-from bptt.forecast.fitting.intervals import moment
-from bptt.forecast.fitting.members import Lesson, Tick
+from bptt.forecast.fitting.running.executors import Threads, Workers
+from bptt.forecast.fitting.running.side_by_side import Meter, Notify
+from bptt.forecast.fitting.running.travelling import Job
 from bptt.forecast.fitting.shelf import Shelf
-from bptt.forecast.fitting.side_by_side import Meter, Notify
-from bptt.forecast.fitting.travelling import Job
 from bptt.forecast.panel import Panel
 from bptt.forecast.pieces import cut
 from bptt.forecast.recipe import Recipe

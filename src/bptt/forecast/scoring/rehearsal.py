@@ -13,10 +13,10 @@ from bptt.errors import DataError
 from bptt.forecast.features.calendar import repeatable_season, season
 from bptt.forecast.features.encoding import Encoded, Encoding, backward, to_unit
 from bptt.forecast.features.measuring import of_rivals
-from bptt.forecast.fitting.executors import Workers
 from bptt.forecast.fitting.fit import fit_panel
 from bptt.forecast.fitting.fitted import Fitted
-from bptt.forecast.fitting.heads import (
+from bptt.forecast.fitting.intervals.moments import moment
+from bptt.forecast.fitting.readouts.heads import (
     COLD,
     WITHOUT_NETWORK,
     Origins,
@@ -26,9 +26,9 @@ from bptt.forecast.fitting.heads import (
     normal_equations,
     origin_features,
 )
-from bptt.forecast.fitting.intervals import moment
+from bptt.forecast.fitting.running.executors import Workers
+from bptt.forecast.fitting.running.side_by_side import Notify
 from bptt.forecast.fitting.shelf import Shelf
-from bptt.forecast.fitting.side_by_side import Notify
 from bptt.forecast.panel import Line, Panel
 from bptt.forecast.pieces import cut
 from bptt.forecast.recipe import Recipe

@@ -11,7 +11,7 @@ import numpy as np
 from bptt.checks import Array
 from bptt.forecast.features.calendar import Calendar
 from bptt.forecast.features.encoding import Encoded
-from bptt.forecast.fitting.heads import Origins
+from bptt.forecast.fitting.readouts.heads import Origins
 
 # Steps of the horizon that are fitted where there are many, rows of each fit, and trees.
 _STEPS, _ROWS, _TREES = 8, 40_000, 200

@@ -20,8 +20,8 @@ from bptt.checks import Array, check_whole
 from bptt.diagnostics import gradient_by_path_length
 from bptt.diagnostics.gradient_flow import gradient_flow
 from bptt.diagnostics.spectra import spectral_norm, spectral_radius
-from bptt.forecast.fitting.members import Tick
-from bptt.forecast.fitting.side_by_side import Meter, run_jobs
+from bptt.forecast.fitting.networks.members import Tick
+from bptt.forecast.fitting.running.side_by_side import Meter, run_jobs
 from bptt.labs.gradients.cliff import Cliff, run_cliff
 from bptt.labs.gradients.data import LAGS, Task, get_task
 from bptt.labs.gradients.feedback import Fed, run_feedback

@@ -13,7 +13,7 @@ import numpy as np
 from bptt.checks import Array
 from bptt.diagnostics import Diagnosis, diagnose
 from bptt.errors import DivergedError
-from bptt.forecast.fitting.side_by_side import Stopped
+from bptt.forecast.fitting.running.side_by_side import Stopped
 from bptt.initializers import Constant, Identity, Initializer, Uniform
 from bptt.labs.gradients.data import DIGITS, Task
 from bptt.labs.gradients.penalty import penalised_gradients

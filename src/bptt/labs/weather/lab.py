@@ -26,7 +26,7 @@ from bptt.forecast.default_models import (
     fit,
     updates_of_both,
 )
-from bptt.forecast.fitting.closed_form import predict_windows, silenced
+from bptt.forecast.fitting.readouts.closed_form import predict_windows, silenced
 from bptt.forecast.scoring.baselines import least_squares, persistence, seasonal_naive
 from bptt.initializers import Normal
 from bptt.labs.edges import Edges, edges

@@ -1,0 +1,1 @@
+"""How far forecasts miss: intervals from the errors on held-out rows."""
