@@ -9,7 +9,7 @@ import numpy as np
 from benchmarks.jobs import Arrays, Problem, make_series
 from bptt.data import Arrays as Examples
 from bptt.data import Windows
-from bptt.data.batch import Batch, Indices, Source
+from bptt.data.examples.batch import Batch, Indices, Source
 from bptt.network import Network, Recurrent
 from bptt.optim import SGD
 from bptt.training import train

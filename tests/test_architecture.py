@@ -73,8 +73,8 @@ HEAVY = {
 
 # Light enough for the top of a file elsewhere; inside a function only here.
 LAZY_STANDARD = {
-    "http": ("bptt.data.download",),  # nothing but a download needs them
-    "urllib": ("bptt.data.download",),
+    "http": ("bptt.data.weather.download",),  # nothing but a download needs them
+    "urllib": ("bptt.data.weather.download",),
 }
 
 # Our own modules that may be imported inside functions: (who, what).
@@ -93,6 +93,7 @@ CELL_SUPPORT = ("bptt.cells", "bptt.cells.plan", "bptt.cells.protocol", "bptt.ce
 
 # Large folders keep an order of their own, of what is directly in them, as LEVELS does for the package.
 FOLDERS = {
+    "bptt.data": ("tables", "missing", "regular", "scaling", "examples", "weather"),
     "bptt.forecast.fitting": (
         "networks",
         "readouts",

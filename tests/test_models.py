@@ -12,7 +12,7 @@ import pytest
 
 from bptt.activations import sigmoid, tanh
 from bptt.cells import CELLS, LSTM, Cell, Elman
-from bptt.data.arrays import Arrays
+from bptt.data.examples.arrays import Arrays
 from bptt.errors import FileFormatError, FileMissing, InvalidInput, InvalidType
 from bptt.losses import LOSSES, CrossEntropy, Huber, Pinball, Squared
 from bptt.models import cell_digest, load, read_extra, save

@@ -31,7 +31,7 @@ def test_the_wheel_holds_every_file_of_the_package(tmp_path: Path) -> None:
         for path in (SOURCE / "bptt").rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
-    assert {"bptt/py.typed", "bptt/data/embedded/nyc_lga_2013.csv.gz"} <= files
+    assert {"bptt/py.typed", "bptt/data/weather/embedded/nyc_lga_2013.csv.gz"} <= files
     held = set(zipfile.ZipFile(wheel).namelist())
     assert sorted(files - held) == []
     assert [name for name in held if name.endswith("/licenses/LICENSE")]

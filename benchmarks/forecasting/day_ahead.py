@@ -15,7 +15,7 @@ from benchmarks.forecasting.next_hour import WINDOW, lab_panel
 from benchmarks.forecasting.series import data_file
 from benchmarks.forecasting.table import Measured
 from bptt.checks import Array
-from bptt.data.beijing import load_beijing
+from bptt.data.weather.beijing import load_beijing
 from bptt.forecast import Forecaster
 from bptt.forecast.features.calendar import CYCLES, Calendar
 from bptt.forecast.features.encoding import Encoding

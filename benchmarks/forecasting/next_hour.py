@@ -16,7 +16,7 @@ from benchmarks.forecasting.series import HOUR, data_file
 from benchmarks.forecasting.table import Measured
 from bptt.checks import Array
 from bptt.data import Table, load_nyc, split_days
-from bptt.data.beijing import load_beijing
+from bptt.data.weather.beijing import load_beijing
 from bptt.forecast import Forecaster
 from bptt.forecast.features.encoding import encode
 from bptt.forecast.fitting.intervals.moments import moment

@@ -29,7 +29,7 @@ from benchmarks.forecasting.series import data_file
 from benchmarks.forecasting.table import Measured
 from bptt.checks import Array
 from bptt.data import Table, load_nyc, split_days
-from bptt.data.beijing import load_beijing
+from bptt.data.weather.beijing import load_beijing
 from bptt.forecast.features.calendar import Calendar
 
 ROOT = Path(__file__).resolve().parents[2]

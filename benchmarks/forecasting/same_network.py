@@ -20,7 +20,7 @@ from benchmarks.forecasting.table import Measured
 from bptt import Network, Recurrent
 from bptt.checks import Array
 from bptt.data import Sequences
-from bptt.data.beijing import load_beijing
+from bptt.data.weather.beijing import load_beijing
 from bptt.engine import use_threads
 from bptt.interop.pytorch import to_pytorch
 from bptt.optim import Adam

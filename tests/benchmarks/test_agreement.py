@@ -18,7 +18,7 @@ from benchmarks.agreement import (
 )
 from benchmarks.engines.own_cells import DERIVED_CELLS, OWN_CELLS
 from benchmarks.jobs import EVERY_JOB, JOBS, make_problem
-from bptt.data.batch import Batch, Indices
+from bptt.data.examples.batch import Batch, Indices
 
 pytest.importorskip("llvmlite", reason="llvmlite is not installed")
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from bptt.data import split_days
-from bptt.data.beijing import load_beijing
+from bptt.data.weather.beijing import load_beijing
 from bptt.forecast import Forecaster
 from bptt.forecast.features.encoding import encode
 from bptt.forecast.fitting.intervals.moments import moment

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from bptt.data import Sequences, Stretches, Windows
-from bptt.data.arrays import Arrays
+from bptt.data.examples.arrays import Arrays
 from bptt.losses import Huber
 from bptt.network import Network, Recurrent
 from bptt.optim import (

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bptt.data.arrays import Arrays
-from bptt.data.batch import Batch
+from bptt.data.examples.arrays import Arrays
+from bptt.data.examples.batch import Batch
 from bptt.network import Network, Recurrent
 from bptt.training import Event
 

@@ -13,7 +13,7 @@ import pytest
 import bptt
 from bptt.cells.elman import Elman
 from bptt.data import Sequences, Stretches, Windows
-from bptt.data.arrays import Arrays
+from bptt.data.examples.arrays import Arrays
 from bptt.errors import BpttError, FileFormatError, FileMissing, InvalidInput, InvalidType
 from bptt.network import Network, Recurrent
 from bptt.optim import L1, L2, SGD, Adam, ClipNorm, Cosine, Schedule

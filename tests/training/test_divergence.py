@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bptt.data.arrays import Arrays
-from bptt.data.batch import Batch
+from bptt.data.examples.arrays import Arrays
+from bptt.data.examples.batch import Batch
 from bptt.errors import DivergedError
 from bptt.initializers import Normal
 from bptt.network import Network, Recurrent

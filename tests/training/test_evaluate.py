@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bptt.data.arrays import Arrays
+from bptt.data.examples.arrays import Arrays
 from bptt.errors import InvalidInput
 from bptt.losses import CrossEntropy, Huber, Squared
 from bptt.training import evaluate, predict_source

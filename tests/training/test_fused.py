@@ -13,8 +13,8 @@ import pytest
 pytest.importorskip("llvmlite")
 
 from bptt.data import Sequences, Windows
-from bptt.data.arrays import Arrays
-from bptt.data.batch import Source
+from bptt.data.examples.arrays import Arrays
+from bptt.data.examples.batch import Source
 from bptt.engine.threads import get_threads, use_threads
 from bptt.errors import InvalidInput
 from bptt.losses import Huber, Pinball, get_loss

@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("llvmlite")
 
 from bptt.activations import sqrt, step, tanh
-from bptt.data.arrays import Arrays
+from bptt.data.examples.arrays import Arrays
 from bptt.formulas import Formula
 from bptt.network import Network, Recurrent
 from bptt.optim import L1, L2, SGD, Adam, AdamW, ClipNorm, Clipping, Optimizer, RMSProp, global_norm

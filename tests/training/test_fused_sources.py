@@ -11,8 +11,8 @@ pytest.importorskip("llvmlite")
 
 from bptt.checks import Array
 from bptt.data import Sequences, Windows
-from bptt.data.arrays import Arrays
-from bptt.data.batch import Batch
+from bptt.data.examples.arrays import Arrays
+from bptt.data.examples.batch import Batch
 from bptt.errors import BpttError
 from bptt.network import Network, Recurrent
 from bptt.optim import SGD

@@ -14,7 +14,7 @@ import pytest
 
 pytest.importorskip("llvmlite")
 
-from bptt.data.arrays import Arrays
+from bptt.data.examples.arrays import Arrays
 from bptt.losses import Absolute
 from bptt.network import Network, Recurrent
 from bptt.optim import SGD, Adam, ClipNorm, Optimizer, RMSProp, Schedule

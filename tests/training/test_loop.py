@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from bptt.data.arrays import Arrays
+from bptt.data.examples.arrays import Arrays
 from bptt.errors import DataError, InvalidInput, InvalidType
 from bptt.network import Network
 from bptt.optim import L1, L2, SGD, Adam, ClipNorm, ClipValue, Cosine, RMSProp, global_norm

@@ -18,7 +18,7 @@ import pytest
 
 import bptt
 from bptt.data import Stretches, Windows
-from bptt.data.arrays import Arrays
+from bptt.data.examples.arrays import Arrays
 from bptt.engine import get_threads, set_threads, use_threads
 from bptt.errors import InvalidType
 from bptt.network import Network, Recurrent

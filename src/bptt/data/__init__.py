@@ -1,20 +1,20 @@
 """Data: tables, scaling, windows and sequences drawn by index, the embedded and the lab's weather."""
 
 from bptt.cache import cache_folder
-from bptt.data.arrays import Arrays
-from bptt.data.batch import Batch, Source, Streams
-from bptt.data.beijing import find_beijing, load_beijing
+from bptt.data.examples.arrays import Arrays
+from bptt.data.examples.batch import Batch, Source, Streams
+from bptt.data.examples.sequences import Sequences
+from bptt.data.examples.stretches import Stretches
+from bptt.data.examples.windows import Windows
 from bptt.data.missing import Filled, check_complete, fill_forward
-from bptt.data.nyc import Repaired, load_nyc
-from bptt.data.reading import read_table
 from bptt.data.regular import Regular, regular
 from bptt.data.scaling import Scaler
-from bptt.data.sequences import Sequences
-from bptt.data.split import DaySplit, split_days
-from bptt.data.stretches import Stretches
-from bptt.data.table import Table
-from bptt.data.weather import WeatherData, load_weather
-from bptt.data.windows import Windows
+from bptt.data.tables.reading import read_table
+from bptt.data.tables.table import Table
+from bptt.data.weather.beijing import find_beijing, load_beijing
+from bptt.data.weather.hourly import WeatherData, load_weather
+from bptt.data.weather.nyc import Repaired, load_nyc
+from bptt.data.weather.split import DaySplit, split_days
 
 __all__ = [
     "Arrays",

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bptt.checks import check_whole
-from bptt.data.table import Table
+from bptt.data.tables.table import Table
 from bptt.errors import DataError
 
 

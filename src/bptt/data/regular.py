@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bptt.checks import check_choice
-from bptt.data.parsing import Array
-from bptt.data.table import Table
+from bptt.data.tables.parsing import Array
+from bptt.data.tables.table import Table
 from bptt.errors import DataError, InvalidInput
 
 HOUR = np.timedelta64(1, "h")

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from bptt.checks import check_array, check_choice, check_whole
-from bptt.data.parsing import Array
-from bptt.data.table import read_only
+from bptt.data.tables.parsing import Array
+from bptt.data.tables.table import read_only
 from bptt.errors import DataError, FileFormatError, InvalidInput
 
 # A column whose values differ by no more than the rounding of their own size carries nothing but that rounding.

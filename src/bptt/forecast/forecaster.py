@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from bptt.checks import check_choice, check_whole
-from bptt.data.parsing import DECIMALS
+from bptt.data.tables.parsing import DECIMALS
 from bptt.diagnostics.doctor.finding import Diagnosis
 from bptt.errors import InvalidInput
 from bptt.forecast.asking import (

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from bptt.checks import check_whole
-from bptt.data.batch import Indices
+from bptt.data.examples.batch import Indices
 from bptt.errors import InvalidInput
 
 SAMPLINGS = ("random", "shuffled")

@@ -8,8 +8,8 @@ from typing import Any, TypedDict
 import numpy as np
 
 from bptt.checks import Array, check_choice, check_whole
-from bptt.data.batch import Batch, Indices, Source, Streams
-from bptt.data.stretches import Stretches
+from bptt.data.examples.batch import Batch, Indices, Source, Streams
+from bptt.data.examples.stretches import Stretches
 from bptt.errors import InvalidInput, InvalidType
 from bptt.network import LossGradients, Network, Pass
 from bptt.training.batches import BLOCK_STEPS, SAMPLINGS, index_blocks

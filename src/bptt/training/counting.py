@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bptt.data.batch import Batch, Indices
+from bptt.data.examples.batch import Batch, Indices
 from bptt.errors import InvalidInput
 from bptt.network import Network
 

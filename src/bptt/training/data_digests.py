@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bptt.data.arrays import Arrays
-from bptt.data.batch import Array, Batch, Source, Streams
-from bptt.data.sequences import Sequences
-from bptt.data.series import Series
-from bptt.data.spans import Spans
-from bptt.data.stretches import Stretches
-from bptt.data.windows import Windows
+from bptt.data.examples.arrays import Arrays
+from bptt.data.examples.batch import Array, Batch, Source, Streams
+from bptt.data.examples.sequences import Sequences
+from bptt.data.examples.series import Series
+from bptt.data.examples.spans import Spans
+from bptt.data.examples.stretches import Stretches
+from bptt.data.examples.windows import Windows
 from bptt.training.sources import fetch
 
 # Bytes looked at together: a long series is read without a second one of its size.

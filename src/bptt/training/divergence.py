@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bptt.data.batch import Batch
+from bptt.data.examples.batch import Batch
 from bptt.errors import DivergedError
 from bptt.training.history import History
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from bptt.checks import Array
-from bptt.data.batch import Batch, Source, Streams
+from bptt.data.examples.batch import Batch, Source, Streams
 from bptt.engine.blas import one_blas_thread
 from bptt.errors import InvalidInput
 from bptt.network import Network, Pass

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from bptt.checks import Array
-from bptt.data.batch import Indices, Source
-from bptt.data.resident import find_resident
+from bptt.data.examples.batch import Indices, Source
+from bptt.data.examples.resident import find_resident
 from bptt.engine.step_design import Examples, UpdateRule
 from bptt.losses import CrossEntropy
 from bptt.losses.pointwise import Pointwise

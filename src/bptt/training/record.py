@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from bptt.checks import Array, check_choice, check_whole
-from bptt.data.batch import Source
+from bptt.data.examples.batch import Source
 from bptt.errors import InvalidInput, InvalidType
 from bptt.network import Network
 from bptt.optim.norms import norms

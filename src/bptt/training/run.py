@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import numpy as np
 
-from bptt.data.batch import Batch, Indices, Source
+from bptt.data.examples.batch import Batch, Indices, Source
 from bptt.errors import DivergedError
 from bptt.network import Network
 from bptt.optim import Clipping, Optimizer, Penalty, Slots, fill_slots, global_norm, slot_arrays

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy.typing as npt
 
-from bptt.data.arrays import Arrays
-from bptt.data.batch import Batch, Source
+from bptt.data.examples.arrays import Arrays
+from bptt.data.examples.batch import Batch, Source
 from bptt.errors import DataError, InvalidType
 
 Data = Source | tuple[npt.ArrayLike, npt.ArrayLike]

@@ -7,7 +7,7 @@ import random
 import numpy as np
 import pytest
 
-from bptt.data.parsing import MISSING
+from bptt.data.tables.parsing import MISSING
 from bptt.errors import BpttError
 from bptt.forecast.tables.reading import read_panel
 from bptt.forecast.tables.writing import text_times, write_forecast

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bptt.data.nyc import FILE as NYC
+from bptt.data.weather.nyc import FILE as NYC
 from bptt.forecast.tables.reading import read_panel
 from bptt.forecast.tables.suspects import find_frozen, find_suspects
 

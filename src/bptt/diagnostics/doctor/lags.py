@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bptt.checks import Array
-from bptt.data.batch import Batch
+from bptt.data.examples.batch import Batch
 from bptt.diagnostics.doctor.regression import drawn, residual
 from bptt.diagnostics.doctor.sample import Sample
 

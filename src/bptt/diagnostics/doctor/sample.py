@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from bptt.checks import Array
-from bptt.data.batch import Batch, Source
+from bptt.data.examples.batch import Batch, Source
 from bptt.diagnostics.doctor.constant import constant_loss
 from bptt.diagnostics.doctor.likelihood import as_error
 from bptt.engine.blas import one_blas_thread

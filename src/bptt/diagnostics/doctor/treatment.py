@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bptt.data.batch import Batch
+from bptt.data.examples.batch import Batch
 from bptt.diagnostics.doctor.likelihood import as_error
 from bptt.diagnostics.doctor.sample import Sample
 from bptt.engine.blas import one_blas_thread

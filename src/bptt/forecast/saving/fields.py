@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from bptt.data.parsing import DECIMALS
+from bptt.data.tables.parsing import DECIMALS
 from bptt.errors import InvalidInput
 from bptt.forecast.fitting.trained import KINDS
 from bptt.forecast.tables.layout import POLICIES

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from bptt.checks import Array
-from bptt.data.frames import Columns
-from bptt.data.zones import offsets_at, offsets_of_wall
+from bptt.data.tables.frames import Columns
+from bptt.data.tables.zones import offsets_at, offsets_of_wall
 from bptt.errors import DataError
 from bptt.forecast.panel import Line, Panel
 from bptt.forecast.tables.filling import spread

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from bptt.checks import Array
-from bptt.data.frames import Columns
+from bptt.data.tables.frames import Columns
 from bptt.errors import DataError
 from bptt.forecast.panel import Line
 from bptt.forecast.tables.ahead import known_parts

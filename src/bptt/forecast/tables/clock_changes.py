@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bptt.checks import Array
-from bptt.data.zones import offsets_at, offsets_of_wall
+from bptt.data.tables.zones import offsets_at, offsets_of_wall
 
 _HOUR = 3600
 _DAY = 86400

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bptt.data.parsing import DECIMALS
+from bptt.data.tables.parsing import DECIMALS
 from bptt.errors import FileFormatError
 from bptt.forecast.panel import Panel
 

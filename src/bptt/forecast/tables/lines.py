@@ -9,10 +9,10 @@ from itertools import pairwise
 import numpy as np
 
 from bptt.checks import Array
-from bptt.data import parsing
-from bptt.data.frames import Columns
-from bptt.data.recognised import recognise_zone
-from bptt.data.zones import offset_words, offsets_at
+from bptt.data.tables import parsing
+from bptt.data.tables.frames import Columns
+from bptt.data.tables.recognised import recognise_zone
+from bptt.data.tables.zones import offset_words, offsets_at
 from bptt.errors import DataError
 from bptt.forecast.tables.clock_changes import Ordered, order_rows
 from bptt.forecast.tables.layout import Finding

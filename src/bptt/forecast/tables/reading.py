@@ -9,9 +9,9 @@ from dataclasses import replace
 import numpy as np
 
 from bptt.checks import Array, check_choice
-from bptt.data.frames import Columns
-from bptt.data.parsing import DECIMALS
-from bptt.data.zones import check_zone
+from bptt.data.tables.frames import Columns
+from bptt.data.tables.parsing import DECIMALS
+from bptt.data.tables.zones import check_zone
 from bptt.errors import DataError, InvalidInput
 from bptt.forecast.panel import Panel
 from bptt.forecast.tables.ahead import extend

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from bptt.checks import Array
-from bptt.data import parsing
-from bptt.data.frames import Columns
-from bptt.data.table import check_names, find_column
-from bptt.data.times import looks_like_time
+from bptt.data.tables import parsing
+from bptt.data.tables.frames import Columns
+from bptt.data.tables.table import check_names, find_column
+from bptt.data.tables.times import looks_like_time
 from bptt.errors import DataError, InvalidInput
 
 # More different words than this are names or remarks, not categories.

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from bptt.data.frames import Columns, from_frame, from_mapping, with_index
-from bptt.data.reading import open_columns, read_file
+from bptt.data.tables.frames import Columns, from_frame, from_mapping, with_index
+from bptt.data.tables.reading import open_columns, read_file
 from bptt.errors import InvalidType
 
 

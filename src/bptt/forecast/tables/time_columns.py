@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from bptt.checks import Array
-from bptt.data import parsing
-from bptt.data.frames import Columns
-from bptt.data.reading import column_times
-from bptt.data.times import Moments, looks_like_time, read_moments
-from bptt.data.zones import offsets_at
+from bptt.data.tables import parsing
+from bptt.data.tables.frames import Columns
+from bptt.data.tables.reading import column_times
+from bptt.data.tables.times import Moments, looks_like_time, read_moments
+from bptt.data.tables.zones import offsets_at
 from bptt.errors import DataError
 
 # Names that a column of times goes by, the surest first.

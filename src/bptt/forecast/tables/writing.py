@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from bptt.checks import Array
-from bptt.data.frames import make_frame
-from bptt.data.zones import offset_words, offsets_at, offsets_of_wall
+from bptt.data.tables.frames import make_frame
+from bptt.data.tables.zones import offset_words, offsets_at, offsets_of_wall
 from bptt.errors import InvalidInput
 from bptt.forecast.tables.ahead import wall_clock
 from bptt.forecast.tables.layout import Layout, PanelData

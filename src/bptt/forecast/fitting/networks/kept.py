@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bptt.data import Arrays
-from bptt.data.batch import Source
+from bptt.data.examples.batch import Source
 from bptt.network import Network
 from bptt.training.history import History
 

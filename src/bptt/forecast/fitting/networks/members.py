@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from bptt.checks import Array
 from bptt.data import Sequences
-from bptt.data.batch import Batch, check_indices
+from bptt.data.examples.batch import Batch, check_indices
 from bptt.engine.blas import one_blas_thread
 from bptt.forecast.features.encoding import Encoded
 from bptt.forecast.features.targets import CHUNK, Targets

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from bptt.checks import check_whole
-from bptt.data.batch import Batch, check_indices
-from bptt.data.spans import Spans
+from bptt.data.examples.batch import Batch, check_indices
+from bptt.data.examples.spans import Spans
 from bptt.errors import InvalidInput
 
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from bptt.data import Sequences, Stretches, Windows
-from bptt.data import resident as resident_module
-from bptt.data.arrays import Arrays
-from bptt.data.batch import Batch
-from bptt.data.resident import Resident, find_resident
+from bptt.data.examples import resident as resident_module
+from bptt.data.examples.arrays import Arrays
+from bptt.data.examples.batch import Batch
+from bptt.data.examples.resident import Resident, find_resident
 from tests.training.setups import Recording
 
 N, C, T = 47, 5, 6

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
-from bptt.data.parsing import is_missing
+from bptt.data.tables.parsing import is_missing
 from bptt.errors import DataError, FileFormatError
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from bptt.checks import check_number, check_whole
-from bptt.data.batch import Batch, Indices, check_indices
-from bptt.data.series import Series
+from bptt.data.examples.batch import Batch, Indices, check_indices
+from bptt.data.examples.series import Series
 from bptt.errors import DataError, InvalidInput
 
 

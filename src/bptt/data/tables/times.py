@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from bptt.data.parsing import Array, Place, is_missing
+from bptt.data.tables.parsing import Array, Place, is_missing
 from bptt.errors import DataError
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bptt.data import cache_folder, load_weather
-from bptt.data.nyc import FILE as NYC_FILE
+from bptt.data.weather.nyc import FILE as NYC_FILE
 from bptt.errors import DataError, FileMissing, InvalidInput, InvalidType
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from bptt.data import load_nyc, read_table
-from bptt.data.nyc import FILE
+from bptt.data.weather.nyc import FILE
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+ROOT = Path(__file__).resolve().parents[3]
 PROVENANCE = (FILE.parent / "PROVENANCE.md").read_text(encoding="utf-8")
 
 

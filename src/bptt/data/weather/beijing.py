@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 
 from bptt.cache import cache_folder
-from bptt.data.cache import keep
-from bptt.data.download import check_sha256, download, offline
-from bptt.data.parsing import Array
-from bptt.data.reading import assemble, open_columns, read_file
-from bptt.data.table import Table
+from bptt.data.tables.parsing import Array
+from bptt.data.tables.reading import assemble, open_columns, read_file
+from bptt.data.tables.table import Table
+from bptt.data.weather.cache import keep
+from bptt.data.weather.download import check_sha256, download, offline
 from bptt.errors import DataError, FileMissing, InvalidInput
 
 SHA256 = "892e9559205d16d32623135c127a3951c12e46ea1e0b3093e107ce89a9fd60e2"

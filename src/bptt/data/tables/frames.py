@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from bptt.data.parsing import Array
-from bptt.data.table import find_column
+from bptt.data.tables.parsing import Array
+from bptt.data.tables.table import find_column
 from bptt.errors import DataError, FileFormatError, InvalidType
 
 # From here on not every whole number is a float64.

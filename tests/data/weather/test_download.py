@@ -6,8 +6,8 @@ import threading
 
 import pytest
 
-from bptt.data import download as module
-from bptt.data.download import download, offline
+from bptt.data.weather import download as module
+from bptt.data.weather.download import download, offline
 from bptt.errors import DataError
 
 BODY = bytes(range(256)) * 700

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bptt.checks import Array
-from bptt.data.zones import offsets_at
+from bptt.data.tables.zones import offsets_at
 from bptt.errors import InvalidInput
 
 # Places whose clocks change by different rules, the best known of each first.

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bptt.data.arrays import Arrays
-from bptt.data.batch import Array, Source
-from bptt.data.sequences import Sequences
-from bptt.data.windows import Windows
+from bptt.data.examples.arrays import Arrays
+from bptt.data.examples.batch import Array, Source
+from bptt.data.examples.sequences import Sequences
+from bptt.data.examples.windows import Windows
 
 Whole = npt.NDArray[np.int64]
 

@@ -10,9 +10,10 @@ import threading
 import numpy as np
 import pytest
 
-from bptt.data import csv_file, read_table
-from bptt.data.frames import make_frame, with_index
-from bptt.data.reading import read_file
+from bptt.data import read_table
+from bptt.data.tables import csv_file
+from bptt.data.tables.frames import make_frame, with_index
+from bptt.data.tables.reading import read_file
 from bptt.errors import BpttError, DataError, FileFormatError, FileMissing
 
 TEXT = "a,b\n1.5,2\n3.5,4\n"
@@ -100,7 +101,7 @@ def test_a_million_columns_do_not_hang(tmp_path):
 def test_devices_and_endless_pipes_end(tmp_path, monkeypatch):
     with pytest.raises(DataError, match="which has no end"):
         read_file("/dev/zero")
-    monkeypatch.setattr("bptt.data.reading.LARGEST", 1 << 20)
+    monkeypatch.setattr("bptt.data.tables.reading.LARGEST", 1 << 20)
     monkeypatch.setattr(csv_file, "LARGEST", 1 << 20)
     bomb = tmp_path / "bomb.csv.gz"
     bomb.write_bytes(gzip.compress(b"1,2\n" * (1 << 19)))
@@ -124,8 +125,8 @@ def test_devices_and_endless_pipes_end(tmp_path, monkeypatch):
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
 def test_a_pipe_that_never_ends_is_given_up(tmp_path, monkeypatch):
-    monkeypatch.setattr("bptt.data.reading.LARGEST_PIPED", 1 << 20)
-    monkeypatch.setattr("bptt.data.reading._PIECE", 1 << 16)
+    monkeypatch.setattr("bptt.data.tables.reading.LARGEST_PIPED", 1 << 20)
+    monkeypatch.setattr("bptt.data.tables.reading._PIECE", 1 << 16)
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bptt.data.parsing import Array
+from bptt.data.tables.parsing import Array
 from bptt.errors import DataError, InvalidType
 
 _SHOWN = 40  # column names that a message lists

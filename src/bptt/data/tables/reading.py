@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from bptt.checks import check_choice
-from bptt.data import parsing
-from bptt.data.csv_file import LARGEST, read_csv
-from bptt.data.frames import Columns, Entries, from_frame, from_mapping, from_parquet
-from bptt.data.parsing import Array
-from bptt.data.table import Table, check_names
-from bptt.data.times import read_moments
+from bptt.data.tables import parsing
+from bptt.data.tables.csv_file import LARGEST, read_csv
+from bptt.data.tables.frames import Columns, Entries, from_frame, from_mapping, from_parquet
+from bptt.data.tables.parsing import Array
+from bptt.data.tables.table import Table, check_names
+from bptt.data.tables.times import read_moments
 from bptt.errors import DataError, FileMissing, InvalidType
 
 PARQUET_MAGIC = b"PAR1"

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from bptt.checks import check_array, check_dtype
-from bptt.data.batch import Array, Indices
-from bptt.data.table import read_only
+from bptt.data.examples.batch import Array, Indices
+from bptt.data.tables.table import read_only
 from bptt.errors import DataError, InvalidInput, InvalidType
 
 # Numbers looked at together, so that a long series is read without a second one of its size: 2 MiB of float64.

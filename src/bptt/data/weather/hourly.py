@@ -9,14 +9,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bptt.checks import check_choice
-from bptt.data.beijing import SHA256 as BEIJING_SHA256
-from bptt.data.beijing import Found, beijing_table, find_beijing, look_for_beijing
 from bptt.data.missing import check_complete
-from bptt.data.nyc import load_nyc
-from bptt.data.parsing import DECIMALS, Array
-from bptt.data.reading import assemble, column_times, open_columns, read_file
 from bptt.data.regular import regular
-from bptt.data.table import Table, check_names
+from bptt.data.tables.parsing import DECIMALS, Array
+from bptt.data.tables.reading import assemble, column_times, open_columns, read_file
+from bptt.data.tables.table import Table, check_names
+from bptt.data.weather.beijing import SHA256 as BEIJING_SHA256
+from bptt.data.weather.beijing import Found, beijing_table, find_beijing, look_for_beijing
+from bptt.data.weather.nyc import load_nyc
 from bptt.errors import DataError, InvalidType
 
 TARGET = "TEMP"

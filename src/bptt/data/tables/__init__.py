@@ -1,0 +1,1 @@
+"""Reading tables: from files and frames, text to numbers and to moments, strictly."""
