@@ -19,7 +19,7 @@ import pytest
 
 from bptt import interruptions
 from bptt.interruptions import Interrupted, is_put_off, none_is_lost
-from bptt.training.termination import Terminated, hear_termination
+from bptt.training.checkpoints.termination import Terminated, hear_termination
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGUSR1")
 
@@ -178,7 +178,7 @@ def test_a_program_that_runs_in_an_import_is_interrupted_there(tmp_path: Path) -
     (tmp_path / "work.py").write_text(
         textwrap.dedent("""
         import os, signal, threading, time
-        from bptt.training.termination import hear_termination
+        from bptt.training.checkpoints.termination import hear_termination
 
         with hear_termination(wanted=True):
             threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGTERM)).start()

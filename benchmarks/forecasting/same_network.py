@@ -25,7 +25,7 @@ from bptt.engine import use_threads
 from bptt.interop.pytorch import to_pytorch
 from bptt.optim import Adam
 from bptt.training import train
-from bptt.training.batches import index_blocks
+from bptt.training.steps.batches import index_blocks
 
 HIDDEN, LENGTH, WARMUP, BATCH, RATE, UPDATES, SEEDS = 32, 192, 24, 32, 0.003, 900, 3
 # Errors of seeds differ by about one per cent; two ways to make the same updates should differ by no more.

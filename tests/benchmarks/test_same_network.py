@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks.forecasting import same_network
-from bptt.training.batches import index_blocks
+from bptt.training.steps.batches import index_blocks
 
 N, FIRST = 431, 350
 

@@ -19,7 +19,7 @@ from bptt.errors import InvalidInput
 from bptt.interop.numpy_script import to_numpy_script
 from bptt.report import write_training_page
 from bptt.training import CSVLog, History, TensorBoard, read_checkpoint, train
-from bptt.training.checkpoint_file import write_checkpoint
+from bptt.training.checkpoints.file import write_checkpoint
 from tests.files.hostile import GOLDEN
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="limits and permissions as POSIX has them")

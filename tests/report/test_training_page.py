@@ -19,7 +19,7 @@ from bptt.network import Network, Recurrent
 from bptt.report import path_profiles, render_training_page, write_training_page
 from bptt.report.sliders import PLACES, SCRIPT, Chart, render_chart, thin
 from bptt.training import train
-from bptt.training.history import make_history
+from bptt.training.watching.history import make_history
 
 KINDS = ["gradient_norms", "weight_norms", "spectral_radius", "snapshots"]
 T, D, H = 7, 3, 5

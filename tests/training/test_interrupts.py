@@ -11,8 +11,8 @@ import pytest
 
 from bptt.optim import Adam
 from bptt.training import Event, train
-from bptt.training import weights as weights_module
-from bptt.training.weights import SafeWeights, overwrite
+from bptt.training.steps import weights as weights_module
+from bptt.training.steps.weights import SafeWeights, overwrite
 from tests.training.setups import Recording, Trail, assert_same_bits, copy_of, make_data, make_net
 
 

@@ -11,7 +11,7 @@ from bptt.errors import DataError, InvalidInput, InvalidType
 from bptt.network import Network
 from bptt.optim import L1, L2, SGD, Adam, ClipNorm, ClipValue, Cosine, RMSProp, global_norm
 from bptt.training import Event, evaluate, train
-from bptt.training.batches import index_blocks
+from bptt.training.steps.batches import index_blocks
 from tests.training.setups import (
     D,
     K,

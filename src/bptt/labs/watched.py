@@ -11,7 +11,7 @@ from bptt.checks import Array
 from bptt.network import Network
 from bptt.report import Chart, Section, Text, path_profiles, training_charts
 from bptt.training import History
-from bptt.training.recorded import KINDS
+from bptt.training.watching.recorded import KINDS
 
 # What the labs record, all there is, and how often they look at most.
 RECORDED, LOOKS = KINDS, 20

@@ -12,9 +12,9 @@ from bptt.engine.blas import one_blas_thread
 from bptt.errors import InvalidInput
 from bptt.network import Network, Pass
 from bptt.network.weights import step_weights
-from bptt.training.carried import CarriedState, batching
-from bptt.training.counting import counted
-from bptt.training.sources import Data, as_source, fetch
+from bptt.training.steps.carried import CarriedState, batching
+from bptt.training.steps.counting import counted
+from bptt.training.steps.sources import Data, as_source, fetch
 
 # Examples held at once where the caller does not say: fewer where they are so long that inputs and pre-activations of a
 # layer would take more bytes than these (a pass holds some copies of them).

@@ -12,21 +12,21 @@ from bptt.engine.blas import one_blas_thread
 from bptt.errors import InvalidInput, InvalidType
 from bptt.network import Network
 from bptt.optim import ClipNorm, Clipping, Optimizer, Penalty, get_optimizer, slot_arrays
-from bptt.training.batches import planned_steps, steps_per_epoch
-from bptt.training.callbacks import Callback, check_callbacks
-from bptt.training.carried import CarriedState, batching, check_goes_on
-from bptt.training.checkpoint_file import Checkpoint, Sealed
-from bptt.training.data_digests import describe_source
-from bptt.training.early_stopping import BestWeights, EarlyStopping, get_early_stopping
-from bptt.training.history import History
-from bptt.training.progress import get_progress
-from bptt.training.record import Recorder
-from bptt.training.resuming import check_arrays, check_looks, check_same_run
+from bptt.training.checkpoints.data_digests import describe_source
+from bptt.training.checkpoints.file import Checkpoint, Sealed
+from bptt.training.checkpoints.resuming import check_arrays, check_looks, check_same_run
+from bptt.training.checkpoints.run_identity import describe_network, plain
+from bptt.training.checkpoints.saving import Saver, find_checkpoints
+from bptt.training.checkpoints.termination import hear_termination
 from bptt.training.run import Run
-from bptt.training.run_identity import describe_network, plain
-from bptt.training.saving import Saver, find_checkpoints
-from bptt.training.sources import Data, as_source
-from bptt.training.termination import hear_termination
+from bptt.training.steps.batches import planned_steps, steps_per_epoch
+from bptt.training.steps.carried import CarriedState, batching, check_goes_on
+from bptt.training.steps.sources import Data, as_source
+from bptt.training.watching.callbacks import Callback, check_callbacks
+from bptt.training.watching.early_stopping import BestWeights, EarlyStopping, get_early_stopping
+from bptt.training.watching.history import History
+from bptt.training.watching.progress import get_progress
+from bptt.training.watching.record import Recorder
 
 # How often a run given in steps is evaluated, where the caller does not say.
 _EVALUATIONS = 20

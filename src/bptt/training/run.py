@@ -13,20 +13,25 @@ from bptt.data.examples.batch import Batch, Indices, Source
 from bptt.errors import DivergedError
 from bptt.network import Network
 from bptt.optim import Clipping, Optimizer, Penalty, Slots, fill_slots, global_norm, slot_arrays
-from bptt.training.callbacks import Callback, Event, finish_all, steps_until_look
-from bptt.training.carried import CarriedState, draw
-from bptt.training.checkpoint_file import Checkpoint
-from bptt.training.counting import check_counts
-from bptt.training.divergence import TrainingDivergedError, diverged, first_not_finite, likeliest_cause
-from bptt.training.early_stopping import Best, BestWeights
+from bptt.training.checkpoints.file import Checkpoint
+from bptt.training.checkpoints.run_identity import versions
+from bptt.training.checkpoints.saving import Saver
 from bptt.training.evaluate import evaluate
-from bptt.training.fused import Fused, find_fused
-from bptt.training.history import History, make_history
-from bptt.training.record import Recorder
-from bptt.training.run_identity import versions
-from bptt.training.saving import Saver
-from bptt.training.sources import fetch
-from bptt.training.weights import SafeWeights, overwrite
+from bptt.training.steps.carried import CarriedState, draw
+from bptt.training.steps.counting import check_counts
+from bptt.training.steps.fused import Fused, find_fused
+from bptt.training.steps.sources import fetch
+from bptt.training.steps.weights import SafeWeights, overwrite
+from bptt.training.watching.callbacks import Callback, Event, finish_all, steps_until_look
+from bptt.training.watching.divergence import (
+    TrainingDivergedError,
+    diverged,
+    first_not_finite,
+    likeliest_cause,
+)
+from bptt.training.watching.early_stopping import Best, BestWeights
+from bptt.training.watching.history import History, make_history
+from bptt.training.watching.record import Recorder
 
 
 @dataclass

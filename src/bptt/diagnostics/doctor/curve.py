@@ -8,7 +8,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from bptt.checks import Array
-from bptt.training.history import History
+from bptt.training.watching.history import History
 
 _BLOCKS = 20
 # Losses whose median is no single batch's chance.

@@ -10,8 +10,8 @@ from bptt.diagnostics.doctor.likelihood import errors_of
 from bptt.diagnostics.doctor.registry import DISEASES, EXPLAINED_BY
 from bptt.errors import InvalidType
 from bptt.network import Network
-from bptt.training.history import History
-from bptt.training.sources import Data, as_source
+from bptt.training.steps.sources import Data, as_source
+from bptt.training.watching.history import History
 
 
 def diagnose(history: History, net: Network, data: Data) -> Diagnosis:

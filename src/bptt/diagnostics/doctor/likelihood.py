@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from bptt.losses import Gaussian, Loss
-from bptt.training.history import History
+from bptt.training.watching.history import History
 
 
 def as_error(loss: Loss, value: Any) -> Any:

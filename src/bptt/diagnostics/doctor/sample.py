@@ -13,8 +13,8 @@ from bptt.diagnostics.doctor.likelihood import as_error
 from bptt.engine.blas import one_blas_thread
 from bptt.losses import Gaussian
 from bptt.network import LossGradients, Network
-from bptt.training.history import History
-from bptt.training.sources import fetch
+from bptt.training.steps.sources import fetch
+from bptt.training.watching.history import History
 
 # Examples looked at: at 512 a correlation of 0.13 stands out at three deviations.
 _EXAMPLES = 512

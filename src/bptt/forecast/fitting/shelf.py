@@ -11,7 +11,7 @@ from typing import Any
 from bptt.forecast.fitting.choices.lesson_plan import LessonPlan
 from bptt.forecast.fitting.networks.learnt import Learnt
 from bptt.forecast.fitting.running.travelling import Job
-from bptt.training.run_identity import plain
+from bptt.training.checkpoints.run_identity import plain
 
 Keep = Callable[[str, tuple[Learnt, ...]], None]
 

@@ -23,11 +23,11 @@ from bptt.forecast.asking import Asked
 from bptt.forecast.fitting.networks.learnt import Learnt
 from bptt.forecast.fitting.shelf import Shelf
 from bptt.forecast.panel import Panel
-from bptt.training.checkpoint_place import choose_place, is_same_file
-from bptt.training.data_digests import digest
-from bptt.training.resuming import check_same, warn_of_versions
-from bptt.training.run_identity import plain, versions
-from bptt.training.termination import hear_termination
+from bptt.training.checkpoints.data_digests import digest
+from bptt.training.checkpoints.place import choose_place, is_same_file
+from bptt.training.checkpoints.resuming import check_same, warn_of_versions
+from bptt.training.checkpoints.run_identity import plain, versions
+from bptt.training.checkpoints.termination import hear_termination
 
 FORMAT, VERSION, KIND = "bptt", 1, "fit"
 _WHAT = "checkpoint that Forecaster.fit wrote"

@@ -10,7 +10,7 @@ import numpy as np
 from bptt.data import Arrays
 from bptt.data.examples.batch import Source
 from bptt.network import Network
-from bptt.training.history import History
+from bptt.training.watching.history import History
 
 # Answers that are kept of a training: enough for some 200 regressors, and quick to look at.
 _ROWS = 5000

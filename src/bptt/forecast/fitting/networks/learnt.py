@@ -12,7 +12,7 @@ import numpy as np
 
 from bptt.checks import Array
 from bptt.errors import FileFormatError
-from bptt.training.weights import overwrite
+from bptt.training.steps.weights import overwrite
 
 
 @dataclass(frozen=True, eq=False)

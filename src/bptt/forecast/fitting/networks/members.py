@@ -23,8 +23,8 @@ from bptt.network import Network, Recurrent
 from bptt.network.records import State
 from bptt.optim import AdamW, Cosine
 from bptt.training import train
-from bptt.training.callbacks import Event
-from bptt.training.history import make_history
+from bptt.training.watching.callbacks import Event
+from bptt.training.watching.history import make_history
 
 # A sequence of fewer steps teaches nothing about carrying a state.
 SHORTEST = 8

@@ -12,7 +12,7 @@ from bptt.forecast.fitting.networks.members import Lesson, Tick, sequence_length
 from bptt.forecast.recipe import Recipe
 from bptt.network import Network, Recurrent
 from bptt.optim import AdamW, ClipNorm, Cosine
-from bptt.training.divergence import likeliest_cause
+from bptt.training.watching.divergence import likeliest_cause
 
 # Rows of a sequence from one that is gone on from to the next: the decoder's steps are about as many as the rows.
 _APART = 24

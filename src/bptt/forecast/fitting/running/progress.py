@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from bptt.errors import InvalidType
 from bptt.forecast.fitting.running.side_by_side import Notify
 from bptt.training import ProgressBar
-from bptt.training.callbacks import Event
-from bptt.training.history import make_history
+from bptt.training.watching.callbacks import Event
+from bptt.training.watching.history import make_history
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from bptt.engine import get_engine
 from bptt.engine.blas import one_blas_thread
 from bptt.errors import InvalidInput
 from bptt.forecast.fitting.running.side_by_side import Stopped
-from bptt.training.run_identity import versions
+from bptt.training.checkpoints.run_identity import versions
 
 T = TypeVar("T")
 
