@@ -63,7 +63,8 @@ class Last:
         sum(range(10))
 
 
-def wait(seconds: float = 5.0) -> None:
+def wait(seconds: float = 60.0) -> None:
+    """Wait for what ends it: so long only where nothing comes."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         time.sleep(0.01)
@@ -76,7 +77,7 @@ def load_and_wait(name: str) -> None:
 
 def load_and_acquire(name: str, lock: Any) -> None:
     importlib.import_module(name)
-    lock.acquire(timeout=20)
+    lock.acquire(timeout=60)
 
 
 def drop_and_wait() -> None:
@@ -98,13 +99,15 @@ def test_a_waiting_main_thread_is_woken(number: int, module: str) -> None:
     began = time.monotonic()
     with pytest.raises(Interrupted):
         load_and_acquire(module, lock)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 50
 
 
 def test_an_import_that_takes_too_long_is_interrupted(
-    number: int, module: str, monkeypatch: pytest.MonkeyPatch
+    number: int, module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(interruptions, "_PATIENCE", 0.05)
+    path = tmp_path / f"{module}.py"
+    path.write_text(path.read_text().replace("0.1", "60"))
     with pytest.raises(Interrupted):
         importlib.import_module(module)
     assert module not in sys.modules
@@ -182,13 +185,13 @@ def test_a_program_that_runs_in_an_import_is_interrupted_there(tmp_path: Path) -
 
         with hear_termination(wanted=True):
             threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGTERM)).start()
-            time.sleep(3)
+            time.sleep(60)
             print("not heard", flush=True)
         """)
     )
     done = subprocess.run(
         [sys.executable, "-c", "import work"],
-        cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
+        cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (-signal.SIGTERM, ""), done.stderr
 

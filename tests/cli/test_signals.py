@@ -92,7 +92,7 @@ def test_a_signal_at_a_bad_moment_is_not_lost(
     )
     done = subprocess.run(
         [sys.executable, "-m", "interrupted", "stop"],
-        cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False,
+        cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (status, f"bptt: {word}\n")
     assert done.stdout == ("ended\n" if where == "import" else "")

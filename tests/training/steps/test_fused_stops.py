@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -341,14 +342,25 @@ def test_a_real_interrupt_during_a_long_run(
     # A shell starts what runs in the background with the signal ignored.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
-    for delay in (0.03, 0.11):
+    play, begun = fused_module.Fused.play, threading.Event()
+
+    def telling(self: Any, block: Any, most: int) -> int:
+        begun.set()
+        return play(self, block, most)
+
+    def interrupt(delay: float) -> None:
+        begun.wait()  # on a machine that is busy with something else, the run may begin late
+        time.sleep(delay)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(fused_module.Fused, "play", telling)
+    for delay in (0.0, 0.03, 0.11):
         net, whole, told = make(), make(), Told(looks=False)
-        timer = threading.Timer(delay, os.kill, (os.getpid(), signal.SIGINT))
-        timer.start()
-        try:
-            history = run(net, source, 20_000_000, callbacks=[told] * callbacks)
-        finally:
-            timer.join()
+        begun.clear()
+        other = threading.Thread(target=interrupt, args=(delay,), daemon=True)
+        other.start()
+        history = run(net, source, 20_000_000, callbacks=[told] * callbacks)
+        other.join()
         assert history.stopped_because == "interrupted"
         assert told.steps == list(range(len(told.steps)))
         assert len(told.steps) <= history.steps
