@@ -184,7 +184,10 @@ def test_what_travels_with_a_job_is_small_and_what_jobs_share_is_one_object() ->
 def test_the_first_error_ends_the_others(pool: Executor, tmp_path: Path) -> None:
     with open_workers(pool) as workers, pytest.raises(DataError, match=r"^the fourth value is missing$"):
         workers.run(
-            [job(train_for_ever, 0, str(tmp_path)), job(fail, 0, "the fourth value is missing")],
+            [
+                job(train_for_ever, 0, str(tmp_path)),
+                job(fail, 0, "the fourth value is missing", str(tmp_path / "begun")),
+            ],
             Meter(20, lambda *_: None),
         )
     assert read_when_there(tmp_path / "ended") == "called off"
@@ -199,7 +202,7 @@ def test_who_looks_too_late_for_the_sign_ends_too(
 
 def test_ctrl_c_ends_what_runs(pool: Executor, tmp_path: Path) -> None:
     def notify(*at: int) -> None:
-        if at[0] >= 10:
+        if at[0] >= 15:  # not by the last job alone: the first one has begun
             raise KeyboardInterrupt
 
     with open_workers(pool) as workers, pytest.raises(KeyboardInterrupt):

@@ -20,7 +20,9 @@ def twice(shared: np.ndarray, number: int, tick: Tick) -> float:
     return float(shared[number] * 2)
 
 
-def fail(shared: object, message: str, tick: Tick) -> None:
+def fail(shared: object, message: str, path: str, tick: Tick) -> None:
+    """Fail once another job has begun: one that has not would never be seen to end."""
+    wait_for(shared, path, tick)
     raise DataError(message)
 
 
@@ -45,7 +47,9 @@ def train_for_ever(shared: object, folder: str, tick: Tick) -> None:
             tick(1, 2)
     except Stopped:
         told = "called off"
-    (Path(folder) / "ended").write_text(told)
+    # Under its name once it is whole: the test reads it as soon as it is there.
+    (Path(folder) / "ending").write_text(told)
+    (Path(folder) / "ending").rename(Path(folder) / "ended")
 
 
 def job(function: object, shared: object, *arguments: object, seconds: float = np.inf) -> Job:
@@ -53,7 +57,7 @@ def job(function: object, shared: object, *arguments: object, seconds: float = n
 
 
 def read_when_there(path: Path) -> str:
-    until = time.monotonic() + 30
+    until = time.monotonic() + 60
     while not path.exists() and time.monotonic() < until:
         time.sleep(0.05)
     return path.read_text()
