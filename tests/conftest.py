@@ -13,6 +13,8 @@ from pathlib import Path
 os.environ["MPLBACKEND"] = "Agg"
 os.environ["BPTT_OFFLINE"] = "1"
 os.environ["BPTT_CACHE_DIR"] = str(Path(__file__).resolve().parent.parent / ".pytest_cache" / "bptt")
+# Matplotlib tells on stderr where it cannot write to the home folder, and where its list of fonts takes long to make.
+os.environ["MPLCONFIGDIR"] = str(Path(__file__).resolve().parent.parent / ".pytest_cache" / "matplotlib")
 
 import numpy as np
 import pytest
@@ -21,6 +23,14 @@ from bptt.engine.availability import find_obstacle
 from bptt.engine.choice import ENGINES
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have the list of fonts made once, before the processes that run the tests begin."""
+    folder = Path(os.environ["MPLCONFIGDIR"])
+    if not hasattr(config, "workerinput") and not any(folder.glob("fontlist-*.json")):
+        folder.mkdir(parents=True, exist_ok=True)
+        import matplotlib.font_manager  # noqa: F401  # importing it makes the list
 
 
 @pytest.fixture(params=["numpy", "compiled"])
