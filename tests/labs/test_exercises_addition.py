@@ -70,6 +70,15 @@ WRONG = [
     ({"dV": "dV = np.outer(delta_o[t], s[t + 1])"}, "only_the_first_step", {"dL/dV"}),
     ({"dU": "dU += np.outer(da, x[t - 1])"}, "input_of_step_before", {"dL/dU"}),
     ({"dU": "dU += np.outer(x[t], da).T if t == T - 1 else 0"}, "only_the_last_step", {"dL/dU"}),
+    ({"answer": "delta_o[y] -= 1; delta_o /= T"}, "rows_for_entries", EVERY),
+    ({"answer": "delta_o = (o - 1) / T"}, "one_from_every_answer", EVERY),
+    ({"answer": "delta_o[np.arange(T), y] -= 1; delta_o /= len(V)"}, "mean_over_classes", EVERY),
+    ({"back": "ds_next += W.T @ da"}, "what_came_kept", BEHIND),
+    (
+        {"own": "ds = V.T @ delta_o[t]", "slope": "da = ds * (1 - s[t + 1] ** 2) + ds_next"},
+        "slope_of_own_output_only",
+        BEHIND,
+    ),
 ]
 
 VIZ = """
@@ -126,6 +135,7 @@ def test_the_slots_filled_rightly_pass(tmp_path: Path) -> None:
     assert graded.passed, str(graded)
 
 
+@pytest.mark.usefixtures("in_this_process")
 @pytest.mark.parametrize(("slots", "mistake", "tensors"), WRONG, ids=[m for _, m, _ in WRONG])
 def test_a_wrong_sweep_is_named(
     tmp_path: Path, slots: dict[str, str], mistake: str, tensors: set[str]
@@ -138,6 +148,7 @@ def test_a_wrong_sweep_is_named(
     assert graded.right == ("bptt_viz", "mean_absolute")
 
 
+@pytest.mark.usefixtures("in_this_process")
 @pytest.mark.parametrize(("slots", "mistake"), WRONG_VIZ, ids=[m for _, m in WRONG_VIZ])
 def test_wrong_paths_are_named(tmp_path: Path, slots: dict[str, str], mistake: str) -> None:
     body = VIZ.format(**RIGHT_VIZ | slots)
@@ -147,12 +158,32 @@ def test_wrong_paths_are_named(tmp_path: Path, slots: dict[str, str], mistake: s
     assert "bptt" in graded.right
 
 
+@pytest.mark.usefixtures("in_this_process")
 @pytest.mark.parametrize(("body", "mistake"), WRONG_PROFILE, ids=[m for _, m in WRONG_PROFILE])
 def test_a_wrong_profile_is_named(tmp_path: Path, body: str, mistake: str) -> None:
     graded = grade(write_solved(tmp_path / "student.py", "addition", {"mean_absolute": body}))
     (finding,) = graded.of("mean_absolute")
     assert (finding.passed, finding.mistake) == (False, mistake), finding.says
     assert graded.right == ("bptt", "bptt_viz")
+
+
+def test_results_in_another_order_are_recognised(tmp_path: Path) -> None:
+    body = SWEEP.format(**RIGHT).replace("return dU, dV, dW", "return dU, dW, dV")
+    graded = grade(write_solved(tmp_path / "student.py", "addition", {"bptt": body}))
+    said = {finding.tensor: finding for finding in graded.of("bptt") if not finding.passed}
+    assert {name: finding.mistake for name, finding in said.items()} == {
+        "dL/dV": "exchanged",
+        "dL/dW": "exchanged",
+    }
+    assert said["dL/dV"].says == "this is our dL/dW: the order is dL/dU, dL/dV, dL/dW"
+
+
+def test_two_mistakes_that_cannot_be_made_together_are_left_out(tmp_path: Path) -> None:
+    """Longer paths, and a sum over the rows of each length: arrays of different sizes, which nobody can add."""
+    body = VIZ.format(**RIGHT_VIZ | {"term": "np.outer(da, s[t - k]) ** 3"})
+    graded = grade(write_solved(tmp_path / "student.py", "addition", {"bptt_viz": body}))
+    (finding,) = graded.of("bptt_viz")
+    assert "matches none of the usual mistakes" in finding.says
 
 
 def test_two_mistakes_in_two_tensors_are_named_apart(tmp_path: Path) -> None:

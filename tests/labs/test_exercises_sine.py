@@ -53,6 +53,10 @@ WRONG = [
     ({"dW_XH": "+= dht.T * X[step]"}, "slope_dropped_in_the_sum", {"dL/dW_XH"}),
     ({"dW_HY": "error * h[-2].T"}, "state_before_at_the_output", {"dL/dW_HY"}),
     ({"dW_HY": "error * h[-1]"}, "outer_transposed", {"dL/dW_HY"}),
+    ({"error": "error = abs(y - sample_y)"}, "error_without_sign", EVERY),
+    ({"error": "error = 0.5 * (y - sample_y) ** 2"}, "half_square_for_its_derivative", EVERY),
+    ({"back": "dht + temp @ self.W_HH"}, "whole_gradient_kept", BEHIND),
+    ({"temp": "dht * ((1 - h[step + 1]) ** 2).T"}, "slope_bracket", BEHIND),
 ]
 
 CELL = [
@@ -78,16 +82,17 @@ first = np.zeros((len(self.W_HH), 1))
 self.hidden_states = {start}
 h = first
 for X_t in X:
-    h = self.cell(X_t, {before})
+    {into} = self.cell(X_t, {before})
     self.hidden_states.append(h)
 return {output}
 """
-RIGHT_FORWARD = {"start": "[h]", "before": "h", "output": "self.W_HY @ h"}
+RIGHT_FORWARD = {"start": "[h]", "into": "h", "before": "h", "output": "self.W_HY @ h"}
 WRONG_FORWARD = [
     ({"before": "first", "start": "[first]"}, "state_not_carried", {"y", "hidden_states"}),
     ({"output": "self.W_HY @ self.hidden_states[-2]"}, "output_of_the_state_before", {"y"}),
     ({"output": "np.tanh(self.W_HY @ h)"}, "output_through_tanh", {"y"}),
     ({"start": "[]"}, "first_state_not_kept", {"hidden_states"}),
+    ({"into": "h[:]"}, "one_array_kept", {"hidden_states"}),
     ({"output": "self.W_HY @ self.hidden_states.pop()"}, "last_state_not_kept", {"hidden_states"}),
 ]
 
@@ -109,6 +114,7 @@ def test_the_slots_filled_rightly_pass(tmp_path: Path) -> None:
     assert graded.passed, str(graded)
 
 
+@pytest.mark.usefixtures("in_this_process")
 @pytest.mark.parametrize(("slots", "mistake", "tensors"), WRONG, ids=[m for _, m, _ in WRONG])
 def test_a_wrong_way_back_is_named(
     tmp_path: Path, slots: dict[str, str], mistake: str, tensors: set[str]
@@ -121,6 +127,7 @@ def test_a_wrong_way_back_is_named(
     assert graded.right == ("RNN.cell", "RNN.forward", "RNN.loss")
 
 
+@pytest.mark.usefixtures("in_this_process")
 @pytest.mark.parametrize(("slots", "mistake", "tensors"), WRONG_FORWARD, ids=[m for _, m, _ in WRONG_FORWARD])
 def test_a_wrong_forward_pass_is_named(
     tmp_path: Path, slots: dict[str, str], mistake: str, tensors: set[str]
@@ -133,6 +140,7 @@ def test_a_wrong_forward_pass_is_named(
     assert "RNN.backward" in graded.right
 
 
+@pytest.mark.usefixtures("in_this_process")
 @pytest.mark.parametrize(("body", "mistake"), CELL, ids=[m for _, m in CELL])
 def test_a_wrong_cell_is_named_and_the_forward_pass_says_the_same(
     tmp_path: Path, body: str, mistake: str
@@ -145,6 +153,7 @@ def test_a_wrong_cell_is_named_and_the_forward_pass_says_the_same(
     assert graded.right == ("RNN.loss", "RNN.backward")
 
 
+@pytest.mark.usefixtures("in_this_process")
 @pytest.mark.parametrize(("body", "mistake"), LOSS, ids=[m for _, m in LOSS])
 def test_a_wrong_loss_is_named(tmp_path: Path, body: str, mistake: str) -> None:
     graded = grade(write_solved(tmp_path / "student.py", "sine", {"RNN.loss": body}))
@@ -160,6 +169,7 @@ def test_the_matrix_product_that_spreads_the_input_is_seen_by_its_shape(tmp_path
     assert finding.says == "must have shape (4, 1). Got (4, 4): none of the usual mistakes"
 
 
+@pytest.mark.usefixtures("in_this_process")
 @pytest.mark.parametrize(
     ("body", "says"),
     [

@@ -41,7 +41,7 @@ WRONG = [
             grad[t] += np.diag(1 - hidden[t] ** 2) @ W.T @ grad[t + 1]
         return grad
         """,
-        "",  # diag and W.T exchanged and the wrong step: two mistakes at once
+        "slope_of_state_before+slope_after_the_weight",
     ),
     (
         "gradient_h",
@@ -198,6 +198,119 @@ WRONG = [
         """,
         "input_of_step_before",
     ),
+    (
+        "gradient_h",
+        """
+        grad = np.zeros_like(hidden)
+        grad[1:] = gradient_y @ V
+        for t in range(len(gradient_y), 0, -1):
+            grad[t - 1] += (1 - hidden[t] ** 2) * (W.T @ grad[t])
+        return grad
+        """,
+        "slope_after_the_weight",
+    ),
+    (
+        "gradient_h",
+        """
+        grad = np.zeros_like(hidden)
+        grad[1:] = gradient_y @ V
+        for t in range(len(gradient_y), 0, -1):
+            grad[t - 1] += W.T @ ((1 - hidden[t]) ** 2 * grad[t])
+        return grad
+        """,
+        "slope_bracket",
+    ),
+    (
+        "gradient_h",
+        """
+        grad = np.zeros_like(hidden)
+        grad[1:] = gradient_y @ V
+        for t in range(len(gradient_y), 0, -1):
+            grad[t - 1] += W.T @ (hidden[t] * (1 - hidden[t]) * grad[t])
+        return grad
+        """,
+        "sigmoid_slope",
+    ),
+    (
+        "gradient_h",
+        """
+        grad = np.zeros_like(hidden)
+        grad[1:] = gradient_y @ V
+        for t in range(len(gradient_y), 0, -1):
+            grad[t - 1] += W.T @ ((1 - hidden[-1] ** 2) * grad[t])
+        return grad
+        """,
+        "slope_of_the_last_step",
+    ),
+    (
+        "gradient_h",
+        """
+        grad = np.zeros_like(hidden)
+        grad[1:] = gradient_y @ V
+        for t in range(len(gradient_y), 0, -1):
+            grad[t - 1] += W.T @ ((1 - hidden[t] ** 2) * grad[t]) + grad[t]
+        return grad
+        """,
+        "whole_gradient_kept",
+    ),
+    (
+        "gradient_h",
+        """
+        grad = np.zeros_like(hidden)
+        grad[1:] = (1 - hidden[1:] ** 2) * (gradient_y @ V)
+        for t in range(len(gradient_y), 0, -1):
+            grad[t - 1] += W.T @ ((1 - hidden[t] ** 2) * grad[t])
+        return grad
+        """,
+        "slope_in_the_output_term",
+    ),
+    (
+        "gradient_h",
+        """
+        grad = np.zeros_like(hidden)
+        grad[1:] = np.append(gradient_y[1:], gradient_y[-1:], axis=0) @ V
+        for t in range(len(gradient_y), 0, -1):
+            grad[t - 1] += W.T @ ((1 - hidden[t] ** 2) * grad[t])
+        return grad
+        """,
+        "output_of_the_next_step",
+    ),
+    (
+        "gradient_h",
+        """
+        T = len(gradient_y)
+        grad = np.zeros_like(hidden)
+        grad[T] = V.T @ gradient_y[T - 1]
+        for t in range(T - 1, -1, -1):
+            grad[t] = V.T @ gradient_y[t - 1] + W.T @ ((1 - hidden[t + 1] ** 2) * grad[t + 1])
+        return grad
+        """,
+        "initial_state_with_an_output",
+    ),
+    ("gradient_V", "return np.outer(gradient_y.sum(axis=0), hidden[1:].sum(axis=0))", "product_of_sums"),
+    (
+        "gradient_W",
+        "return ((1 - hidden[1:] ** 2) * gradient_h[:-1]).T @ hidden[:-1]",
+        "gradient_of_the_step_before",
+    ),
+    (
+        "gradient_b",
+        "return ((1 - hidden[1:] ** 2) * gradient_h[1:]).sum(axis=0) / len(hidden)",
+        "mean_over_states",
+    ),
+    (
+        "gradient_b",
+        "return (1 - hidden[-1] ** 2) * gradient_h[1:].sum(axis=0)",
+        "slope_of_the_last_step_in_the_sum",
+    ),
+    ("gradient_U", "return ((1 - hidden[1:]) ** 2 * gradient_h[1:]).T @ X", "slope_bracket_in_the_sum"),
+    (
+        "gradient_U",
+        "return (hidden[1:] * (1 - hidden[1:]) * gradient_h[1:]).T @ X",
+        "sigmoid_slope_in_the_sum",
+    ),
+    ("compute_gradient_c", "return 2 * abs(y_pred - y_true)", "error_without_sign"),
+    ("compute_gradient_c", "return (y_pred - y_true) ** 2", "square_for_its_derivative"),
 ]
 
 
@@ -209,6 +322,7 @@ def test_our_solution_passes(tmp_path: Path) -> None:
     assert len(graded.right) == 12
 
 
+@pytest.mark.usefixtures("in_this_process")
 @pytest.mark.parametrize(("function", "body", "mistake"), WRONG, ids=[f"{f}-{m}" for f, _, m in WRONG])
 def test_a_wrong_solution_is_named_and_no_other_is_blamed(
     tmp_path: Path, function: str, body: str, mistake: str
@@ -232,3 +346,13 @@ def test_no_name_depends_on_the_draw(tmp_path: Path) -> None:
         assert {name: graded.of(name)[0].mistake for name in chosen} == {
             name: mistake for name, (_, mistake) in chosen.items()
         }
+
+
+@pytest.mark.usefixtures("in_this_process")
+@pytest.mark.parametrize("seed", range(6))
+def test_errors_of_both_signs_are_tried(tmp_path: Path, seed: int) -> None:
+    body = {"compute_gradient_c": "return 2 * abs(y_pred - y_true)"}
+    (finding,) = grade(write_solved(tmp_path / "student.py", "weather", body), seed=seed).of(
+        "compute_gradient_c"
+    )
+    assert (finding.passed, finding.mistake) == (False, "error_without_sign")

@@ -51,7 +51,7 @@ def draw(rng: np.random.Generator) -> tuple[Tensors, Any, Any]:
 
 def make_case(p: Tensors, x: Any, dy: Any) -> Case:
     h, _ = forward(p, x)
-    others = {m.name: dy * (k + 3) ** 0.5 for k, m in enumerate(SOFTMAX)}
+    others = {m.name: dy * (k + 3.1) ** 0.5 for k, m in enumerate(SOFTMAX)}
     return Case(x, h, dy, p["W"], p["V"], others)
 
 
@@ -146,6 +146,18 @@ def test_what_no_mistake_gives(spoil: Any, says: str, rng: np.random.Generator) 
     assert not verdicts["U"].passed
     assert verdicts["U"].mistake == ""
     assert says in verdicts["U"].says
+
+
+def test_what_cannot_be_computed_is_no_explanation(rng: np.random.Generator) -> None:
+    case = make_case(*draw(rng))
+    right = gradients(case)
+    found = {**right, "U": right["U"] + 1}
+
+    def predict(_: Mistake) -> list[Tensors]:
+        raise ValueError("shapes that do not fit")
+
+    verdicts = judge([found], [right], ALL[:3], predict, pairs=True)
+    assert (verdicts["U"].passed, verdicts["U"].mistake) == (False, "")
 
 
 def test_a_column_will_do_for_a_vector_and_a_row_will_not(rng: np.random.Generator) -> None:

@@ -61,6 +61,8 @@ def make_problem(rng: np.random.Generator, number: int) -> Problem:
         "target_not_subtracted": o / T,
         "softmax_slope_again": (o - true) * o * (1 - o) / T,
         "softmax_slope_dropped": -true / o / T,
+        "rows_for_entries": (o - (np.arange(T)[:, None] == y).any(axis=1, keepdims=True)) / T,
+        "one_from_every_answer": (o - 1) / T,
     }
     return Problem(Case(x, s, (o - true) / T, W, V, others), y, U, size)
 

@@ -71,7 +71,9 @@ def make_problem(rng: np.random.Generator, number: int) -> Problem:
     T, H = SIZES[number]
     U, W, V = (rng.standard_normal(shape) for shape in ((H, 1), (H, H), (1, H)))
     x, h = rng.standard_normal((T, 1)), np.tanh(rng.standard_normal(H))
-    return Problem(ForwardNetwork(U, 0.6 * W, V), x, h, float(rng.standard_normal()))
+    net = ForwardNetwork(U, 0.6 * W, V)
+    error = abs(rng.standard_normal()) * (1 if number % 2 else -1)  # of both signs
+    return Problem(net, x, h, float(forward(net, x)[0].item() - error))
 
 
 def _options(problem: Problem) -> dict[str, Any]:

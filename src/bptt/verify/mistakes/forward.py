@@ -97,7 +97,7 @@ def state_not_carried(rules: ForwardRules) -> ForwardRules:
     return replace(rules, carried=lambda first, _: first)
 
 
-@mistake("h_(t-1) for h_t: the output is computed from {h}_T, after the last input, not from {h}_(T-1)")
+@mistake("{h}_(t-1) for {h}_t: the output is computed from {h}_T, after the last input, not from {h}_(T-1)")
 def output_of_the_state_before(rules: ForwardRules) -> ForwardRules:
     return replace(rules, read=lambda h: h[-2])
 
@@ -117,6 +117,13 @@ def last_state_not_kept(rules: ForwardRules) -> ForwardRules:
     return replace(rules, kept=lambda h: h[:-1])
 
 
+@mistake(
+    "all states that are kept are one and the same array, overwritten at every step: keep a new array each time"
+)
+def one_array_kept(rules: ForwardRules) -> ForwardRules:
+    return replace(rules, kept=lambda h: np.repeat(h[-1:], len(h), axis=0))
+
+
 CELL = (
     tanh_left_out,
     sigmoid_for_tanh,
@@ -132,5 +139,6 @@ FORWARD = (
     output_through_tanh,
     first_state_not_kept,
     last_state_not_kept,
+    one_array_kept,
     *CELL,
 )

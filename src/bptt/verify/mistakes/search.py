@@ -22,6 +22,8 @@ ROUNDING = 1e-9
 NEAR = 1e-4
 # The mistake of a result that is nothing but zeros, which several others would give as well.
 ZERO = "zero"
+# Of a result that is right, in another one's place.
+EXCHANGED = "exchanged"
 
 
 @dataclass(frozen=True)
@@ -74,26 +76,37 @@ def judge(
     if not wrong:
         return verdicts
     zero = [name for name in wrong if all(largest(each[name]) == 0 for each in found) and found[0][name].size]
+    exchanged = {
+        name: other for name in wrong for other in names if other != name and _is(found, name, right, other)
+    }
     best: dict[str, tuple[int, Mistake]] = {}
 
     def search(hypotheses: Iterable[Mistake], unknown: Sequence[str]) -> None:
         for hypothesis in hypotheses if unknown else ():
-            predicted = predict(hypothesis)
+            try:
+                predicted = predict(hypothesis)
+            except (ValueError, IndexError):
+                continue  # two mistakes that cannot be made together: their shapes do not fit
             explained = [name for name in names if _agree(found, predicted, name, right)]
             for name in unknown:
                 if name in explained and (name not in best or len(explained) > best[name][0]):
                     best[name] = (len(explained), hypothesis)
+            if len(explained) == len(names):
+                return
 
     search(mistakes, wrong)
     if pairs:
         # In both orders: of two in the same place the second may take the first one in, or undo it.
         twos = chain(combinations(mistakes, 2), combinations(reversed(mistakes), 2))
-        search((both(*two) for two in twos), [n for n in wrong if n not in best and n not in zero])
+        search((both(*two) for two in twos), [n for n in wrong if n not in {*best, *zero, *exchanged}])
     for name in wrong:
         if name in zero:
             verdicts[name] = Verdict(False, ZERO, "is zero everywhere: is anything added to it?")
         elif name in best:
             verdicts[name] = Verdict(False, best[name][1].name, best[name][1].says)
+        elif name in exchanged:
+            says = f"this is our {exchanged[name]}: the order is {', '.join(names)}"
+            verdicts[name] = Verdict(False, EXCHANGED, says)
         else:
             verdicts[name] = Verdict(False, "", _unexplained(found, right, name))
     return verdicts
@@ -108,6 +121,11 @@ def _agree(
         same(a[name], b[name], ROUNDING, floor=1e-3 * largest(c[name]))
         for a, b, c in zip(found, other, sizes, strict=True)
     )
+
+
+def _is(found: Sequence[Results], name: str, right: Sequence[Results], other: str) -> bool:
+    """Return whether what was found for one tensor is, on all problems, ours for another."""
+    return all(same(a[name], b[other], ROUNDING) for a, b in zip(found, right, strict=True))
 
 
 def same(found: Array, wanted: Array, tolerance: float, *, floor: float = 0.0) -> bool:

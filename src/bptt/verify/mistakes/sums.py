@@ -29,12 +29,12 @@ def outer_transposed(rules: Rules) -> Rules:
     return replace(rules, outer=lambda upstream, left: np.outer(left, upstream))
 
 
-@mistake("h_t for h_(t-1): at step t {W} was multiplied with {h}_(t-1)")
+@mistake("{h}_t for {h}_(t-1): at step t {W} was multiplied with {h}_(t-1)")
 def state_of_same_step(rules: Rules) -> Rules:
     return replace(rules, sent_to_state=lambda case, t: case.h[t])
 
 
-@mistake("h_(t-1) for h_t: at step t {V} was multiplied with {h}_t")
+@mistake("{h}_(t-1) for {h}_t: at step t {V} was multiplied with {h}_t")
 def state_before_at_the_output(rules: Rules) -> Rules:
     return replace(rules, sent_to_output=lambda case, t: case.h[t - 1])
 
@@ -57,7 +57,7 @@ def slope_dropped_in_the_sum(rules: Rules) -> Rules:
     return replace(rules, slope_here=lambda case, _: np.ones(case.h.shape[1]))
 
 
-@mistake("h_(t-1) for h_t: the slope in the sum is 1 - {h}_t^2, not 1 - {h}_(t-1)^2")
+@mistake("{h}_(t-1) for {h}_t: the slope in the sum is 1 - {h}_t^2, not 1 - {h}_(t-1)^2")
 def slope_of_state_before_in_the_sum(rules: Rules) -> Rules:
     return replace(rules, slope_here=lambda case, t: 1 - case.h[t - 1] ** 2)
 
@@ -75,6 +75,41 @@ def slope_twice_in_the_sum(rules: Rules) -> Rules:
 @mistake("tanh twice: the slope in the sum is 1 - {h}_t^2, not 1 - tanh({h}_t)^2")
 def tanh_taken_twice_in_the_sum(rules: Rules) -> Rules:
     return replace(rules, slope_here=lambda case, t: 1 - np.tanh(case.h[t]) ** 2)
+
+
+@mistake("the bracket: the slope of tanh in the sum is 1 - {h}_t^2, not (1 - {h}_t)^2")
+def slope_bracket_in_the_sum(rules: Rules) -> Rules:
+    return replace(rules, slope_here=lambda case, t: (1 - case.h[t]) ** 2)
+
+
+@mistake("a sigmoid's slope in the sum, {h}_t (1 - {h}_t), where tanh's is meant: 1 - {h}_t^2")
+def sigmoid_slope_in_the_sum(rules: Rules) -> Rules:
+    return replace(rules, slope_here=lambda case, t: case.h[t] * (1 - case.h[t]))
+
+
+@mistake(
+    "wrong step: every term of the sum has a slope of its own, 1 - {h}_t^2, not that of the last step, 1 - {h}_T^2"
+)
+def slope_of_the_last_step_in_the_sum(rules: Rules) -> Rules:
+    return replace(rules, slope_here=lambda case, _: 1 - case.h[-1] ** 2)
+
+
+@mistake("wrong step: the term of step t has the gradient of {h}_t in it, not that of {h}_(t-1)")
+def gradient_of_the_step_before(rules: Rules) -> Rules:
+    return replace(rules, felt=lambda t: t - 1)
+
+
+@mistake(
+    "the product of two sums where the sum of products is meant: each step's outer product first, then the sum "
+    "over the steps"
+)
+def product_of_sums(rules: Rules) -> Rules:
+    return replace(
+        rules,
+        sent_to_output=lambda case, _: case.h[1:].sum(axis=0),
+        sent_to_state=lambda case, _: case.h[:-1].sum(axis=0),
+        sent_by_input=lambda case, _: case.x.sum(axis=0),
+    )
 
 
 @mistake(
@@ -143,6 +178,11 @@ def mean_over_steps(rules: Rules) -> Rules:
     return replace(rules, total=lambda _, terms: terms.mean(axis=0))
 
 
+@mistake("a mean where a sum is meant: the gradient is the sum over the steps, not divided by T + 1 states")
+def mean_over_states(rules: Rules) -> Rules:
+    return replace(rules, total=lambda _, terms: terms.sum(axis=0) / (len(terms) + 1))
+
+
 def _biases(rules: Rules, total: Callable[[Array], Any]) -> Rules:
     right = rules.total
     return replace(rules, total=lambda name, terms: total(terms) if name in BIASES else right(name, terms))
@@ -165,6 +205,11 @@ SUMS = (
     slope_not_squared_in_the_sum,
     slope_twice_in_the_sum,
     tanh_taken_twice_in_the_sum,
+    slope_bracket_in_the_sum,
+    sigmoid_slope_in_the_sum,
+    slope_of_the_last_step_in_the_sum,
+    gradient_of_the_step_before,
+    product_of_sums,
     only_the_last_step,
     only_the_first_step,
     first_step_dropped,
@@ -178,4 +223,5 @@ SUMS = (
     weight_summed_over_rows,
     weight_summed_over_columns,
     mean_over_steps,
+    mean_over_states,
 )

@@ -55,6 +55,12 @@ class Rules:
         What the state before gets from da = slope * dh.
     slope_back, slope_here : callable (case, t) -> (H,)
         1 - h_t^2, on the way to the state before, and in the sums.
+    arrive : callable (slope, own, came) -> (H,)
+        da from what the step's output gave its state, and what came from the step after.
+    carry : callable (rules, case, t, own, came) -> (H,)
+        What the state before step t gets.
+    felt : callable (t) -> row
+        The row of the states' gradients that the sums take at step t.
     shown : callable (case, dh) -> (T+1, H)
         What is handed out as the gradient of the states.
     sent_to_output, sent_to_state, sent_by_input : callable (case, t) -> vector
@@ -71,6 +77,11 @@ class Rules:
     back: Callable[[Case, Array], Array] = lambda case, da: case.W.T @ da
     slope_back: Callable[[Case, int], Array] = lambda case, t: 1 - case.h[t] ** 2
     slope_here: Callable[[Case, int], Array] = lambda case, t: 1 - case.h[t] ** 2
+    arrive: Callable[[Array, Array, Array], Array] = lambda slope, own, came: slope * (own + came)
+    carry: Callable[[Rules, Case, int, Array, Array], Array] = lambda rules, case, t, own, came: rules.back(
+        case, rules.arrive(rules.slope_back(case, t), own, came)
+    )
+    felt: Callable[[int], int] = lambda t: t
     shown: Callable[[Case, Array], Array] = lambda _, dh: dh
     sent_to_output: Callable[[Case, int], Array] = lambda case, t: case.h[t]
     sent_to_state: Callable[[Case, int], Array] = lambda case, t: case.h[t - 1]
@@ -87,8 +98,9 @@ def state_gradients(case: Case, rules: Rules = RIGHT) -> Array:
     """Return dL/dh_t for t = 0..T, (T+1, H)."""
     dy, dh = rules.dy(case), np.zeros_like(case.h)
     for t in range(case.steps, 0, -1):
-        dh[t] += rules.own(case, dy, t)
-        dh[t - 1] = rules.back(case, rules.slope_back(case, t) * dh[t])
+        own = rules.own(case, dy, t)
+        dh[t - 1] = rules.carry(rules, case, t, own, dh[t])
+        dh[t] = own + dh[t]
     return dh
 
 
@@ -105,8 +117,15 @@ def gradients(case: Case, rules: Rules = RIGHT, dh: Array | None = None) -> dict
     steps = range(1, case.steps + 1)
     dy = rules.dy(case)
     dh = state_gradients(case, rules) if dh is None else dh
+    none = np.zeros_like(dh[0])
+
+    def upstream(t: int) -> Array:
+        row = rules.felt(t)
+        own = rules.own(case, dy, row) if row > 0 else none
+        return rules.arrive(rules.slope_here(case, t), own, dh[row] - own)
+
     # Row 0 has a gradient too, but no parameter made the initial state.
-    da = np.array([rules.slope_here(case, t) * dh[t] for t in (0, *steps)])
+    da = np.array([upstream(t) for t in (0, *steps)])
     terms = {
         "c": dy,
         "b": da[rules.bias_from :],
@@ -125,9 +144,13 @@ def gradient_of_paths(case: Case, size: int, rules: Rules = RIGHT) -> Array:
     dy = rules.dy(case)
     terms = []
     for s in range(size + 1, case.steps + 1):
-        dh = rules.own(case, dy, s)
+        own = rules.own(case, dy, s)
+        none = np.zeros_like(own)
+        came = none
         for t in range(s, s - size, -1):
-            dh = rules.back(case, rules.slope_back(case, t) * dh)
+            came = rules.carry(rules, case, t, own, came)
+            own = none
         here = s - size
-        terms.append(rules.outer(rules.slope_here(case, here) * dh, rules.sent_to_state(case, here)))
+        da = rules.arrive(rules.slope_here(case, here), own, came)
+        terms.append(rules.outer(da, rules.sent_to_state(case, here)))
     return np.asarray(rules.total("W", np.array(terms)))
