@@ -23,8 +23,8 @@ from bptt.forecast.fitting.choices.held_out import (
     changes,
     choose_origins,
     held_out_blocks,
-    judge,
     missed,
+    repeated,
     validation_start,
 )
 from bptt.forecast.fitting.choices.in_turn import Turns, newest_error, turns_of
@@ -325,6 +325,8 @@ class _Run:
             if encoding.period == 1 and choice.kind == "season":
                 encoding = replace(encoding, period=season(panel.step))
             encoding = replace(encoding, anchor=choice.kind, head="direct", groups=(), parts=1)
+            missed_ever = repeated(encoding, self.plan.lesson(encoding, panel))
+            held_out = held_out if missed_ever is None else [missed_ever]
             return self._fitted(Trained(choice.kind, encoding, (), None), choice, held_out, ())
         assert choice.penalty is not None
         lesson = self.plan.lesson(encoding, panel)
@@ -371,19 +373,10 @@ class _Run:
     def _step_back(self, reason: str) -> Fitted:
         """Return the forecaster for lines with nothing to learn: the last value, with its past changes around it."""
         encoding = replace(self.plan.encoding(self.panel), anchor="last")
-        origins = choose_origins(
-            self.plan.lesson(encoding, self.panel),
-            self.horizon,
-            [0] * len(self.panel),
-            [len(line) for line in self.panel],
-        )
-        y, _ = origins.truth()
+        lesson = self.plan.lesson(encoding, self.panel)
+        held_out = repeated(encoding, lesson) or changes(encoding, lesson.lines)
         choice = Choice("last", None, None, {}, 0, reason)
-        full = any(map(len, origins.rows))  # some row is known to have been followed by a whole horizon
-        held_out = [
-            judge(encoding, origins, np.zeros_like(y)) if full else changes(encoding, origins.lesson.lines)
-        ]
-        return self._fitted(Trained("last", encoding, (), None), choice, held_out, ())
+        return self._fitted(Trained("last", encoding, (), None), choice, [held_out], ())
 
 
 @dataclass(frozen=True, eq=False)

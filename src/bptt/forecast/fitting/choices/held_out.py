@@ -80,6 +80,18 @@ def judge(encoding: Encoding, origins: Origins, y_hat: Array) -> HeldOut:
     return HeldOut(origins.lesson.lines, origins.rows, errors)
 
 
+def repeated(encoding: Encoding, lesson: Lesson) -> HeldOut | None:
+    """Return what repeating the last value, or season, misses after all rows: where nothing is learnt, all are unseen.
+
+    A season is repeated from the end of the first one on. None where no row is followed by a whole horizon.
+    """
+    first = encoding.period if encoding.anchor == "season" else 0
+    lengths = [len(line) for line in lesson.lines]
+    origins = choose_origins(lesson, encoding.horizon, [first] * len(lengths), lengths)
+    count = sum(map(len, origins.rows))
+    return judge(encoding, origins, np.zeros((count, encoding.horizon))) if count else None
+
+
 def changes(encoding: Encoding, lines: list[Encoded]) -> HeldOut:
     """Return what the last value repeated misses, for lines that are shorter than the horizon.
 
