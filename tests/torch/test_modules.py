@@ -277,13 +277,40 @@ def test_no_second_derivative_is_taken_for_a_constant(kind: str) -> None:
         ).backward()
 
 
+def test_compiled_without_the_engine() -> None:
+    # The engine's own lines were compiled one by one, which took a minute for a small model.
+    graphs = []
+
+    def backend(graph: Any, example: Any) -> Any:  # PyTorch's signature
+        graphs.append(graph)
+        return graph.forward
+
+    theirs, mine = pair("GRU", 3, 5, 2)
+    below = torch.nn.Linear(2, 3, dtype=F64)
+
+    class Model(torch.nn.Module):  # type: ignore[misc]  # mypy knows no class of PyTorch
+        def __init__(self, module: Any) -> None:
+            super().__init__()
+            self.below, self.recurrent = below, module
+
+        def forward(self, x: Any) -> Any:
+            return self.recurrent(self.below(x).tanh())[0].sin()
+
+    compiled = torch.compile(Model(mine), backend=backend)
+    for rows in (2, 3):
+        x = torch.randn(7, rows, 2, dtype=F64, requires_grad=True)
+        run = {theirs: Model(theirs), mine: compiled}
+        same(theirs, mine, lambda module, x=x, run=run: [run[module](x)], [x])
+    assert len(graphs) <= 6  # how PyTorch parts the lines around it is its own affair
+
+
 def test_refused(rng: np.random.Generator) -> None:
     module = ours.LSTM(3, 4, batch_first=True)
     x = torch.randn(2, 5, 3)
     for call, words, kind in (
         (lambda: ours.LSTM(3, 4, proj_size=2), "proj_size must be 0", InvalidInput),
         (lambda: ours.LSTM(3, 4, engine="gpu"), "engine must be one of", InvalidInput),
-        (lambda: module(x.double()), "torch.float32", InvalidInput),
+        (lambda: module(x.double()), r"dtype torch.float32. Got .*64: move it with .to\(torch", InvalidInput),
         (lambda: ours.LSTM(3, 4).half()(x.half()), "float32 or float64", InvalidInput),
         (lambda: module(x.to("meta")), "input must lie on the CPU", InvalidInput),
         (lambda: ours.LSTM(3, 4, device="meta")(x), "weights must lie on the CPU", InvalidInput),

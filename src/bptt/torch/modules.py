@@ -52,6 +52,13 @@ class _Module(nn.Module):  # type: ignore[misc]
         output : Tensor or PackedSequence, as the input
         state : Tensor h_n, or a pair (h_n, c_n)
         """
+        if torch.compiler.is_compiling():
+            return _uncompiled()(self, input, hx, lengths)
+        return self._run(input, hx, lengths)
+
+    # ---------------------------------------------------------------- inside
+
+    def _run(self, input: Any, hx: Any, lengths: Any) -> Any:  # noqa: A002  # PyTorch's name
         packed = input if isinstance(input, PackedSequence) else None
         x = input
         if packed is not None:
@@ -89,8 +96,6 @@ class _Module(nn.Module):  # type: ignore[misc]
             output = output.transpose(0, 1)
         return output, (tuple(final) if len(final) > 1 else final[0])
 
-    # ---------------------------------------------------------------- inside
-
     def _stack(self, dtype: str) -> Recurrent:
         options = (("activation", self.nonlinearity),) if self.cell == "elman" else ()
         return _make_stack(
@@ -112,7 +117,10 @@ class _Module(nn.Module):  # type: ignore[misc]
         if weight.dtype not in DTYPES:
             raise InvalidInput(f"weights must be float32 or float64. Got {weight.dtype}")
         if x.dtype != weight.dtype:
-            raise InvalidInput(f"input must have the weights' dtype {weight.dtype}. Got {x.dtype}")
+            raise InvalidInput(
+                f"input must have the weights' dtype {weight.dtype}. Got {x.dtype}: "
+                f"move it with .to({weight.dtype})"
+            )
         D = self.input_size
         if x.dim() not in (2, 3) or x.shape[-1] != D:
             symbols = "(B, T, D)" if self.batch_first else "(T, B, D)"
@@ -146,6 +154,15 @@ class _Module(nn.Module):  # type: ignore[misc]
             state = state if batched else state.unsqueeze(1)
             found.append(state if order is None else state.index_select(1, order))
         return found
+
+
+def _uncompiled() -> Any:
+    """Return `_Module._run` as `torch.compile` leaves it alone.
+
+    Else it would compile the engine, line by line, for minutes. Not a decorator, as that loads a compiler that takes
+    longer to import than PyTorch itself.
+    """
+    return torch.compiler.disable(_Module._run)
 
 
 @lru_cache(maxsize=64)
