@@ -95,6 +95,7 @@ CELL_SUPPORT = ("bptt.cells", "bptt.cells.plan", "bptt.cells.protocol", "bptt.ce
 FOLDERS = {
     "bptt.data": ("tables", "missing", "regular", "scaling", "examples", "weather"),
     "bptt.training": ("steps", "watching", "checkpoints", "evaluate", "run", "loop"),
+    "bptt.diagnostics.doctor": ("numbers", "finding", "evidence", "diseases", "diagnose"),
     "bptt.forecast.fitting": (
         "networks",
         "readouts",

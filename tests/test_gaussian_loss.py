@@ -10,9 +10,9 @@ import pytest
 
 from bptt.data import Arrays
 from bptt.diagnostics import diagnose
-from bptt.diagnostics.doctor.constant import constant_loss
-from bptt.diagnostics.doctor.likelihood import as_error, errors_of
-from bptt.diagnostics.doctor.sample import Sample
+from bptt.diagnostics.doctor.evidence.constant import constant_loss
+from bptt.diagnostics.doctor.evidence.likelihood import as_error, errors_of
+from bptt.diagnostics.doctor.evidence.sample import Sample
 from bptt.errors import InvalidInput
 from bptt.losses import Gaussian, Squared, get_loss
 from bptt.network import Network, Recurrent

@@ -16,9 +16,9 @@ from bptt.cells import Cell
 from bptt.data import Arrays, Windows
 from bptt.diagnostics import Diagnosis, diagnose
 from bptt.diagnostics.doctor import NAMES
-from bptt.diagnostics.doctor.constant import constant_loss
-from bptt.diagnostics.doctor.sample import Sample
-from bptt.diagnostics.doctor.units import look_at_units
+from bptt.diagnostics.doctor.evidence.constant import constant_loss
+from bptt.diagnostics.doctor.evidence.sample import Sample
+from bptt.diagnostics.doctor.evidence.units import look_at_units
 from bptt.diagnostics.exact import in_float64
 from bptt.errors import InvalidType
 from bptt.initializers import Normal

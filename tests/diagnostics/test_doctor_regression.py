@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bptt.diagnostics.doctor.regression import drawn, residual, settled
+from bptt.diagnostics.doctor.evidence.regression import drawn, residual, settled
 
 # The small ridge moves a residual by about its square, 1e-12, and of a column that is repeated a share of 1e-7 is left.
 RTOL, ATOL = 1e-7, 1e-6

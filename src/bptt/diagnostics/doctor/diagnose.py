@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from bptt.diagnostics.doctor.evidence import Evidence
+from bptt.diagnostics.doctor.diseases.registry import DISEASES, EXPLAINED_BY
+from bptt.diagnostics.doctor.evidence.gathered import Evidence
+from bptt.diagnostics.doctor.evidence.likelihood import errors_of
 from bptt.diagnostics.doctor.finding import Diagnosis, Finding
-from bptt.diagnostics.doctor.likelihood import errors_of
-from bptt.diagnostics.doctor.registry import DISEASES, EXPLAINED_BY
 from bptt.errors import InvalidType
 from bptt.network import Network
 from bptt.training.steps.sources import Data, as_source

@@ -12,8 +12,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from bptt.diagnostics.doctor import leakage, repeats_last, vanishing
 from bptt.diagnostics.doctor.diagnose import diagnose
+from bptt.diagnostics.doctor.diseases import leakage, repeats_last, vanishing
 from bptt.diagnostics.doctor.finding import Diagnosis, Finding
 from bptt.engine.blas import one_blas_thread
 from bptt.forecast.features.encoding import Encoding

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from bptt.checks import Array
-from bptt.diagnostics.doctor.curve import usual
-from bptt.diagnostics.doctor.evidence import Evidence
+from bptt.diagnostics.doctor.evidence.curve import usual
+from bptt.diagnostics.doctor.evidence.gathered import Evidence
 from bptt.diagnostics.doctor.finding import Finding
 from bptt.diagnostics.doctor.numbers import short
 from bptt.losses import Squared

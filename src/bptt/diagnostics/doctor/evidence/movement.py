@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bptt.diagnostics.doctor.evidence import Evidence
+from bptt.diagnostics.doctor.evidence.gathered import Evidence
 from bptt.optim.norms import global_norm
 
 # Of plain gradient steps those with a momentum of 0.9 go furthest.

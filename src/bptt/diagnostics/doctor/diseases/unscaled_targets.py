@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bptt.checks import Array
-from bptt.diagnostics.doctor.evidence import Evidence
+from bptt.diagnostics.doctor.evidence.gathered import Evidence
 from bptt.diagnostics.doctor.finding import Finding
 from bptt.diagnostics.doctor.numbers import percent, short
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from bptt.checks import Array
 from bptt.data.examples.spans import Spans
-from bptt.diagnostics.doctor.evidence import Evidence
+from bptt.diagnostics.doctor.evidence.gathered import Evidence
 from bptt.diagnostics.doctor.finding import Finding
 from bptt.diagnostics.doctor.numbers import percent, short
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bptt.diagnostics.doctor.evidence import Evidence
+from bptt.diagnostics.doctor.evidence.gathered import Evidence
 from bptt.diagnostics.doctor.finding import Finding
 from bptt.diagnostics.doctor.numbers import percent
 

@@ -6,11 +6,11 @@ from functools import cached_property
 
 import numpy as np
 
-from bptt.diagnostics.doctor.curve import Curve, look_at_curve
-from bptt.diagnostics.doctor.lags import Lags, look_at_lags
-from bptt.diagnostics.doctor.sample import GRADIENT_WORK, Sample
-from bptt.diagnostics.doctor.treatment import Treatment, treat
-from bptt.diagnostics.doctor.units import Units, look_at_units
+from bptt.diagnostics.doctor.evidence.curve import Curve, look_at_curve
+from bptt.diagnostics.doctor.evidence.lags import Lags, look_at_lags
+from bptt.diagnostics.doctor.evidence.sample import GRADIENT_WORK, Sample
+from bptt.diagnostics.doctor.evidence.treatment import Treatment, treat
+from bptt.diagnostics.doctor.evidence.units import Units, look_at_units
 from bptt.diagnostics.exact import in_float64
 from bptt.engine.blas import one_blas_thread
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from bptt.checks import Array
 from bptt.data.examples.batch import Batch, Source
-from bptt.diagnostics.doctor.constant import constant_loss
-from bptt.diagnostics.doctor.likelihood import as_error
+from bptt.diagnostics.doctor.evidence.constant import constant_loss
+from bptt.diagnostics.doctor.evidence.likelihood import as_error
 from bptt.engine.blas import one_blas_thread
 from bptt.losses import Gaussian
 from bptt.network import LossGradients, Network

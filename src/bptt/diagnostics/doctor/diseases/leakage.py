@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from bptt.checks import Array
-from bptt.diagnostics.doctor.evidence import Evidence
+from bptt.diagnostics.doctor.evidence.gathered import Evidence
+from bptt.diagnostics.doctor.evidence.regression import drawn, settled
 from bptt.diagnostics.doctor.finding import Finding
 from bptt.diagnostics.doctor.numbers import percent
-from bptt.diagnostics.doctor.regression import drawn, settled
 
 NAME = "target leakage"
 

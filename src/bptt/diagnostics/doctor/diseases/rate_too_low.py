@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from bptt.diagnostics.doctor.evidence import Evidence
+from bptt.diagnostics.doctor.evidence.gathered import Evidence
+from bptt.diagnostics.doctor.evidence.movement import moves
 from bptt.diagnostics.doctor.finding import Finding
-from bptt.diagnostics.doctor.movement import moves
 from bptt.diagnostics.doctor.numbers import percent, short
 
 NAME = "learning rate too low"

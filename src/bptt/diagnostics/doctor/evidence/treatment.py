@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from bptt.data.examples.batch import Batch
-from bptt.diagnostics.doctor.likelihood import as_error
-from bptt.diagnostics.doctor.sample import Sample
+from bptt.diagnostics.doctor.evidence.likelihood import as_error
+from bptt.diagnostics.doctor.evidence.sample import Sample
 from bptt.engine.blas import one_blas_thread
 
 # Those of Adam, the second shorter: there are few steps.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bptt.diagnostics.doctor.evidence import Evidence
+from bptt.diagnostics.doctor.evidence.gathered import Evidence
 from bptt.diagnostics.doctor.finding import Finding
 from bptt.diagnostics.doctor.numbers import short
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from bptt.checks import Array
 from bptt.data.examples.batch import Batch
-from bptt.diagnostics.doctor.regression import drawn, residual
-from bptt.diagnostics.doctor.sample import Sample
+from bptt.diagnostics.doctor.evidence.regression import drawn, residual
+from bptt.diagnostics.doctor.evidence.sample import Sample
 
 # Lags looked at one by one; of longer sequences that many, spread evenly.
 _LAGS = 64

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bptt.diagnostics.doctor import (
+from bptt.diagnostics.doctor.diseases import (
     dead_units,
     exploding,
     leakage,
@@ -18,7 +18,7 @@ from bptt.diagnostics.doctor import (
     unscaled_targets,
     vanishing,
 )
-from bptt.diagnostics.doctor.evidence import Evidence
+from bptt.diagnostics.doctor.evidence.gathered import Evidence
 from bptt.diagnostics.doctor.finding import Finding
 
 Look = Callable[[Evidence], Finding | None]

@@ -1,0 +1,1 @@
+"""Diseases, one a file: when a training has it, where it shows, and what helps."""
