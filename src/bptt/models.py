@@ -19,8 +19,8 @@ from bptt.files.model import FORECASTER, Header, read_arrays, read_header, write
 from bptt.initializers import Constant
 from bptt.losses import get_loss
 from bptt.network import Network, Recurrent
+from bptt.network.layers import DIRECTIONS
 from bptt.network.parameters import cell_shapes, prefixes
-from bptt.network.recurrent import DIRECTIONS
 
 if TYPE_CHECKING:
     from bptt.forecast.forecaster import Forecaster

@@ -14,7 +14,7 @@ from bptt.cells import CELLS, Cell, get_cell
 from bptt.checks import check_choice, check_dtype, check_whole
 from bptt.errors import InvalidInput
 from bptt.network import Network, Recurrent
-from bptt.network.recurrent import DIRECTIONS
+from bptt.network.layers import DIRECTIONS
 from bptt.verify.networks import gradient_check
 from bptt.verify.report import GradientReport
 from bptt.verify.samples import random_input, random_parameters, random_state
