@@ -374,8 +374,8 @@ def test_a_huge_network_is_refused_before_it_is_built(saved: Path, monkeypatch: 
     def build(*args: Any, **options: Any) -> Any:
         raise AssertionError
 
-    monkeypatch.setattr("bptt.models.Recurrent.__init__", build)
-    monkeypatch.setattr("bptt.models.read_arrays", build)
+    monkeypatch.setattr("bptt.network.Recurrent.__init__", build)
+    monkeypatch.setattr("bptt.models.files.read_arrays", build)
     for field in ("input_size", "hidden_size", "num_layers"):
         edit(saved, put(*STACK, field, value=10**15))
         refused(saved)
