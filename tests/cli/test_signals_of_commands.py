@@ -19,8 +19,8 @@ pytestmark = [
 ]
 
 COMMANDS = {
-    "fit": ("fit", "wave.csv", "--target", "y", "--ensemble", "90"),
-    "backtest": ("backtest", "wave.csv", "--target", "y", "--ensemble", "90"),
+    "fit": ("fit", "wave.csv", "--target", "y", "--ensemble", "400"),
+    "backtest": ("backtest", "wave.csv", "--target", "y", "--ensemble", "400"),
     "demo": ("demo", "--seeds", "99", "--out", "out"),
     "gradcheck": ("gradcheck",),
     "weather": ("lab", "weather", "--seeds", "99", "--out", "out"),
@@ -29,6 +29,15 @@ COMMANDS = {
     "addition": ("lab", "addition", "--seeds", "99", "--out", "out"),
     "gradients": ("lab", "gradients", "--seeds", "99", "--out", "out"),
 }
+
+
+def hears(process: subprocess.Popen[bytes]) -> bool:
+    """Return whether a handler of SIGTERM is there, as Linux tells: before that the signal just ends the process."""
+    status = Path(f"/proc/{process.pid}/status")
+    if not status.exists():
+        return True
+    (caught,) = [line for line in status.read_text().splitlines() if line.startswith("SigCgt:")]
+    return bool(int(caught.split()[1], 16) >> (signal.SIGTERM - 1) & 1)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
@@ -46,6 +55,9 @@ def test_a_signal_is_one_line_and_a_status(name: str, number: signal.Signals, tm
     )  # fmt: skip
     assert process.stdout is not None
     assert process.stderr is not None
+    until = time.monotonic() + 120
+    while not hears(process) and process.poll() is None and time.monotonic() < until:
+        time.sleep(0.02)
     # Once it has said something, or has been at it for some seconds without a word.
     with selectors.DefaultSelector() as ready:
         ready.register(process.stdout, selectors.EVENT_READ)
