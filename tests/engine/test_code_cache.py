@@ -337,13 +337,13 @@ def test_a_developers_many_changes_stay_within_the_limit(
 # ------------------------------------------------------------ fork
 
 FORK = """
-import os, sys, threading
+import os, sys, threading, time
 from bptt.engine.compiled.llvm import machine_code
 from tests.engine.test_code_cache import answer, emit
-started, forked = threading.Event(), threading.Event()
+started = threading.Event()
 def slow(prefix):
     started.set()
-    forked.wait()
+    time.sleep(0.3)
     return emit(prefix)
 other = threading.Thread(target=lambda: answer("slow", slow))
 other.start()
@@ -351,7 +351,6 @@ started.wait()
 child = os.fork()  # while the other thread compiles
 if not child:
     os._exit(answer("in the child") - 42)
-forked.set()
 print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 other.join()
 """

@@ -35,6 +35,7 @@ def wait_for(shared: object, path: str, tick: Tick) -> None:
     until = time.monotonic() + 60
     while not Path(path).exists() and time.monotonic() < until:
         time.sleep(0.02)
+    tick(1, 1)
 
 
 def train_for_ever(shared: object, folder: str, tick: Tick) -> None:
