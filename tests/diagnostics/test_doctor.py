@@ -322,3 +322,34 @@ def test_messages(given: tuple[Any, ...], message: str, rng: np.random.Generator
         diagnose(history, "net", (x, y))
     with pytest.raises(InvalidType, match="data must be a source of batches"):
         diagnose(history, net, [x, y])
+
+
+def test_a_sum_of_the_last_values_is_no_leak(rng: np.random.Generator) -> None:
+    x = rng.standard_normal((240, 9, 2))
+    y = x[:, -5:, :1].sum(axis=1)
+    history, net = small_run(x, y, steps=30)
+    assert "target leakage" not in diagnose(history, net, (x, y)).diseases
+    # With something of its own to tell, in a column of its own, it is one.
+    y = y + rng.standard_normal((240, 1))
+    told = np.concatenate([x, rng.standard_normal((240, 9, 1))], axis=2)
+    told[:, -1, 2] = y[:, 0]
+    history, net = small_run(told, y, steps=30)
+    (finding,) = [f for f in diagnose(history, net, (told, y)).findings if f.disease == "target leakage"]
+    assert finding.place == "column 2 of x"
+
+
+def test_examples_known_by_heart_before_the_first_evaluation(rng: np.random.Generator) -> None:
+    """The validation loss never rises by a fifth: it is bad from the start on."""
+    x, y = rng.standard_normal((20, 6, 2)), rng.standard_normal((20, 1))
+    fresh = (rng.standard_normal((300, 6, 2)), rng.standard_normal((300, 1)))
+    net = Network(Recurrent("gru", 2, 24, seed=0), 1)
+    history = train(
+        net, (x, y), optimizer=Adam(0.01), steps=900, validation=fresh, evaluate_every=150, progress=False
+    )
+    flat = replace(
+        history, validation=tuple((step, history.validation[-1][1]) for step, _ in history.validation)
+    )
+    for each in (history, flat):
+        (finding,) = [f for f in diagnose(each, net, (x, y)).findings if f.disease == "overfitting"]
+        assert finding.numbers["last"] > 5 * finding.numbers["training"]
+    assert "of a constant" in finding.seen
