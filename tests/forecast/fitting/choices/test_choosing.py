@@ -15,7 +15,7 @@ from bptt.forecast.fitting.choices.lesson_plan import LessonPlan
 from bptt.forecast.fitting.ensemble import make_member
 from bptt.forecast.fitting.fit import fit_panel
 from bptt.forecast.fitting.jobs import trial
-from bptt.forecast.fitting.readouts.heads import FEW_WALKS, normal_equations
+from bptt.forecast.fitting.readouts.heads import FEW_WALKS, Penalty, normal_equations
 from bptt.forecast.pieces import cut
 from bptt.forecast.recipe import HEADS
 from tests.forecast.panels import NETWORK, make_panel
@@ -101,3 +101,53 @@ def test_of_few_forecasts_no_share_is_told(rng: np.random.Generator) -> None:
     assert fitted.choice.origins < choosing._FEW_HORIZONS * K
     assert fitted.choice.penalty is not None
     assert fitted.choice.penalty.beside is None
+
+
+def test_of_least_squares_is_kept_what_pays_at_each_step(rng: np.random.Generator) -> None:
+    """A walk on a season: the next hour is told by least squares, the next day by the day before."""
+    steps, count = 9, 400
+    moved = rng.standard_normal((count, steps))
+    noise = rng.standard_normal((count, steps)) * np.linspace(0.1, 3.0, steps)
+    weights = rng.uniform(0.5, 1.0, count)
+
+    def offer(y_hat: np.ndarray) -> choosing._Offer:
+        squares = ((y_hat - moved) ** 2).mean(axis=1)
+        error = float(squares @ weights / weights.sum())
+        return choosing._Offer(error, squares, None, Penalty(np.inf, 0.4), y_hat)
+
+    naive, ridge = offer(np.zeros_like(moved)), offer(moved + noise)
+    assert naive.error < ridge.error
+    drawn = choosing._drawn(ridge, naive, moved, weights, np.ones(steps), steps)
+    assert drawn is not None
+    assert drawn.error < naive.error
+    assert drawn.penalty is not None
+    assert drawn.penalty.drawn is not None
+    near, far = drawn.penalty.drawn
+    assert near > 0.6
+    assert far < 0.3
+    np.testing.assert_allclose(
+        drawn.y_hat, np.linspace(near, far, steps) * ridge.y_hat, rtol=1e-12, atol=1e-12
+    )
+    # A ridge that knows nothing is not kept in part either: what it seems to gain is luck.
+    nothing = offer(0.1 * rng.standard_normal((count, steps)))
+    assert choosing._drawn(nothing, naive, moved, weights, np.ones(steps), steps) is None
+
+
+def test_the_part_of_least_squares_that_was_chosen_is_the_one_that_is_judged(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(choosing, "_best", lambda found, weights, overlapping: "season")
+    panel = make_panel(rng, 700, past=1)
+    plan = LessonPlan(K, replace(NETWORK, period=6), Calendar(()), "season")
+    before = replace(panel, lines=(cut(panel.lines[0], 0, 400),))
+    encoding = plan.encoding(before)
+    lesson = plan.lesson(encoding, panel)
+    window = normal_equations(encoding, plan.lesson(encoding, before), None, 1000)
+    origins = choose_origins(lesson, K, [400], [700])
+    found = choosing.choose(encoding, origins, [], window)
+    assert found.kind == "ridge"
+    assert found.penalty is not None
+    assert found.penalty.drawn is not None
+    errors = missed(encoding, origins, found, [], window).errors[0] / encoding.target
+    last = judge(replace(encoding, anchor="last"), origins, np.zeros_like(errors)).errors[0] / encoding.target
+    assert found.errors["ridge"] == pytest.approx((errors**2).mean() / (last**2).mean(), rel=1e-9, abs=0)

@@ -65,12 +65,16 @@ class Penalty:
     beside : tuple of three floats, optional
         Of a direct head: the penalty of a ridge on the window alone that has a part in the forecast, and what is left
         to the network of the first and of the last step; in between on a line.
+    drawn : tuple of two floats, optional
+        Of a ridge alone: how much of the change that it forecasts is kept at the first and at the last step, in
+        between on a line; the rest is left to its anchor.
     """
 
     state: float
     window: float
     solved: bool = True
     beside: tuple[float, float, float] | None = None
+    drawn: tuple[float, float] | None = None
 
 
 # The gradient's readout; then all pairs.
@@ -245,6 +249,10 @@ def make_head(encoding: Encoding, normal: Sums, net: Reader | None, penalty: Pen
             for a, b in ((own.linear.weights, ridge.weights), (own.linear.intercept, ridge.intercept))
         ]
         return Head(None if own.readout is None else share * own.readout, Linear(*mixed))
+    if penalty.drawn is not None:
+        plain = make_head(encoding, normal, net, replace(penalty, drawn=None)).linear
+        share = np.linspace(*penalty.drawn, encoding.horizon)
+        return Head(None, Linear(share * plain.weights, share * plain.intercept))
     if isinstance(normal, SegmentSums):
         return Head(*solve_segments(normal, penalty.state, penalty.window, drift=drift))
     if not penalty.solved:
