@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bptt import Forecaster
+from bptt import Forecaster, load
 from bptt.cli.main import main
 from bptt.forecast import Recipe
 from bptt.forecast.asking import Asked
+from bptt.forecast.fitting.choices.settling import rests_at_zero
 from bptt.forecast.given import read_to_learn
 
 RECIPE = Recipe(ensemble=1, hidden=3, updates=20)
@@ -69,3 +70,52 @@ def test_predict_says_it_once(
                 "bptt: note: pm is never negative, and its interval reaches below 0: bptt fit --transform log1p "
                 "keeps it above\n"
             )
+
+
+def demand(rows: int = 400) -> dict[str, np.ndarray]:
+    """A demand of a day: 0 on most, now and then some pieces."""
+    found = table(0, rows)
+    rng = np.random.default_rng(7)
+    return found | {"pm": np.where(rng.random(rows) < 0.3, rng.poisson(3.0, rows), 0).astype(float)}
+
+
+def test_what_is_often_zero_stops_there(tmp_path: Path) -> None:
+    (told,) = signs(read_to_learn(demand(), asked()))
+    assert told == (
+        "pm: never negative, and often 0: forecasts and intervals stop there; --transform none (transform='none') "
+        "lets them go below"
+    )
+    settings = {"target": "pm", "horizon": 3, "recipe": RECIPE, "quantiles": (0.02,), "threads": 1}
+    stopped, free = (
+        Forecaster(transform=transform, **settings).fit(demand(), progress=False)
+        for transform in (None, "none")
+    )
+    assert stopped.fitted.trained.encoding.transform == "nonnegative"
+    assert free.fitted.trained.encoding.transform is None
+    low = free.predict_interval(coverage=0.9)
+    assert low["lo_90"].min() < 0
+    # Nothing else is changed.
+    found = stopped.predict_interval(coverage=0.9)
+    for name in ("y_hat", "lo_90", "hi_90"):
+        np.testing.assert_array_equal(found[name], np.maximum(low[name], 0.0))
+    assert stopped.predict()["q_2"].min() == 0.0
+    stopped.save(tmp_path / "m.safetensors")
+    again = load(tmp_path / "m.safetensors")
+    np.testing.assert_array_equal(again.predict_interval(coverage=0.9)["lo_90"], found["lo_90"])
+    # A row below 0 that comes later is taken in, and said nothing else of.
+    assert stopped.step({"pm": -1.0}).min() >= 0.0
+
+
+def test_what_rests_at_zero_and_what_does_not() -> None:
+    def rests(y: np.ndarray) -> bool:
+        return rests_at_zero(read_to_learn(table(0, len(y)) | {"pm": y}, asked()).panel)
+
+    y = np.random.default_rng(2).exponential(3.0, 200)
+    y[:10] = 0.0
+    assert rests(y)
+    assert not rests(np.where(np.arange(200) == 4, 0.5, y))  # 9 of 200
+    assert not rests(np.where(np.arange(200) == 40, -0.5, y))
+    assert rests(np.where(np.arange(200) > 150, np.nan, y))
+    # Too little to learn from: what is repeated stops there too.
+    model = Forecaster(target="pm", recipe=RECIPE, threads=1).fit(demand(9), progress=False)
+    assert model.predict_interval(coverage=0.9)["lo_90"].min() == 0.0

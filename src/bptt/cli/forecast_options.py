@@ -77,7 +77,12 @@ Quantiles = Annotated[
     typer.Option("--quantiles", help="Probabilities whose quantiles are forecast too: 0.1,0.5,0.9."),
 ]
 Coverage = Annotated[float | None, typer.Option("--coverage", help="Of the intervals; 0.9 unless given.")]
-Transform = Annotated[str | None, typer.Option("--transform", help="log1p for what is never negative.")]
+Transform = Annotated[
+    str | None,
+    typer.Option(
+        "--transform", help="log1p or nonnegative for what is never negative; none lets all forecasts be."
+    ),
+]
 Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Of every random number; 0 unless given.")]
 Threads = Annotated[int | None, typer.Option("--threads", min=1, help="Networks trained at once.")]
 Search = Annotated[

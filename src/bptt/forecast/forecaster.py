@@ -84,8 +84,9 @@ class Forecaster(Predictor):
         Probabilities whose quantiles `predict` adds, as 0.1.
     coverage : float
         Of `predict_interval` where it does not say.
-    transform : {None, "log1p"}
-        "log1p" for what is never negative: forecasts and intervals are then not either.
+    transform : {None, "none", "log1p", "nonnegative"}
+        "log1p" for what is never negative: forecasts and intervals are then not either. "nonnegative" stops them at 0
+        and changes nothing else; None does so for a target that is never below 0 and often there.
     calendar : "auto", None, or sequence of {"day", "week", "year"}
         Cycles among the inputs; "auto" takes those that the rows show.
     recipe : Recipe, optional

@@ -9,7 +9,7 @@ import numpy as np
 
 from bptt.errors import DataError, InvalidInput, InvalidType, NotFittedError
 from bptt.forecast.asking import Asked
-from bptt.forecast.fitting.choices.settling import MANY
+from bptt.forecast.fitting.choices.settling import MANY, rests_at_zero
 from bptt.forecast.panel import Panel
 from bptt.forecast.predicting.places import Places
 from bptt.forecast.saving.container import Source
@@ -43,6 +43,12 @@ def read_to_learn(frame: object, asked: Asked) -> PanelData:
     """Return what a table is read as, with what is odd about it in view of what is asked for."""
     data = read_panel(frame, **asked.columns())
     target = data.panel.target
+    if asked.recipe.transform is None and rests_at_zero(data.panel):
+        text = (
+            f"{target}: never negative, and often 0: forecasts and intervals stop there; "
+            f"--transform none (transform='none') lets them go below"
+        )
+        return replace(data, findings=(*data.findings, Finding("sign", text, target)))
     if asked.recipe.transform is not None or len(data.panel) >= MANY or not comes_near_zero(data.panel):
         return data
     text = (

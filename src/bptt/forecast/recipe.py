@@ -11,7 +11,7 @@ from bptt.checks import check_choice, check_number, check_whole
 from bptt.errors import FileFormatError, InvalidInput, InvalidType
 
 ANCHORS = ("auto", "last", "season")
-TRANSFORMS = ("none", "log1p")
+TRANSFORMS = ("none", "log1p", "nonnegative")
 READINGS = ("own", "window")
 INTERVALS = ("conformal", "gaussian", "none")
 HEADS = ("direct", "recursive", "segments")
@@ -53,9 +53,11 @@ class Recipe:
         season too, where repeating it is better than repeating the last value.
     period : int or None
         Rows of a season; None: by the step (24 of an hour).
-    transform : {None, "none", "log1p"}
-        What the target is seen through; with "log1p" forecasts and intervals never fall below 0. None: by validation
-        for twenty series and more that are never negative, else "none".
+    transform : {None, "none", "log1p", "nonnegative"}
+        What the target is seen through; with "log1p" forecasts and intervals never fall below 0, with "nonnegative"
+        it is seen as it is, and they stop at 0. None: "nonnegative" for a target that is never below 0 and in some
+        series in 5 % of the rows exactly there, else "none"; for twenty series and more that are never negative, that
+        or "log1p" by validation.
     level : {None, "own", "window"}
         Whether networks and linear path read how high the newest value is, or its distance from the mean of the linear
         path's window, without a drift beside it; None: the distance for horizons of two seasons and more.

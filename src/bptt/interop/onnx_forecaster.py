@@ -70,7 +70,7 @@ def forecaster_graph(trained: Trained) -> Graph:
     g, encoding = Graph(), trained.encoding
     columns = len(encoding.past)
     y = g.add("Transpose", g.want("y", ("batch", "time"), "float64"), perm=[1, 0])
-    if encoding.transform is not None:
+    if encoding.transform == "log1p":
         y = g.add("Log", g.add("Add", y, g.double(1.0)))
     centre, scale = _add_scale(g, encoding, y)
     raw = g.add("Unsqueeze", g.add("Div", g.add("Sub", y, centre), scale), g.whole(2))
@@ -109,7 +109,9 @@ def forecaster_graph(trained: Trained) -> Graph:
         "Add", g.add("Mul", z, g.add("Unsqueeze", scale, g.whole(1))), g.add("Unsqueeze", centre, g.whole(1))
     )
     if encoding.transform is not None:
-        found = g.add("Sub", g.add("Exp", g.add("Max", found, g.double(0.0))), g.double(1.0))
+        found = g.add("Max", found, g.double(0.0))
+    if encoding.transform == "log1p":
+        found = g.add("Sub", g.add("Exp", found), g.double(1.0))
     g.give("y_hat", found, ("batch", encoding.horizon), "float64")
     return g
 

@@ -109,3 +109,22 @@ def test_the_data_page_of_real_tables(data_file):
     beijing = {f.kind: f for f in read_panel(data_file("beijing_pm25.csv"), target="TEMP").findings}
     assert "TEMP, DEWP, PRES repeat together for 48 rows from 2012-10-11 23:00 on" in beijing["frozen"].text
     assert beijing["missing"].count == 2067
+
+
+def test_a_demand_that_rests_at_its_price_is_not_frozen(rng):
+    """Rows repeat because little is sold, and a price stays: days in a row are chance."""
+    rows = 400
+    sold = np.where(rng.uniform(size=rows) < 0.4, 1 + rng.poisson(2.0, size=rows), 0).astype(float)
+    price = np.repeat(rng.uniform(2, 9, size=8), 50)
+    demand = np.stack([sold, price], axis=1)
+    assert find_frozen(["sold", "price"], [demand], where) == []
+    # Something else than nothing that is sold for so long is odd.
+    demand[120:131] = (7.5, 5.5)
+    (found,) = find_frozen(["sold", "price"], [demand], where)
+    assert found.count == 11
+    # However often a sensor hangs, and for however long, it is no habit.
+    values = rng.normal(size=(900, 2))
+    for first in range(30, 840, 60):
+        values[first : first + 40] = values[first]
+    (found,) = find_frozen(["a", "b"], [values], where)
+    assert found.count == 14 * 40

@@ -30,7 +30,7 @@ class Encoding:
     calendar : Calendar
     step : timedelta64
     transform : str or None
-        "log1p" or none.
+        "log1p"; "nonnegative", where only what is said is kept from falling below 0; or none.
     anchor : str
         "last" or "season".
     period : int
@@ -226,7 +226,7 @@ def forward(y: Array, transform: str | None) -> Array:
     DataError
         A negative value where its logarithm is taken.
     """
-    if transform is None:
+    if transform != "log1p":
         return y
     if bool((y < 0).any()):
         raise DataError(
@@ -240,8 +240,8 @@ def backward(y: Array, transform: str | None) -> Array:
     """Undo `forward`; nothing falls below 0."""
     if transform is None:
         return y
-    found: Array = np.expm1(np.maximum(y, 0.0))
-    return found
+    found: Array = np.maximum(y, 0.0)
+    return np.expm1(found) if transform == "log1p" else found
 
 
 def measure(y: Array) -> tuple[float, float]:

@@ -34,6 +34,7 @@ from bptt.forecast.fitting.choices.settling import (
     first_head,
     longer_windows,
     square_error,
+    stopped_at_zero,
     transform_options,
 )
 from bptt.forecast.fitting.choices.unvalidated import taken_unvalidated
@@ -372,6 +373,7 @@ class _Run:
 
     def _step_back(self, reason: str) -> Fitted:
         """Return the forecaster for lines with nothing to learn: the last value, with its past changes around it."""
+        self.recipe = stopped_at_zero(self.recipe, self.panel)
         encoding = replace(self.plan.encoding(self.panel), anchor="last")
         lesson = self.plan.lesson(encoding, self.panel)
         held_out = repeated(encoding, lesson) or changes(encoding, lesson.lines)

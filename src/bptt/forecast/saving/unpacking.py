@@ -25,7 +25,7 @@ from bptt.forecast.fitting.networks.decoder import decoder_shapes, make_decoder
 from bptt.forecast.fitting.readouts.ridge_path import Linear
 from bptt.forecast.fitting.trained import Trained
 from bptt.forecast.predicting.following import Followed
-from bptt.forecast.recipe import HEADS, READINGS, Recipe
+from bptt.forecast.recipe import HEADS, READINGS, TRANSFORMS, Recipe
 from bptt.forecast.saving.container import Contents, Source
 from bptt.forecast.saving.fields import check_fields, read_time, same_values
 from bptt.forecast.scoring.scorecard import Scorecard
@@ -134,7 +134,7 @@ class _Frame:
             raise InvalidInput(
                 f"groups must be there for each series, of a direct head with parts above 1 alone. Got {len(groups)}"
             )
-        if encoding["transform"] not in (None, "log1p") or set(encoding["calendar"]) - set(CYCLES):
+        if encoding["transform"] not in (None, *TRANSFORMS[1:]) or set(encoding["calendar"]) - set(CYCLES):
             raise InvalidInput(
                 f"transform and calendar must be known. Got {encoding['transform']!r}, {encoding['calendar']!r}"
             )

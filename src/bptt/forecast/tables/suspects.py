@@ -20,6 +20,8 @@ _FEW = 3
 _FROZEN_ROWS = 6
 _FROZEN_VALUES = 24
 _LIVELY = 0.3
+# A value that so many rows have is where the column rests.
+_COMMON = 0.05
 _HALF = 0.5
 _SHOWN = 3
 
@@ -77,7 +79,12 @@ def find_frozen(names: Sequence[str], lines: Sequence[Array], where: Where) -> l
         same = np.zeros(values.shape, bool)
         same[1:] = np.diff(values, axis=0) == 0
         every = np.asarray(same[:, alive].all(axis=1))
-        own = [(k, first, count, alive) for first, count in _runs(every, _least(values[:, alive], every))]
+        least = _FROZEN_ROWS if len(alive) > 1 and lively else _least(every)
+        own = [
+            (k, first, count, alive)
+            for first, count in _runs(every, least)
+            if len(alive) == 1 or not _at_rest(values[:, lively], first, count)
+        ]
         if len(alive) > 1:
             own += _resting(k, same, lively, own)
         blocks += own
@@ -114,20 +121,23 @@ def _resting(
         found.append((k, first, count, [lively[int(c)] for c in np.flatnonzero(inside.mean(axis=0) > _HALF)]))
         rest[first + 1 : first + count] = False
     for c, column in enumerate(lively):
-        alone = same[:, column : column + 1]
-        found += [
-            (k, first, count, [column]) for first, count in _runs(rest[:, c], _least(alone, same[:, column]))
-        ]
+        found += [(k, first, count, [column]) for first, count in _runs(rest[:, c], _least(same[:, column]))]
     return found
 
 
-def _least(values: Array, same: Array) -> int:
-    """Return how many equal rows are odd: many more than the column's usual runs."""
-    if values.shape[1] > 1:
-        return _FROZEN_ROWS
+def _least(same: Array) -> int:
+    """Return how many equal rows are odd: many more than the usual runs."""
     runs = [count for _, count in _runs(same, 1)]
     usual = float(np.quantile(runs, 0.9)) if len(runs) > 10 else 1.0
     return max(_FROZEN_VALUES, int(10 * usual))
+
+
+def _at_rest(values: Array, first: int, count: int) -> bool:
+    """Return whether all these columns stay at a value that is common elsewhere: a demand is 0 on most days."""
+    others = np.delete(values, np.s_[first : first + count], axis=0)
+    if not others.size:
+        return False
+    return bool(((others == values[first]).mean(axis=0) >= _COMMON).all())
 
 
 def _runs(flags: Array, least: int) -> list[tuple[int, int]]:

@@ -34,6 +34,8 @@ _ROWS = 60_000
 _FLOOR, _ROUNDS = 0.4, 3
 # Rows for each value of the window, at least; of short histories fewer, so that it holds two seasons of months.
 _ROWS_A_VALUE, _ROWS_A_VALUE_OF_FEW, _SHORT = 6, 4, 1000
+# The share of a series that is exactly 0 where 0 is its end and no value like others.
+_OFTEN = 0.05
 _USUAL = Penalty(np.inf, 4e-3)
 
 
@@ -83,11 +85,30 @@ def first_head(recipe: Recipe, horizon: int) -> str:
 
 def transform_options(recipe: Recipe, panel: Panel, period: int, horizon: int) -> list[Recipe]:
     """Return the recipe without and with a logarithm: of many lines that are never negative; or as it is."""
+    plain = stopped_at_zero(recipe, panel)
     if recipe.transform is not None or len(panel) < MANY or not period or not horizon:
-        return [recipe]
+        return [plain]
     if any(bool((line.y < 0).any()) for line in panel):
-        return [recipe]
-    return [replace(recipe, transform="none"), replace(recipe, transform="log1p")]
+        return [plain]
+    return [replace(plain, transform=plain.transform or "none"), replace(recipe, transform="log1p")]
+
+
+def stopped_at_zero(recipe: Recipe, panel: Panel) -> Recipe:
+    """Return the recipe with forecasts that stop at 0, where it leaves that open and the target does so itself."""
+    if recipe.transform is None and rests_at_zero(panel):
+        return replace(recipe, transform="nonnegative")
+    return recipe
+
+
+def rests_at_zero(panel: Panel) -> bool:
+    """Return whether the target is never negative and in some series often 0: a demand, the sun's power, rain.
+
+    What is only above 0 so far, as a temperature in summer, need not stay there.
+    """
+    known = [line.y[np.isfinite(line.y)] for line in panel]
+    return not any(bool((y < 0).any()) for y in known) and any(
+        float((y == 0).mean()) >= _OFTEN for y in known if y.size
+    )
 
 
 def weigh_lines(encoding: Encoding, lesson: Lesson, panel: Panel) -> dict[str, float]:
