@@ -276,7 +276,10 @@ def test_what_a_forecaster_refuses(model: Forecaster, fresh: Forecaster) -> None
         Recipe(length=5, warmup=9)
     with pytest.raises(InvalidType, match=r"^progress must be None, True, False or a function"):
         Forecaster().fit(whole(), progress=3)
-    with pytest.raises(InvalidInput, match=r"^future must come with the history in frame. Got it alone$"):
+    with pytest.raises(
+        InvalidInput,
+        match=r"^future must come with the history in frame. Got it alone: predict\(frame, future=\), or update",
+    ):
         model.predict(future=whole())
     with pytest.raises(InvalidInput, match=r"^future must be part of a panel"):
         model.predict(whole(), future=whole())

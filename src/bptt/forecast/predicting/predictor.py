@@ -163,7 +163,10 @@ class Predictor:
             followed = follow(fitted.trained, fitted.intervals, panel.lines)
             return forecast_of(fitted, followed, levels, around=around), data
         if future is not None:
-            raise InvalidInput("future must come with the history in frame. Got it alone")
+            raise InvalidInput(
+                "future must come with the history in frame. Got it alone: predict(frame, future=), or "
+                "update(rows, future=) and then predict()"
+            )
         followed = list(self._places_now().followed.values())
         check_known(fitted, followed)
         data = None if source.layout is None else source.standing_for(followed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from bptt.forecast.fitting.intervals import conformal
 from bptt.forecast.fitting.intervals.bounds import LEVELS, Intervals
 from bptt.forecast.fitting.intervals.conformal import fit_intervals
 
@@ -86,3 +87,22 @@ def test_levels_beyond_those_kept_are_the_outermost() -> None:
     made = Intervals(np.zeros((1, 1)), np.arange(199.0)[:, None], FLOOR, 7)
     found = made.offsets(np.ones((1, 1)), np.array([0.0001, 0.0025, 0.005, 0.0075, 0.9999]))
     np.testing.assert_allclose(found[:, 0, 0], [0, 0, 0, 0.5, 198], rtol=0, atol=1e-9)
+
+
+def test_shared_quantiles_are_taken_once(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Steps that nothing reached: the errors of all steps stand in one column, not in one for each step."""
+    sizes = []
+    conformal_quantiles = conformal._conformal
+
+    def spy(scaled, count):  # type: ignore[no-untyped-def]
+        sizes.append(scaled.shape)
+        return conformal_quantiles(scaled, count)
+
+    monkeypatch.setattr(conformal, "_conformal", spy)
+    y = np.full((301, 40), np.nan)
+    y[:, :11] = rng.standard_normal((301, 11)) * np.arange(1, 12)
+    found = fit_intervals(np.ones((301, 1)), y, np.ones(2))
+    assert sizes == [(301 * 40, 1)]
+    pooled = (y[:, :11] / np.sqrt((y[:, :11] ** 2).mean(axis=0))).ravel()
+    median = found.quantiles[len(found.quantiles) // 2]
+    np.testing.assert_allclose(median, np.quantile(pooled, 0.5 * 302 / 301), rtol=0, atol=1e-9)

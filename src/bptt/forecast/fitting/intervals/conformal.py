@@ -59,13 +59,13 @@ def fit_intervals(features: Array, errors: Array, floor: Array, slots: tuple[int
     if count >= _POOL and known.all():
         weights = _log_size(features, logs)
         _widen(weights, features, errors, slots)
-        scaled = errors / np.exp(features @ weights)
+        quantiles = _conformal(errors / np.exp(features @ weights), count)
     else:
         weights = np.zeros((features.shape[1], K))
         weights[0] = np.log(typical)
-        scaled = errors / typical
-        scaled = np.repeat(scaled.reshape(-1, 1), K, axis=1)
-    return Intervals(weights, _conformal(scaled, count), floor, count)
+        # One column that holds the errors of all steps: K of them would be K times the work, and the memory.
+        quantiles = np.repeat(_conformal((errors / typical).reshape(-1, 1), count), K, axis=1)
+    return Intervals(weights, quantiles, floor, count)
 
 
 def thinned(features: Array, errors: Array) -> tuple[Array, Array]:
