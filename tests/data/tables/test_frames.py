@@ -165,6 +165,14 @@ def test_parquet(tmp_path):
     assert said(FileFormatError, path).startswith(f"{path} must be a whole Parquet file. Got: ")
 
 
+@pytest.mark.parametrize("inside", [b"\0" * 100, b"", b"\xff" * 8])
+def test_a_broken_parquet_file(tmp_path, inside):
+    pytest.importorskip("pyarrow", reason="pyarrow is not installed: pip install 'bptt[parquet]'")
+    path = tmp_path / "data.csv"
+    path.write_bytes(b"PAR1" + inside + b"PAR1")
+    assert said(FileFormatError, path).startswith(f"{path} must be a whole Parquet file. Got: ")
+
+
 def test_parquet_without_its_reader(tmp_path, monkeypatch):
     path = tmp_path / "data.parquet"
     path.write_bytes(b"PAR1....PAR1")

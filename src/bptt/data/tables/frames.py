@@ -153,7 +153,7 @@ def from_parquet(raw: bytes, name: str) -> Columns:
         ) from None
     try:
         frame = pyarrow.parquet.read_table(pyarrow.BufferReader(raw))
-    except pyarrow.ArrowException as error:
+    except (pyarrow.ArrowException, OSError, MemoryError) as error:  # OSError: a footer that is none
         reason = str(error).partition("\n")[0]
         raise FileFormatError(f"{name} must be a whole Parquet file. Got: {reason}") from None
     found = from_frame(frame)
