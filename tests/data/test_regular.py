@@ -1,5 +1,7 @@
 """Rows at even steps of time."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -33,6 +35,16 @@ def test_missing_rows_are_an_error_unless_asked_for():
         "data.csv must have rows 1 hours apart. Got 3 missing, the first at 2013-01-01T02:00:00: fill them first "
         "(bptt.data.regular with fill='forward')"
     )
+
+
+def test_one_wrong_year_takes_no_memory():
+    table = table_at(0, 1, 69_000_000)
+    tracemalloc.start()
+    try:
+        assert "missing, the first at" in said(DataError, table)
+        assert tracemalloc.get_traced_memory()[1] < 100_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_missing_rows_are_added_as_asked():

@@ -80,16 +80,18 @@ def regular(table: Table, step: np.timedelta64 = HOUR, *, fill: str = "error") -
             "resample it first"
         )
     place = np.concatenate([np.zeros(1, np.int64), np.cumsum(gaps // step)])
+    missing = int(place[-1]) + 1 - times.size
+    if missing and fill == "error":
+        # Before the missing ones are made: one wrong year is seventy million hours.
+        raise DataError(
+            f"{table.source} must have rows {step} apart. Got {missing} missing, the first at "
+            f"{times[int(np.argmax(gaps > step))] + step}: fill them first (bptt.data.regular with fill='forward')"
+        )
     every = times[0] + np.arange(int(place[-1]) + 1) * step
     absent = np.ones(every.size, bool)
     absent[place] = False
     if not absent.any():
         return Regular(table, every[absent])
-    if fill == "error":
-        raise DataError(
-            f"{table.source} must have rows {step} apart. Got {int(absent.sum())} missing, the first at "
-            f"{every[absent][0]}: fill them first (bptt.data.regular with fill='forward')"
-        )
     source = np.maximum.accumulate(np.where(absent, 0, np.cumsum(~absent) - 1))
     values = table.values[source]
     if fill == "missing":

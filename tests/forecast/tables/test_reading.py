@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -227,6 +228,67 @@ def test_an_age_old_date_is_a_mistake_and_no_gap():
         DataError, match="Got nothing from 1900-01-01T00:00:00 to 2013-01-01T01:00:00: correct the time"
     ):
         read_panel({"t": times, "y": np.arange(100.0)})
+
+
+@pytest.mark.parametrize(
+    ("unit", "last", "shown"),
+    [("s", "9999-12-31T00:00:00", "9999-12-31T00:00:00"), ("count", 1_614_700_800_000, "1614700800000")],
+)
+def test_one_far_time_takes_no_memory(unit, last, shown):
+    # A clock of seconds up to the year 9999 was made before it was refused: two terabytes.
+    times = [1_614_556_800 + k for k in range(50)]
+    if unit == "s":
+        times = [str(np.datetime64(each, "s")) for each in times]
+    tracemalloc.start()
+    try:
+        with pytest.raises(DataError, match=f"Got nothing from .* to {shown}: correct the time"):
+            read_panel({"time": [*times, last], "y": np.arange(51.0)})
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    ("form", "name", "hours"),
+    [
+        ("%Y%m%d", "time", 24),
+        ("%Y%m%d%H", "date", 1),
+        ("%Y%m%d%H", "MESS_DATUM", 1),
+        ("%Y%m%d%H%M", "time", 24),  # all of them whole seconds, taken for milliseconds since 1970
+        ("%Y%m%d%H%M%S", "stand", 1),
+    ],
+)
+@pytest.mark.parametrize("kind", ["csv", "numbers"])
+def test_days_and_clocks_without_marks(tmp_path, form, name, hours, kind):
+    first = datetime.datetime(2021, 2, 27, 5)
+    moments = [first + datetime.timedelta(hours=hours * k) for k in range(60)]
+    table = {name: [int(each.strftime(form)) for each in moments], "y": list(np.arange(60.0) ** 2 % 7)}
+    source = table if kind == "numbers" else tmp_path / "data.csv"
+    if kind == "csv":
+        source.write_text(
+            "\n".join([f"{name},y", *(f"{t},{y}" for t, y in zip(*table.values(), strict=True))])
+        )
+    data = read_panel(source, target="y")
+    shift = datetime.timedelta(hours=5) if form == "%Y%m%d" else datetime.timedelta(0)
+    assert data.layout.time == (name,)
+    assert data.panel.lines[0].local.tolist() == [each - shift for each in moments]
+    assert data.layout.past == ()
+
+
+def test_seconds_since_1970_are_no_days(rng):
+    for unit in (1, 1000):
+        first = 1_300_000_000 + int(rng.integers(5e8)) // 3600 * 3600
+        times = [unit * (first + 3600 * k) for k in range(100)]
+        data = read_panel({"time": times, "y": rng.normal(size=100)})
+        assert data.layout.clock == "utc"
+        assert data.panel.lines[0].times[0] == np.datetime64(first, "s")
+
+
+def test_a_line_of_units_is_named(tmp_path):
+    path = tmp_path / "data.csv"
+    path.write_text("time,y\nUTC,mm\n2013-01-01,1.5\n2013-01-02,2.5\n")
+    with pytest.raises(DataError, match=r"line 2, column 'time' must hold times .*Got 'UTC': rewrite it"):
+        read_panel(path, target="y")
 
 
 def test_numbers_as_text_are_not_taken_silently(rng):

@@ -30,8 +30,8 @@ _FORMS: dict[str, re.Pattern[str]] = {
     name: re.compile(pattern + r"\Z", re.IGNORECASE | re.ASCII)
     for name, pattern in {
         "year-month-day": r"(?P<Y>\d{4})-(?P<m>\d\d)-(?P<d>\d\d)" + _CLOCK + _ZONE,
-        "yearmonthday": r"(?P<Y>[12]\d{3})(?P<m>\d\d)(?P<d>\d\d)(?:[T ]?(?P<H>\d\d):?(?P<M>\d\d)(?::?(?P<S>\d\d))?)?"
-        + _ZONE,
+        "yearmonthday": r"(?P<Y>[12]\d{3})(?P<m>\d\d)(?P<d>\d\d)"
+        r"(?:[T ]?(?P<H>\d\d)(?::?(?P<M>\d\d)(?::?(?P<S>\d\d))?)?)?" + _ZONE,
         "year-month": r"(?P<Y>\d{4})[-/](?P<m>\d\d?)",
         "year/month/day": r"(?P<Y>\d{4})[/.](?P<m>\d\d?)[/.](?P<d>\d\d?)" + _CLOCK + _ZONE,
         "day.month.year": r"(?P<d>\d\d?)\.(?P<m>\d\d?)\.(?P<Y>\d{4})" + _CLOCK + _ZONE,

@@ -16,7 +16,7 @@ from bptt.data.tables.zones import offset_words, offsets_at
 from bptt.errors import DataError
 from bptt.forecast.tables.clock_changes import Ordered, order_rows
 from bptt.forecast.tables.layout import Finding
-from bptt.forecast.tables.steps import Laid, find_step, lay_out, step_words
+from bptt.forecast.tables.steps import Laid, count_steps, find_step, lay_out, step_words
 from bptt.forecast.tables.time_columns import TimeColumns
 
 _DAY = 86400
@@ -254,23 +254,30 @@ def _refuse_clashes(
 
 
 def _lay(found: Columns, time: TimeColumns, times: Array, step: np.timedelta64) -> Laid:
+    # Before anything of the clock's length is made: one wrong year is a billion seconds.
+    if count_steps(times, step) > _MOST_ADDED * times.size + _ALWAYS_ADDED:
+        gaps = np.diff(times)
+        widest = int(np.argmax(gaps))
+        raise DataError(
+            f"{found.name}, column {time.names[0]!r} must have rows one step = {step_words(step)} apart. "
+            f"Got nothing from {_shown(time, times[widest])} to {_shown(time, times[widest + 1])}: "
+            "correct the time, or cut the table there"
+        )
     laid = lay_out(times, step)
     beside = int((~laid.kept).sum())
     if beside > _MOST_BESIDE * times.size:
         odd = int(np.flatnonzero(~laid.kept)[0])
         raise DataError(
             f"{found.name}, column {time.names[0]!r} must have rows one step = {step_words(step)} apart. "
-            f"Got {beside:,} of {times.size:,} rows beside that, the first at {times[odd]}: "
+            f"Got {beside:,} of {times.size:,} rows beside that, the first at {_shown(time, times[odd])}: "
             "resample it, or name the step (step=, --step)"
         )
-    if len(laid.times) > _MOST_ADDED * times.size + _ALWAYS_ADDED:
-        gaps = np.diff(times)
-        widest = int(np.argmax(gaps))
-        raise DataError(
-            f"{found.name}, column {time.names[0]!r} must have rows one step = {step_words(step)} apart. "
-            f"Got nothing from {times[widest]} to {times[widest + 1]}: correct the time, or cut the table there"
-        )
     return laid
+
+
+def _shown(time: TimeColumns, moment: np.datetime64) -> str:
+    """Return a time, or where rows are counted the number, as the source has it."""
+    return str(moment if time.moments is not None else int(moment.astype(np.int64)))
 
 
 def _order_findings(ordered: Sequence[Ordered]) -> list[Finding]:

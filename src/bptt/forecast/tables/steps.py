@@ -70,6 +70,13 @@ def find_step(lines: Sequence[Array]) -> np.timedelta64 | None:
     return np.timedelta64(usual, "s")
 
 
+def count_steps(times: Array, step: np.timedelta64) -> int:
+    """Return how many rows the clock has from the first of increasing times to the last."""
+    unit = np.datetime_data(step.dtype)[0]
+    span = times[-1].astype(f"datetime64[{unit}]") - times[0].astype(f"datetime64[{unit}]")
+    return int(span // step) + 1
+
+
 def lay_out(times: Array, step: np.timedelta64) -> Laid:
     """Lay increasing times on a clock of this step; rows beside it are not kept."""
     if np.datetime_data(step.dtype)[0] == "M":

@@ -38,6 +38,10 @@ _LOOKED_AT = 3
 _DATE_LIKE = re.compile(
     r"(\d{1,4}/\d{1,2}/\d{1,4}|\d{2,4}[-.]\d{2}[-.]\d{2,4}|\d{1,2}[- .][A-Za-z]{3,9}[- .]\d{2,4})(\s|$)"
 )
+# Of a day without dashes and what may follow it: digits in all, and what month, day, hour, minute, second may be.
+_COMPACT = {8 + 2 * k: ((1, 12), (1, 31), (0, 23), (0, 59), (0, 59))[: 2 + k] for k in range(4)}
+# Of what could as well be seconds or milliseconds since 1970.
+_COMPACT_YEARS = 1900, 2100
 # A count beyond this is no count of rows.
 _FURTHEST = 1e15
 _DAY = np.timedelta64(86400, "s")
@@ -94,11 +98,13 @@ def find_times(found: Columns, wanted: Sequence[str] | None) -> TimeColumns | No
         return _from_parts(found, parts)
     sure = next((lower[short] for short in _SURE if short in lower and lower[short] not in apart), None)
     if sure is not None:
-        entries = _first_entries(found, sure)
-        if entries:
+        entries = list(_entries(found, sure)[: 10 * _LOOKED_AT])
+        row = next((row for row, entry in enumerate(entries) if not parsing.is_missing(entry)), None)
+        if row is not None:
             raise DataError(
-                f"{found.name}, column {sure!r} must hold times (ISO 8601 text, dates or times). Got {entries[0]!r}: "
-                "rewrite it, or name the column of times (time=, --time); an empty name means none"
+                f"{found.name}, {found.place(row)}, column {sure!r} must hold times (ISO 8601 text, dates or times). "
+                f"Got {entries[row]!r}: rewrite it, or name the column of times (time=, --time); an empty name means "
+                "none"
             )
     name = next((name for name in found.header if name and _may_be_time(found, name, named=False)), "")
     if not name:
@@ -160,13 +166,17 @@ def _first_entries(found: Columns, name: str) -> list[Any]:
 def _may_be_time(found: Columns, name: str, *, named: bool) -> bool:
     entries = _entries(found, name)
     if isinstance(entries, np.ndarray):
-        return entries.dtype.kind == "M" or (named and _numeric_kind(entries, name) is not None)
+        if entries.dtype.kind != "f" or named:
+            return entries.dtype.kind == "M" or (named and _numeric_kind(entries, name) is not None)
+        return _is_day_and_clock(entries)
     some = _first_entries(found, name)
     if not some:
         return False
-    if named and all(str(entry).strip().lstrip("-").isdecimal() for entry in some):
+    if all(str(entry).strip().lstrip("-").isdecimal() for entry in some):
         values = parsing.numbers(list(entries), decimal=found.decimal)
-        return isinstance(values, np.ndarray) and _numeric_kind(values, name) is not None
+        if isinstance(values, np.ndarray):
+            return _numeric_kind(values, name) is not None if named else _is_day_and_clock(values)
+        return False
     return all(looks_like_time(entry) for entry in some)
 
 
@@ -201,10 +211,8 @@ def _numeric_kind(values: Array, name: str) -> str | None:
     if not (np.abs(known) < _FURTHEST).all():
         return None
     low, high = float(known.min()), float(known.max())
-    if low >= 10000101 and high <= 29991231:
-        rest = known.astype(np.int64) % 10000
-        if ((rest // 100 >= 1) & (rest // 100 <= 12) & (rest % 100 >= 1) & (rest % 100 <= 31)).all():
-            return "yearmonthday"
+    if _is_compact(known.astype(np.int64)):
+        return "yearmonthday"
     if low >= 1000 and high <= 2999 and ("year" in name.lower() or name.lower() in ("date", "yr")):
         return "year"
     if low >= 1e8 and high < 1e10:
@@ -212,6 +220,33 @@ def _numeric_kind(values: Array, name: str) -> str | None:
     if low >= 1e11 and high < 1e13:
         return "milliseconds"
     return "count" if name.strip().lower() in ("ds", "t", "time", "step") else None
+
+
+def _is_compact(values: Array) -> bool:
+    """Return whether numbers are days without dashes, 20130131, or days and clocks, 201301310600, all of one length.
+
+    The same digits may count seconds or milliseconds since 1970. All of them would hardly be days of a calendar then.
+    """
+    digits = len(str(int(values.max())))
+    if digits not in _COMPACT or len(str(int(values.min()))) != digits:
+        return False
+    for least, most in reversed(_COMPACT[digits]):
+        values, part = np.divmod(values, 100)
+        if ((part < least) | (part > most)).any():
+            return False
+    first, last = _COMPACT_YEARS if digits > len("20130131") else (1000, 2999)
+    return bool(((values >= first) & (values <= last)).all())
+
+
+def _is_day_and_clock(values: Array) -> bool:
+    """Return whether all numbers are days with their hours, 2013013106 and longer: times by whatever name."""
+    if (
+        not values.size
+        or not ((values >= 1e9) & (values < _FURTHEST)).all()
+        or (values != np.round(values)).any()
+    ):
+        return False
+    return values.size > _LOOKED_AT and _is_compact(values.astype(np.int64))
 
 
 def _read_one(found: Columns, name: str, *, asked: bool) -> TimeColumns:
@@ -245,7 +280,7 @@ def _read_one(found: Columns, name: str, *, asked: bool) -> TimeColumns:
     if kind == "count":
         return TimeColumns((name,), counts=values.astype(np.int64), told="whole numbers, one a row")
     if kind in ("year", "yearmonthday"):
-        text = [str(int(value)) for value in values]
+        text = [str(int(value)) for value in values]  # of which none begins with a nought
         return TimeColumns((name,), read_moments(text, file=found.name, column=name, place=found.place))
     unit = 1000 if kind == "milliseconds" else 1
     whole = values.astype(np.int64)
