@@ -61,6 +61,21 @@ def test_a_column_of_numbers_in_a_dress_is_not_dropped_as_text(told, entry):
     )
 
 
+@pytest.mark.parametrize("mark", ["-", "--", ".", "?", "#N/A", "#VALUE!", "missing", "k.A.", '="7.5"'])
+def test_numbers_among_marks_of_missing_ones_are_no_words(told, mark):
+    # They were left out as text, or taken for 32 kinds of weather.
+    rows = "".join(f"{k}.5,{mark if k % 3 else f'{k}.25'}\n" for k in range(1, 31))
+    assert told(f"a,b\n{rows}").startswith(f"data.csv, line 2, column 'b' must hold a number. Got {mark!r}: ")
+
+
+@pytest.mark.parametrize("words", ["-,", "x,1", "sun,-", "a,b,1.5"])
+def test_words_among_marks_of_missing_ones_stay_words(tmp_path, words):
+    some = words.split(",")
+    path = tmp_path / "data.csv"
+    path.write_text("a,b\n" + "".join(f"{k},{some[k % len(some)]}\n" for k in range(2, 13)))
+    assert read_table(path).dropped == ("b",)
+
+
 @pytest.mark.parametrize("entry", ["1e999", "9007199254740993", "-1e400"])
 def test_what_no_float_holds_is_refused(told, entry):
     assert f"line 3, column 'b' must hold a number. Got '{entry}'" in told(f"a,b\n1,2\n3,{entry}\n4,5\n")

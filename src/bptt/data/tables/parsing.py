@@ -18,6 +18,12 @@ Place = Callable[[int], str]
 # The marks that part a number's whole part from the rest.
 DECIMALS = (".", ",")
 MISSING = frozenset(("", "na", "n/a", "nan", "null", "none"))
+# Marks of a missing value too, and of nothing else, but not taken for one: behind a faulty formula stood a number.
+_BLANKS = re.compile(
+    r"[-–—.?*]+|#(?:n/?a|value!|div/0!|ref!|num!|name\?|null!)|n\.\s?a\.?|<na>|\(null\)|nat|nil|missing|no ?data"
+    r"|[+-]?1\.#\w+|[+-]?nan\(\w*\)",
+    re.IGNORECASE,
+)
 _DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+")
 _THOUSANDS = {
     ".": re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?"),
@@ -96,19 +102,29 @@ def numbers(entries: Sequence[Any], *, typed: bool = False, decimal: str = ".") 
 def mostly_text(entries: Sequence[Any], *, typed: bool = False, decimal: str = ".") -> bool:
     """Return whether fewer than half of the entries that are not missing are numbers.
 
-    A column of words is text. A column of numbers with a stray word is a faulty column of numbers.
+    A column of words is text. A column of numbers with a stray word is a faulty column of numbers; and so, however
+    often it stands there, is one with "-", "#N/A" or another mark of a missing value that is not read as such, and
+    one of broken numbers and a single word, which can mean nothing else.
     """
-    good = present = 0
+    good = present = blank = 0
+    broken, words = False, set()
     for entry in entries:
         if is_missing(entry):
             continue
+        if isinstance(entry, str) and _BLANKS.fullmatch(entry.strip()):
+            blank += 1
+            continue
         present += 1
         try:
-            number(entry, typed=typed, decimal=decimal)
+            value = number(entry, typed=typed, decimal=decimal)
         except (ValueError, TypeError):
+            words.add(str(entry).strip())
             continue
         good += 1
-    return 2 * good < present
+        broken = broken or not value.is_integer()
+    if not good:
+        return bool(present or blank)
+    return 2 * good < present and not (broken and len(words) == 1)
 
 
 def dressed_number(entries: Sequence[Any], *, decimal: str = ".") -> int | None:
@@ -121,7 +137,12 @@ def dressed_number(entries: Sequence[Any], *, decimal: str = ".") -> int | None:
 
 
 def _is_dressed(entry: object) -> bool:
-    return isinstance(entry, str) and _DRESSED.fullmatch(entry.strip()) is not None
+    if not isinstance(entry, str):
+        return False
+    text = entry.strip()
+    if text.startswith('="') and text.endswith('"'):  # a spreadsheet's way to keep a number as text
+        text = text[2:-1]
+    return _DRESSED.fullmatch(text) is not None
 
 
 def _stays_text(entry: str, decimal: str = ".") -> bool:
