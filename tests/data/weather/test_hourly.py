@@ -129,13 +129,15 @@ def test_decimal_commas(write, tmp_path):
         load_weather(commas, decimal=";")
 
 
-def test_times_that_cannot_be_read_are_taken_to_be_hourly(write):
-    path, _ = write(48, replaced={3: "01.03.2021 01:00,1.5,2.5,x"})
+def test_a_row_without_a_time_is_a_fault_and_a_column_without_one_is_not(write):
+    path, _ = write(48, replaced={49: "Total,1.5,2.5,x"})
+    assert said(DataError, path).startswith(f"{path}, line 49, column 'time' must hold a time")
+    path, _ = write(48, replaced={k: f"hour {k},{k}.5,2.5,x" for k in range(2, 50)})
     data = load_weather(path)
     assert data.times is None
-    assert data.values[1].tolist() == [1.5, 2.5]
+    assert data.values[1].tolist() == [3.5, 2.5]
     assert data.notes[0].startswith(
-        f"rows are taken to be hourly: {path}, line 3, column 'time' must hold a time"
+        f"rows are taken to be hourly: {path}, line 2, column 'time' must hold a time"
     )
     assert data.notes[1] == "columns without numbers left out: time, word"
 

@@ -14,6 +14,7 @@ from bptt.data.regular import regular
 from bptt.data.tables.parsing import DECIMALS, Array
 from bptt.data.tables.reading import assemble, column_times, open_columns, read_file
 from bptt.data.tables.table import Table, check_names
+from bptt.data.tables.times import looks_like_time
 from bptt.data.weather.beijing import SHA256 as BEIJING_SHA256
 from bptt.data.weather.beijing import Found, beijing_table, find_beijing, look_for_beijing
 from bptt.data.weather.nyc import load_nyc
@@ -174,6 +175,9 @@ def _own(
         try:
             times = column_times(opened, time)
         except DataError as error:
+            # Where some row has a time, one that has none is a fault: a sum at the end, a line of units.
+            if any(looks_like_time(entry) for entry in opened.entries_of(time)[:ROWS_A_DAY]):
+                raise
             notes.append(f"rows are taken to be hourly: {error}")
     table = assemble(opened, columns, sha256=hashlib.sha256(raw).hexdigest())
     if time in table.columns:
