@@ -94,7 +94,7 @@ CELL_SUPPORT = ("bptt.cells", "bptt.cells.plan", "bptt.cells.protocol", "bptt.ce
 # Large folders keep an order of their own, of what is directly in them, as LEVELS does for the package.
 FOLDERS = {
     "bptt.data": ("tables", "missing", "regular", "scaling", "examples", "weather"),
-    "bptt.training": ("steps", "watching", "checkpoints", "evaluate", "run", "loop"),
+    "bptt.training": ("steps", "watching", "checkpoints", "evaluate", "run", "turns", "loop"),
     "bptt.diagnostics.doctor": ("numbers", "finding", "evidence", "diseases", "diagnose"),
     "bptt.forecast.fitting": (
         "networks",

@@ -7,6 +7,7 @@ import os
 import pickle
 import sys
 import threading
+import time
 import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -142,6 +143,32 @@ def test_fits_at_once_have_the_bits_of_one_after_the_other() -> None:
         together = list(pool.map(lambda job: fit(*job), jobs))
     for found, wanted in zip(together, alone, strict=True):
         assert_same_fit(found, wanted)
+
+
+def test_runs_that_train_one_network_at_once_take_turns() -> None:
+    # Steps of one run between those of another left weights that no run would have.
+    def learn(net: Network) -> History:
+        # Whoever sleeps lets the others go on.
+        pause = [lambda _: time.sleep(2e-4)]
+        return train(net, DATA, steps=40, batch_size=8, seed=3, callbacks=pause, progress=False)
+
+    alone, together = make_net("gru", seed=4), make_net("gru", seed=4)
+    wanted = [learn(alone).losses[-1] for _ in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: learn(together).losses[-1], range(4)))
+    assert sorted(found) == sorted(wanted)
+    assert_same_bits(together.parameters, alone.parameters)
+
+
+def test_a_run_within_a_run_of_one_network_does_not_wait() -> None:
+    net, inner = make_net("gru", seed=4), []
+
+    def callback(event: Any) -> None:
+        if event.step == 3:
+            inner.append(train(net, DATA, steps=2, batch_size=8, progress=False))
+
+    train(net, DATA, steps=5, batch_size=8, callbacks=[callback], progress=False)
+    assert inner[0].steps == 2
 
 
 def test_fits_at_once_keep_checkpoints_of_their_own(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from bptt.training.run import Run
 from bptt.training.steps.batches import planned_steps, steps_per_epoch
 from bptt.training.steps.carried import CarriedState, batching, check_goes_on
 from bptt.training.steps.sources import Data, as_source
+from bptt.training.turns import take_turns
 from bptt.training.watching.callbacks import Callback, check_callbacks
 from bptt.training.watching.early_stopping import BestWeights, EarlyStopping, get_early_stopping
 from bptt.training.watching.history import History
@@ -138,7 +139,8 @@ def train(
     ``looks_every = n`` to do so after every n-th step alone).
 
     Ctrl-C ends training with the weights of the last whole update, and `stopped_because` says "interrupted"; a
-    second Ctrl-C meanwhile is raised. Everything runs with BLAS on one thread.
+    second Ctrl-C meanwhile is raised. Everything runs with BLAS on one thread. Threads that train the same network take
+    turns, one run after the other.
 
     With a checkpoint, in the main thread, SIGTERM does the same, and is then passed on to the handler that was there
     before: without one, the process ends by it. A checkpoint that cannot be written later on (a full disk) is a
@@ -192,6 +194,7 @@ def train(
     if sealed is not None:
         run.kept = _unseal(sealed, run)
     with (
+        take_turns(net),
         hear_termination(wanted=path is not None) as termination,
         one_blas_thread(),
         use_threads(threads),
