@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+# Letters of a message, beyond which its middle is left out: the rule stands at its beginning, the remedy at its end.
+_LONGEST, _END = 1200, 240
+
 
 class BpttError(Exception):
-    """Base of every error that bptt raises on purpose."""
+    """Base of every error that bptt raises on purpose.
+
+    Messages repeat names and values of files and tables, which may hold line breaks, what a terminal takes for
+    commands, and any number of letters. As text a message is one line of printable letters all the same.
+    """
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        if len(text) > _LONGEST:
+            text = f"{text[: _LONGEST - _END]} ... {text[-_END:]}"
+        return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 
 class InvalidInput(BpttError, ValueError):
