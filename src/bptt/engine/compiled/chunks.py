@@ -74,7 +74,7 @@ def emit_chunks(module: Any, prefix: str, lanes: Lanes, layout: Layout) -> None:
         e.give("row", *e.share(B, e.number("tile")))
         call("backward_rows")
     with e.when(e.b.and_(forming, e.given(f"gradient_of:{next(iter(layout.plan.weights))}"))):
-        e.give("group", *e.share(e.number("groups"), e.integer(1)))
+        e.give("effort", *e.share(e.number("efforts"), e.integer(1)))
         call("weight_gradients")
     with e.when(e.b.and_(forming, e.given("dx"))):
         if layout.name == "units":  # lines are rows of all steps, and those of a register tile stay together

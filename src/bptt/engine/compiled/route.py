@@ -17,9 +17,10 @@ from bptt.engine.compiled.chunks import choose_chunk
 from bptt.engine.compiled.kernels import get_kernels, lanes_of
 from bptt.engine.compiled.llvm.machine_code import Kernel
 from bptt.engine.compiled.llvm.target import host
+from bptt.engine.compiled.rows import gradients as rows_gradients
 from bptt.engine.compiled.rows.fused import fits
 from bptt.engine.compiled.rows.layout import RowsLayout
-from bptt.engine.compiled.rows.products import corner
+from bptt.engine.compiled.units import gradients as units_gradients
 from bptt.engine.compiled.units.layout import Layout, Sizes
 from bptt.engine.compiled.workspace import places
 from bptt.engine.tape import Array
@@ -78,7 +79,7 @@ class Split:
     step, end : int
         The smallest piece, and the end of the last.
     pieces : int
-        How many there can be; 1 also where there is too little work to be worth a second thread.
+        How many threads can have some; 1 also where there is too little work to be worth a second one.
     """
 
     slot: int
@@ -230,24 +231,23 @@ def _work(layout: Layout, shape: tuple[int, int, int], P: int) -> dict[str, int]
 
 def _splits(layout: Layout, sizes: Sizes, tall: int, worth: dict[str, bool]) -> dict[str, Split]:
     """Cut so that register tiles stay whole."""
-    runs = [run for stage in layout.runs for run in stage]
     if layout.name == "rows":
-        wide = corner(host())[1]
-        groups, lines = sum(-(-run.count * sizes.H // wide) for run in runs), ("first_line", 1, sizes.T)
+        found, lines = rows_gradients.group_efforts(layout, sizes, host()), ("first_line", 1, sizes.T)
     else:
-        groups = sum(-(-(sizes.D if run.kind == "x" else sizes.H) // tall) for run in runs)
+        found = units_gradients.group_efforts(layout, sizes, host())
         lines = ("first_line", 8 * tall, sizes.T * sizes.B)
+    groups, efforts = sum(n for n, _ in found), sum(n * effort for n, effort in found)
     cuts = {
         "forward_rows": ("first_row", sizes.tile, sizes.B),
         "backward_rows": ("first_row", sizes.tile, sizes.B),
-        "weight_gradients": ("first_group", 1, groups),
+        "weight_gradients": ("first_effort", 1, efforts),
         "input_gradient": lines,
     }
     # A turn has a part for each thread.
-    most = max(sizes.tiles, groups)
-    cuts["backward_chunks"] = ("first_block", 1, most)
+    cuts["backward_chunks"] = ("first_block", 1, max(sizes.tiles, groups))
+    most = {kernel: -(-end // step) for kernel, (_, step, end) in cuts.items()} | {"weight_gradients": groups}
     return {
-        kernel: Split(layout.slots[first], step, end, -(-end // step) if worth[kernel] else 1)
+        kernel: Split(layout.slots[first], step, end, most[kernel] if worth[kernel] else 1)
         for kernel, (first, step, end) in cuts.items()
     }
 
@@ -294,7 +294,7 @@ def _opening(layout: Layout, sizes: Sizes, splits: dict[str, Split]) -> npt.NDAr
         "T": sizes.T, "B": sizes.B, "D": sizes.D, "H": sizes.H,
         "V": sizes.V, "P": sizes.V * sizes.lanes, "VX": sizes.VX, "PX": sizes.VX * sizes.lanes,
         "x_t": sizes.B * sizes.D, "x_b": sizes.D, "S": sizes.S, "blocks": 1, "end_vector": sizes.V,
-        "chunk": sizes.chunk, "end_step": sizes.T, "groups": splits["weight_gradients"].end,
+        "chunk": sizes.chunk, "end_step": sizes.T, "efforts": splits["weight_gradients"].end,
         "tile": sizes.tile, "together": sizes.together,
         "small": int(layout.name == "rows" and fits(layout, sizes)),
         "ring": -1 if sizes.all_states else 1, "keep": int(sizes.all_saved),

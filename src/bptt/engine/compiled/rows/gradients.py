@@ -5,19 +5,32 @@ from __future__ import annotations
 from typing import Any
 
 from bptt.engine.compiled.llvm.emitter import Lanes, Value
+from bptt.engine.compiled.llvm.target import Target
 from bptt.engine.compiled.rows.backward import source_of
 from bptt.engine.compiled.rows.forward import Tables, vectors
 from bptt.engine.compiled.rows.frame import RowsFrame
 from bptt.engine.compiled.rows.layout import RowsLayout
-from bptt.engine.compiled.rows.products import RowsProducts
+from bptt.engine.compiled.rows.products import RowsProducts, corner
 from bptt.engine.compiled.units.frame import Grid
-from bptt.engine.compiled.units.layout import Run
+from bptt.engine.compiled.units.gradients import groups_within
+from bptt.engine.compiled.units.layout import Layout, Run, Sizes
+
+
+# What it takes to read a group's columns, in lines that it is multiplied with.
+COLUMNS_EFFORT = 3
+
+
+def group_efforts(layout: Layout, sizes: Sizes, target: Target) -> list[tuple[int, int]]:
+    """Return, of each weight in turn, how many groups of columns it has and what one takes, in lines."""
+    runs = [(run, sizes.D if run.kind == "x" else sizes.H) for stage in layout.runs for run in stage]
+    wide = corner(target)[1]
+    return [(-(-run.count * sizes.H // wide), rows + COLUMNS_EFFORT) for run, rows in runs]
 
 
 def emit_gradients(
     module: Any, prefix: str, lanes: Lanes, layout: RowsLayout, products: RowsProducts
 ) -> None:
-    """Emit ``weight_gradients`` (groups of columns), ``input_gradient`` (steps) and ``collect`` (all).
+    """Emit ``weight_gradients`` (by effort: groups of columns), ``input_gradient`` (steps) and ``collect`` (all).
 
     The first two are for steps that `da` holds.
     """
@@ -38,7 +51,7 @@ def emit_gradients(
 
 
 def _weight_gradient(e: RowsFrame, products: RowsProducts, run: Run, before: Value) -> Value:
-    """Work on those of a run's groups of columns that the call is for; return how many there are up to here.
+    """Work on those of a run's groups of columns that the call is for; return the effort of all up to here.
 
     Each number is a sum over all steps and rows in one order, whatever the range.
     """
@@ -53,8 +66,8 @@ def _weight_gradient(e: RowsFrame, products: RowsProducts, run: Run, before: Val
     m = e.number("D") if run.kind == "x" else H
     n = e.times(e.integer(run.count), H)
     groups = e.b.sdiv(e.plus(n, e.integer(products.wide - 1)), e.integer(products.wide))
-    first = e.b.sub(e.most(e.number("first_group"), before), before)
-    last = e.least(e.b.sub(e.number("end_group"), before), groups)
+    effort = e.plus(m, e.integer(COLUMNS_EFFORT))
+    first, last = groups_within(e, before, effort, groups)
     with e.when(e.b.icmp_signed("<", first, last)):
         arguments = [
             first, last, m, n, e.b.sub(e.number("end_step"), start), vectors(e, e.number("B")),
@@ -63,7 +76,7 @@ def _weight_gradient(e: RowsFrame, products: RowsProducts, run: Run, before: Val
             e.pointer(f"dweight:{run.key}"), n, e.pointer("block"),
         ]  # fmt: skip
         e.b.call(products.gradient, arguments)
-    return e.plus(before, groups)
+    return e.plus(before, e.times(groups, effort))
 
 
 def _input_gradient(e: RowsFrame, products: RowsProducts) -> None:

@@ -100,7 +100,7 @@ class Members:
             return Phase(turn, arguments, apart, split.slot, 1, self.members, TURNS * route.chunks)
         step = split.step
         if kernel in PIECES:
-            step *= -(-split.pieces // (PIECES[kernel] * self.members))
+            step *= -(-split.end // (step * PIECES[kernel] * self.members))
         return Phase(at, arguments, apart, split.slot, step, split.end)
 
 

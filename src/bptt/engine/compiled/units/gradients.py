@@ -5,13 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from bptt.engine.compiled.llvm.emitter import Lanes, Value
+from bptt.engine.compiled.llvm.target import Target
 from bptt.engine.compiled.units.frame import Frame
-from bptt.engine.compiled.units.layout import Layout, Run
+from bptt.engine.compiled.units.layout import Layout, Run, Sizes
 from bptt.engine.compiled.units.products import Products
 
 
+def group_efforts(layout: Layout, sizes: Sizes, target: Target) -> list[tuple[int, int]]:
+    """Return, of each weight in turn, how many groups of rows it has and what one takes: its rows times its blocks."""
+    runs = [(run, sizes.D if run.kind == "x" else sizes.H) for stage in layout.runs for run in stage]
+    return [(-(-rows // target.heights[0]), run.count * min(rows, target.heights[0])) for run, rows in runs]
+
+
 def emit_gradients(module: Any, prefix: str, lanes: Lanes, layout: Layout, products: Products) -> None:
-    """Emit ``weight_gradients`` (groups of rows), ``input_gradient`` (lines) and ``collect`` (all).
+    """Emit ``weight_gradients`` (by effort: groups of rows), ``input_gradient`` (lines) and ``collect`` (all).
 
     The first two are for a range of steps, which `da` holds.
     """
@@ -32,7 +39,7 @@ def emit_gradients(module: Any, prefix: str, lanes: Lanes, layout: Layout, produ
 
 
 def _weight_gradient(e: Frame, products: Products, run: Run, before: Value) -> Value:
-    """Work on those of a run's groups of rows that the call is for; return how many groups there are up to here.
+    """Work on those of a run's groups of rows that the call is for; return the effort of all up to here.
 
     Each number is a sum over all steps and rows in one order, whatever the range, so the ranges may be cut at will.
     """
@@ -45,9 +52,10 @@ def _weight_gradient(e: Frame, products: Products, run: Run, before: Value) -> V
     source = e.column(e.da(run.stage, t, zero), run.column)
     width = e.times(e.integer(run.count), P)
     height = e.integer(products.target.heights[0])
-    end = e.plus(before, e.b.sdiv(e.plus(m, height, e.integer(-1)), height))
-    first = e.times(e.b.sub(e.most(e.number("first_group"), before), before), height)
-    last = e.least(e.times(e.b.sub(e.number("end_group"), before), height), m)
+    groups = e.b.sdiv(e.plus(m, height, e.integer(-1)), height)
+    effort = e.times(e.integer(run.count), e.least(m, height))
+    first, last = (e.times(group, height) for group in groups_within(e, before, effort, groups))
+    last = e.least(last, m)
     with e.when(e.b.icmp_signed("<", first, last)):
         target = e.at(e.pointer(f"dweight:{run.key}"), e.times(first, width))
         arguments = [
@@ -56,7 +64,20 @@ def _weight_gradient(e: Frame, products: Products, run: Run, before: Value) -> V
             source.pointer, source.stride, target, width, e.pointer("block"),
         ]  # fmt: skip
         e.b.call(products.gradient, arguments)
-    return end
+    return e.plus(before, e.times(groups, effort))
+
+
+def groups_within(e: Frame, before: Value, effort: Value, groups: Value) -> tuple[Value, Value]:
+    """Return the first and the end of those groups, of equal effort each, that begin in the call's range.
+
+    `before` is the effort of what comes before them.
+    """
+
+    def group_at(place: Value) -> Value:
+        beyond = e.most(e.b.sub(place, before), e.integer(0))
+        return e.least(e.b.sdiv(e.plus(beyond, effort, e.integer(-1)), effort), groups)
+
+    return group_at(e.number("first_effort")), group_at(e.number("end_effort"))
 
 
 def _input_gradient(e: Frame, products: Products) -> None:

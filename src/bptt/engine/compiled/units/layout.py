@@ -31,8 +31,8 @@ SIZES = (
     "chunk",  # steps that `da` holds: the sweep goes on when their weight gradients are formed
     "first_row", "end_row",  # what a call works on: whole tiles of rows
     "first_step", "end_step",  # going back: of one chunk
-    "first_group", "end_group",  # of weight gradients: groups of rows (or columns) of them, all weights counted through
-    "groups",  # how many of them there are
+    "first_effort", "end_effort",  # of weight gradients: groups of rows (or columns), all weights counted through, by
+    "efforts",  # the work in each; and all of it
     "first_line", "end_line",  # of the inputs' gradient: rows of all steps (or steps)
     "first_block", "end_block", "round",  # of units where threads share a step, or of a turn of several; and which turn
     "blocks",  # how many of them there are
