@@ -10,14 +10,14 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 import argparse
 import json
 import math
+import subprocess
 import sys
 import time
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 from benchmarks import lab_run, memory, startup
 from benchmarks.bars import all_bars, judge
+from benchmarks.core_probe import CoreProbe
 from benchmarks.engines import ENGINES
 from benchmarks.jobs import JOBS
 from benchmarks.machine import describe
@@ -55,17 +55,30 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--out", type=Path, default=Path("bptt-bench"), help="folder of result.json and speed.png"
     )
+    parser.add_argument(
+        "--urgent",
+        action="store_true",
+        help="workers come before all other processes (Linux, root): for a machine that others are busy on",
+    )
     found = parser.parse_args(arguments)
     unknown = [job for job in found.jobs if job not in JOBS]
     if unknown:
         parser.error(f"job must be one of {', '.join(JOBS)}. Got {unknown[0]}")
     if found.threads < 1:
         parser.error(f"--threads must be at least 1. Got {found.threads}")
+    if found.urgent and not may_hurry():
+        parser.error("--urgent needs Linux and the right to set a real-time priority. Got neither or one")
     return found
 
 
+def may_hurry() -> bool:
+    """Return whether `worker.hurry` will do: a process of its own tries."""
+    trial = "import benchmarks.worker as w; w.hurry()"
+    return subprocess.run([sys.executable, "-c", trial], capture_output=True, check=False).returncode == 0
+
+
 def start_workers(
-    threads: int, dtype: str, without: list[str], results: Results
+    threads: int, dtype: str, without: list[str], results: Results, *, urgent: bool = False
 ) -> dict[tuple[str, int], Worker]:
     """Start every engine that is there; where a pool is sized at the start, once for each number of threads."""
     found = {}
@@ -76,7 +89,7 @@ def start_workers(
         sizes = range(1, threads + 1) if engine in ("bptt", "jax") else (threads,)
         for size in sizes:
             try:
-                found[(engine, size)] = Worker(engine, size, dtype)
+                found[(engine, size)] = Worker(engine, size, dtype, urgent=urgent)
                 results.versions[engine] = found[(engine, size)].version
             except Missing as why:
                 results.missing[engine] = str(why)
@@ -101,7 +114,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     opened = False
     for dtype in dtypes:
-        workers = start_workers(options.threads, dtype, options.without, results)
+        workers = start_workers(options.threads, dtype, options.without, results, urgent=options.urgent)
         if ("bptt", options.threads) not in workers:
             print(f"bptt's compiled engine cannot run: {results.missing['bptt']}", file=sys.stderr)
             return 2
@@ -110,7 +123,7 @@ def main(arguments: list[str] | None = None) -> int:
             print(opening_text(results))
             measure_machine(options.threads, results)
             print(probes_text(results), flush=True)
-        settings = Settings(rounds, budget, options.threads, workers, core_probe(options.threads), deadline)
+        settings = Settings(rounds, budget, options.threads, workers, deadline)
         try:
             if "training" in sections:
                 pairs = [
@@ -149,15 +162,11 @@ def measure_machine(threads: int, results: Results) -> None:
     bandwidth = Bandwidth()
     for dtype in ("float32", "float64"):
         results.probes[f"peak, {dtype}, GFLOP/s"] = Peak(dtype).measure() / 1e9
-    cores = [Peak("float32").cores(max(2, threads)) for _ in range(5)]
-    results.probes[f"cores given to {max(2, threads)} threads, median of 5"] = sorted(cores)[2]
+    probe = CoreProbe(max(2, threads))
+    cores = [probe.cores() for _ in range(25)]
+    results.probes[f"cores given to {max(2, threads)} threads, median of 25"] = sorted(cores)[12]
     for size, name in ((16 << 10, "16 KB"), (512 << 10, "512 KB"), (8 << 20, "8 MB"), (256 << 20, "256 MB")):
         results.probes[f"reading {name}, GB/s"] = bandwidth.measure(size) / 1e9
-
-
-def core_probe(threads: int) -> Callable[[], float] | None:
-    """Return what is asked before every round of a run on several threads."""
-    return partial(Peak("float32").cores, threads, 2) if threads > 1 else None
 
 
 def others(sections, jobs, options, settings: Settings, results: Results, show) -> None:
@@ -206,7 +215,7 @@ def finish(options: argparse.Namespace, results: Results, seconds: float) -> Non
     for key, place in results.where.items():
         print(f"{key}: largest at {place}")
     if options.threads > 1:
-        print(f"rounds in which the machine gave fewer than {LEAST_CORES} cores do not count")
+        print(f"samples count with {LEAST_CORES} cores before and after, and none taken away meanwhile")
     print(verdicts_text(verdicts, results.by_processor_time))
     print("left out: " + "; ".join(results.left_out))
     options.out.mkdir(parents=True, exist_ok=True)

@@ -1,10 +1,9 @@
-"""What the machine gives, measured in the run: multiply-adds of one core, of several at once, and reading speed."""
+"""What the machine gives, measured in the run: multiply-adds of one core, and reading speed."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any
 
@@ -52,14 +51,6 @@ class Peak:
     def measure(self, repeats: int = 3) -> float:
         """Return multiply-adds, times two, a second."""
         return self.flops / min(_seconds(lambda: self._run(1)) for _ in range(repeats))
-
-    def cores(self, threads: int, times: int = 8) -> float:
-        """Return how many cores' worth of work `threads` threads got done at once, against one alone."""
-        with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(lambda _: time.sleep(0.001), range(threads)))  # all threads there
-            together = _seconds(lambda: list(pool.map(lambda _: self._run(times), range(threads))))
-        alone = min(_seconds(lambda: self._run(times)) for _ in range(2))
-        return threads * alone / together
 
 
 class Bandwidth:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from benchmarks.timing import LEAST_SHARE, Samples
 from benchmarks.workers import Handle
 
 LEAST_CORES = 1.8  # of a machine on which two threads are worth timing
-PATIENCE = 3  # times as many rounds, or tries in a round, as wanted, while the machine is busy with others
+PATIENCE = 3  # times as many tries in a round as wanted, while the machine is busy with others
 HOPE = 0.6  # of a core: with less than that the machine is too busy for another try
+
+# Samples that are judged one by one: how many each competitor takes at a turn, how many times as many as are wanted it
+# takes at most, and how many must count.
+TURN, MOST_TRIES, LEAST_COUNTED = 5, 8, 5
 
 
 @dataclass
@@ -21,20 +25,17 @@ class Race:
     ----------
     samples : dict of str to Samples
         By the name of the competitor.
-    cores : list of float
-        What the probe found before each round that counts; empty with one thread.
-    lost : int
-        Rounds that do not count, because the machine did not give its cores.
+    wanted : int
+        Samples of each that must count for the race to be valid.
     """
 
     samples: dict[str, Samples]
-    cores: list[float] = field(default_factory=list)
-    lost: int = 0
+    wanted: int = 1
 
     @property
     def is_valid(self) -> bool:
-        """Whether there is any round that counts."""
-        return all(samples.seconds for samples in self.samples.values())
+        """Whether enough of all competitors' samples count."""
+        return all(len(samples.seconds) >= self.wanted for samples in self.samples.values())
 
     @property
     def disturbed(self) -> list[str]:
@@ -45,15 +46,17 @@ class Race:
     def remark(self) -> str:
         """What to know about the times; nothing where all is well."""
         if not self.is_valid:
-            return f"invalid: the machine gave fewer than {LEAST_CORES} cores in all of {self.lost} rounds. "
+            short = {name: found for name, found in self.samples.items() if len(found.seconds) < self.wanted}
+            counts = ", ".join(
+                f"{name} {len(found.seconds)} of {found.tried}" for name, found in short.items()
+            )
+            return f"invalid: too few samples with {LEAST_CORES} cores before and after ({counts}). "
         if self.disturbed:
             return f"processor time, for want of a core to itself: {', '.join(self.disturbed)}. "
         return ""
 
 
-def race(
-    handles: Mapping[str, Handle], rounds: int, budget: float, probe: Callable[[], float] | None = None
-) -> Race:
+def race(handles: Mapping[str, Handle], rounds: int, budget: float) -> Race:
     """Time every competitor once a round.
 
     Parameters
@@ -63,25 +66,46 @@ def race(
     rounds : int
     budget : float
         Seconds that each takes in a round; at least one step.
-    probe : callable, optional
-        Returns how many cores the machine gives just now; rounds with fewer than `LEAST_CORES` do not count.
     """
     for handle in handles.values():
         handle.warm_up(budget)
     found = Race({name: Samples() for name in handles})
-    left = rounds * (1 if probe is None else PATIENCE)
-    done = 0
-    while done < rounds and left:
-        left -= 1
-        if probe is not None:
-            cores = probe()
-            if cores < LEAST_CORES:
-                found.lost += 1
-                continue
-            found.cores.append(cores)
+    for _ in range(rounds):
         for name, handle in handles.items():
             found.samples[name].add(*_undisturbed(handle))
-        done += 1
+    return found
+
+
+def watched_race(handles: Mapping[str, Handle], wanted: int, budget: float, threads: int) -> Race:
+    """Time every competitor in short samples, some at a turn, until so many of each count.
+
+    A sample counts if the machine gave `LEAST_CORES` cores right before it and right after it, and no thread of its
+    process had to leave its core for another meanwhile. The rule is the same for all, one thread or several; who has
+    enough waits for the others, and nobody has more.
+
+    Parameters
+    ----------
+    handles : mapping of name to Handle
+    wanted : int
+        Samples of each.
+    budget : float
+        Seconds of a sample; at least one step.
+    threads : int
+        How many must get a core each.
+    """
+    for handle in handles.values():
+        handle.warm_up(budget)
+    found = Race({name: Samples() for name in handles}, min(wanted, LEAST_COUNTED))
+    for _ in range(-(-MOST_TRIES * wanted // TURN)):
+        for name, handle in handles.items():
+            samples = found.samples[name]
+            if len(samples.seconds) >= wanted:
+                continue
+            for seconds, cores, before, after, taken in handle.watch(TURN, threads):
+                if len(samples.seconds) < wanted:
+                    samples.tried += 1
+                    if min(before, after) >= LEAST_CORES and not taken:
+                        samples.add(seconds, cores)
     return found
 
 

@@ -37,7 +37,8 @@ def _competitor(name: str, row: Row, ours: Samples) -> str:
         text += f" {100 * row.limit / samples.best:5.0f} % of the roofline" if row.limit else ""
     else:
         text += f"  {ratio(samples, ours):7.2f}x (median {median_ratio(samples, ours):.2f}x)"
-    return f"{text}  differs {row.worst_tensors[name][1]:.0e}"
+    counted = f"  {len(samples.seconds)} of {samples.tried} samples count" if samples.tried else ""
+    return f"{text}{counted}  differs {row.worst_tensors[name][1]:.0e}"
 
 
 def probes_text(results: Results) -> str:

@@ -11,6 +11,10 @@ MOST_CORES = 1.2
 # ... and below this it had to share its core with somebody else, and its time is not its own.
 LEAST_SHARE = 0.96
 
+# A sample that is judged by itself: seconds, processor time over it, the cores that the machine gave before and after,
+# and how often a thread had to leave its core for another.
+Sample = tuple[float, float, float, float, int]
+
 
 @dataclass
 class Samples:
@@ -22,10 +26,13 @@ class Samples:
         Of one step, one entry a round.
     cores : list of float
         Processor time over elapsed time, as many.
+    tried : int
+        How many were taken, where whether one counts was judged sample by sample (`race.watched_race`); else 0.
     """
 
     seconds: list[float] = field(default_factory=list)
     cores: list[float] = field(default_factory=list)
+    tried: int = 0
 
     def add(self, seconds: float, cores: float) -> None:
         """Take in one round."""
@@ -35,11 +42,17 @@ class Samples:
     @property
     def is_quiet(self) -> bool:
         """Whether it had its core to itself in any round."""
-        return any(cores >= LEAST_SHARE for cores in self.cores)
+        return self.tried > 0 or any(cores >= LEAST_SHARE for cores in self.cores)
 
     @property
     def counted(self) -> list[float]:
-        """The rounds in which it had its core to itself; where there is none, the processor time of all."""
+        """The rounds in which it had its core to itself; where there is none, the processor time of all.
+
+        Samples that were judged one by one all count: of some milliseconds the system knows the processor time of a
+        second thread only roughly.
+        """
+        if self.tried:
+            return self.seconds
         rounds = list(zip(self.seconds, self.cores, strict=True))
         kept = [seconds for seconds, cores in rounds if cores >= LEAST_SHARE]
         return kept or [seconds * cores for seconds, cores in rounds]

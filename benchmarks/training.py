@@ -20,13 +20,15 @@ from benchmarks.agreement import (
 from benchmarks.bars import FUSED_BITS, THREAD_BITS, agreement_key, share_key, training_key
 from benchmarks.jobs import JOBS, Arrays, Job, Problem, make_problem
 from benchmarks.probes import Bandwidth, Peak
-from benchmarks.race import Race, race
+from benchmarks.race import Race, race, watched_race
 from benchmarks.results import Results, Row
 from benchmarks.roofline import Machine, step_limit, weight_bytes
 from benchmarks.timing import ratio
 from benchmarks.workers import Handle, Missing, Worker
 
 OURS, STEPS = "bptt", "bptt, step by step"
+# On several threads, in place of each round: samples that are judged one by one.
+SAMPLES_A_ROUND, SAMPLE_SECONDS = 3, 0.012
 
 
 @dataclass
@@ -41,8 +43,6 @@ class Settings:
     threads : int
     workers : dict of (engine, threads) to Worker
         Those that are there.
-    probe : callable, optional
-        Returns how many cores the machine gives; asked before every round where there are several threads.
     deadline : float
         By `time.monotonic`: nothing begins after it.
     """
@@ -51,7 +51,6 @@ class Settings:
     budget: float
     threads: int
     workers: dict[tuple[str, int], Worker]
-    probe: Callable[[], float] | None = None
     deadline: float = math.inf
 
     def has_time(self, what: str, results: Results) -> bool:
@@ -113,8 +112,15 @@ class Entrants:
             handle.drop()
 
     def race(self, settings: Settings, *, watched: bool = True) -> Race:
-        """Time all, let the workers forget them, and return the race; `watched` asks for the machine's cores."""
-        found = race(self.handles, settings.rounds, settings.budget, settings.probe if watched else None)
+        """Time all, let the workers forget them, and return the race.
+
+        Where there are several threads every sample is judged by the cores that the machine gives, if it is `watched`.
+        """
+        if watched and settings.threads > 1:
+            wanted = SAMPLES_A_ROUND * settings.rounds
+            found = watched_race(self.handles, wanted, SAMPLE_SECONDS, settings.threads)
+        else:
+            found = race(self.handles, settings.rounds, settings.budget)
         for handle in self.handles.values():
             handle.drop()
         self.row.race = found

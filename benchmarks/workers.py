@@ -14,7 +14,7 @@ import numpy as np
 
 from benchmarks.engines import ENGINES
 from benchmarks.jobs import Arrays
-from benchmarks.timing import chunk_length
+from benchmarks.timing import Sample, chunk_length
 
 ROOT = Path(__file__).resolve().parent.parent
 # What sizes the pools of OpenMP, OpenBLAS, MKL, XLA and ours.
@@ -36,6 +36,8 @@ class Worker:
         What its pools are sized for.
     dtype : str
         JAX has float64 only where it is told beforehand.
+    urgent : bool
+        Whether it comes before everybody else on the machine while it works: see `worker.hurry`.
 
     Raises
     ------
@@ -43,7 +45,7 @@ class Worker:
         The library is not installed.
     """
 
-    def __init__(self, engine: str, threads: int, dtype: str) -> None:
+    def __init__(self, engine: str, threads: int, dtype: str, *, urgent: bool = False) -> None:
         self.engine, self.threads, self.dtype = engine, threads, dtype
         self.title = ENGINES[engine][1]
         environment = {
@@ -54,7 +56,7 @@ class Worker:
         if dtype == "float64":
             environment["JAX_ENABLE_X64"] = "1"
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.worker", engine],
+            [sys.executable, "-m", "benchmarks.worker", engine, *(["urgent"] if urgent else [])],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -130,6 +132,11 @@ class Handle:
         count = self.steps if steps is None else steps
         answer = self.worker.ask(do="run", key=self.key, steps=count)
         return answer["seconds"] / count, answer["cores"]
+
+    def watch(self, count: int, threads: int) -> list[Sample]:
+        """Take `count` samples of `steps` steps, in seconds a step, and ask for so many cores around each."""
+        answer = self.worker.ask(do="watch", key=self.key, steps=self.steps, count=count, threads=threads)
+        return [(seconds / self.steps, *cores) for seconds, *cores in answer["samples"]]
 
     def warm_up(self, budget: float) -> None:
         """Run until everything is compiled and allocated, and choose how many steps take `budget` seconds."""

@@ -28,3 +28,6 @@ class Task(Protocol):
 
     def run(self, steps: int) -> float | None:
         """Run so many steps; return the seconds that count where they are not those of the whole call."""
+
+    # A task may also have `pause_every(steps, count, pause)`: a run of so many steps, count times over, that calls
+    # `pause` before each time and after the last. Where it has none, `run(steps)` is called between the pauses.

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import numpy as np
 
 from benchmarks.agreement import loss_and_gradients, make_net, training_data
 from benchmarks.jobs import RATE, Arrays, Problem
 from bptt.optim import SGD
-from bptt.training import train
+from bptt.training import Event, train
 
 
 def version() -> str:
@@ -33,6 +34,14 @@ class Fused:
         return loss_and_gradients(self.net, self.problem)
 
     def run(self, steps: int) -> None:
+        self._train(steps)
+
+    def pause_every(self, steps: int, count: int, pause: Callable[[], object]) -> None:
+        """Train on and on, in one run: what it prepares at its beginning is in no sample, as with the others."""
+        # The first steps find their memory new.
+        self._train(steps * (count + 1), _Pauses(steps, pause))
+
+    def _train(self, steps: int, *callbacks: Callable[[Event], object]) -> None:
         train(
             self.net,
             self.data,
@@ -40,7 +49,19 @@ class Fused:
             steps=steps,
             batch_size=self.problem.job.B,
             progress=False,
+            callbacks=callbacks,
         )
+
+
+class _Pauses:
+    """Calls `pause` after every so many steps, which are made in one call."""
+
+    def __init__(self, steps: int, pause: Callable[[], object]) -> None:
+        self.looks_every, self.pause = steps, pause
+
+    def __call__(self, event: Event) -> None:
+        if (event.step + 1) % self.looks_every == 0:
+            self.pause()
 
 
 class Steps(Fused):

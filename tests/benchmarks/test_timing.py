@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from itertools import cycle
+from collections.abc import Callable
+from itertools import cycle, islice
 
+import numpy as np
 import pytest
 
 from benchmarks.jobs import JOBS, Job
-from benchmarks.race import LEAST_CORES, PATIENCE, race
+from benchmarks.race import LEAST_CORES, LEAST_COUNTED, MOST_TRIES, TURN, race, watched_race
 from benchmarks.roofline import Machine, inference_flops, step_flops, step_limit, weight_bytes
-from benchmarks.timing import LEAST_SHARE, Samples, chunk_length, median_ratio, ratio
+from benchmarks.timing import LEAST_SHARE, Sample, Samples, chunk_length, median_ratio, ratio
 
 
 def test_ratios_of_best_and_of_medians() -> None:
@@ -128,15 +130,139 @@ def test_an_engine_that_never_has_its_core_is_named() -> None:
     assert found.remark == "processor time, for want of a core to itself: a. "
 
 
-def test_rounds_without_the_cores_do_not_count() -> None:
-    cores = iter([1.0, 1.9, LEAST_CORES - 0.01, 2.0])
-    found = race({"a": FakeHandle("a", [], 2.0)}, rounds=2, budget=0.1, probe=lambda: next(cores))
-    assert (found.lost, found.cores) == (2, [1.9, 2.0])
-    assert len(found.samples["a"].seconds) == 2
+class WatchedHandle(FakeHandle):
+    """Gives samples with what the machine gave around them, one after the other."""
+
+    def __init__(self, name: str, log: list[str], samples: list[Sample]) -> None:
+        super().__init__(name, log, 0.0)
+        self.samples = iter(samples)
+
+    def watch(self, count: int, threads: int) -> list[Sample]:
+        self.log.append(f"{self.name} {count} {threads}")
+        return list(islice(self.samples, count))
+
+
+GOOD, LESS = 1.9, LEAST_CORES - 0.01
+
+
+def test_samples_count_by_what_the_machine_gave_before_and_after() -> None:
+    samples: list[Sample] = [
+        (5.0, 0.4, GOOD, GOOD, 0),
+        (1.0, 2.0, LESS, GOOD, 0),
+        (2.0, 2.0, GOOD, LESS, 0),
+        (3.0, 2.0, GOOD, GOOD, 1),
+        (4.0, 2.0, LEAST_CORES, LEAST_CORES, 0),
+    ]
+    found = watched_race({"a": WatchedHandle("a", [], samples)}, wanted=2, budget=0.1, threads=2)
+    assert found.is_valid
+    assert (found.samples["a"].seconds, found.samples["a"].tried) == ([5.0, 4.0], 5)
+    # Its processor time is no reason to leave a sample out: of so short ones it is known only roughly.
+    assert (found.samples["a"].best, found.samples["a"].median, found.disturbed) == (4.0, 4.5, [])
+
+
+def test_who_has_enough_samples_waits_and_nobody_has_more() -> None:
+    log: list[str] = []
+    quick = WatchedHandle("a", log, [(1.0 + k, 2.0, GOOD, GOOD, 0) for k in range(50)])
+    unlucky = WatchedHandle("b", log, [(9.0 - k, 2.0, (LESS, GOOD)[k % 2], GOOD, 0) for k in range(50)])
+    found = watched_race({"a": quick, "b": unlucky}, wanted=6, budget=0.5, threads=3)
+    assert log == [
+        "warm a 0.5",
+        "warm b 0.5",
+        f"a {TURN} 3",
+        f"b {TURN} 3",
+        f"a {TURN} 3",
+        f"b {TURN} 3",
+        f"b {TURN} 3",
+    ]
+    assert found.samples["a"].seconds == [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
+    assert found.samples["b"].seconds == [8.0, 6.0, 4.0, 2.0, 0.0, -2.0]
+    assert (found.samples["a"].tried, found.samples["b"].tried) == (6, 12)
 
 
 def test_a_machine_that_never_gives_its_cores_makes_the_race_invalid() -> None:
-    found = race({"a": FakeHandle("a", [], 2.0)}, rounds=2, budget=0.1, probe=lambda: 1.0)
-    assert found.lost == 2 * PATIENCE
+    samples: dict[str, list[Sample]] = {
+        "a": [(1.0, 2.0, GOOD, GOOD, 0)] * 80,
+        "b": [(1.0, 2.0, GOOD, GOOD, 0)] * (LEAST_COUNTED - 1) + [(1.0, 2.0, LESS, LESS, 0)] * 200,
+    }
+    handles = {name: WatchedHandle(name, [], found) for name, found in samples.items()}
+    found = watched_race(handles, wanted=10, budget=0.1, threads=2)
     assert not found.is_valid
-    assert found.remark == "invalid: the machine gave fewer than 1.8 cores in all of 6 rounds. "
+    tried = -(-MOST_TRIES * 10 // TURN) * TURN
+    assert found.samples["b"].tried == tried
+    assert found.remark == (
+        f"invalid: too few samples with 1.8 cores before and after (b {LEAST_COUNTED - 1} of {tried}). "
+    )
+
+
+class FakeTask:
+    """Takes note of its runs."""
+
+    def __init__(self, log: list[str]) -> None:
+        self.log = log
+
+    def found(self) -> dict[str, np.ndarray]:
+        return {}
+
+    def run(self, steps: int) -> None:
+        self.log.append(f"run {steps}")
+
+
+class PausingTask(FakeTask):
+    """One that makes its pauses itself."""
+
+    def pause_every(self, steps: int, count: int, pause: Callable[[], None]) -> None:
+        pause()
+        for _ in range(count):
+            self.log.append(f"steps {steps}")
+            pause()
+
+
+@pytest.mark.parametrize("task", [FakeTask, PausingTask])
+def test_the_machine_is_asked_before_and_after_every_sample(
+    task: type[FakeTask], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watching = pytest.importorskip("benchmarks.watching", reason="needs the counts of a POSIX system")
+    log: list[str] = []
+    monkeypatch.setattr(watching.time, "sleep", lambda seconds: log.append(f"settle {seconds:g}"))
+    given = iter([1.25, 1.5, 1.75, 2.0])
+
+    def probe() -> float:
+        log.append("ask")
+        return next(given)
+
+    found = watching.Watch(probe)
+    watching.watch(task(log), 7, 3, found)
+    what, settle = ("run 7", "steps 7")[task is PausingTask], f"settle {watching.SETTLING:g}"
+    first = [] if task is PausingTask else ["run 7"]
+    assert log == [*first, "ask", *[what, settle, "ask"] * 3]
+    assert [sample[2:4] for sample in found.samples] == [(1.25, 1.5), (1.5, 1.75), (1.75, 2.0)]
+    assert all(sample[0] > 0 for sample in found.samples)
+
+
+def test_a_core_lost_to_another_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    watching = pytest.importorskip("benchmarks.watching", reason="needs the counts of a POSIX system")
+    clocks = iter([(1.0, 0.5, 3), (1.1, 0.6, 3), (3.1, 4.1, 5), (9.0, 9.0, 9)])
+    monkeypatch.setattr(watching, "_clocks", lambda: next(clocks))
+    found = watching.Watch(lambda: 2.0)
+    found.pause()
+    found.pause()
+    assert found.samples == [(pytest.approx(2.0), pytest.approx(1.75), 2.0, 2.0, 2)]
+
+
+def test_the_probe_of_cores() -> None:
+    probes = pytest.importorskip("benchmarks.core_probe", reason="needs llvmlite and a POSIX clock")
+    probe = probes.CoreProbe(2)
+    assert probe.alone > 0
+    for _ in range(5):
+        assert 0.0 <= probe.cores() <= 2.0
+    assert int(probe.come[0]) == 2
+    # The second thread's time beside the first's: one that took twice as long had half a core.
+    probe._spent = lambda: [probe.alone, 2 * probe.alone]
+    assert probe.cores() == 1.5
+
+
+def test_a_thread_that_waited_in_vain_had_no_core() -> None:
+    probes = pytest.importorskip("benchmarks.core_probe", reason="needs llvmlite and a POSIX clock")
+    probe = probes.CoreProbe(2)
+    probe.come[0] = 1
+    assert probe._spent() == [float("inf")] * 2

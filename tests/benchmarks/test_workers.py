@@ -12,12 +12,14 @@ import numpy as np
 import pytest
 
 import benchmarks.engines
+import benchmarks.training
 from benchmarks.agreement import TOLERANCE, differences, reference, worst
 from benchmarks.jobs import JOBS, make_problem
+from benchmarks.race import Race
 from benchmarks.report import row_text
 from benchmarks.results import Results, Row
 from benchmarks.timing import Samples
-from benchmarks.training import Entrants, Settings
+from benchmarks.training import SAMPLE_SECONDS, Entrants, Settings
 from benchmarks.worker import Host
 from benchmarks.workers import Handle, Missing, Worker
 from tests.conftest import REPOSITORY
@@ -34,6 +36,11 @@ def test_a_worker_answers_with_results_and_times() -> None:
         seconds, cores = handle.measure(3)
         assert seconds > 0
         assert cores > 0
+        samples = handle.watch(3, 2)
+        assert [len(sample) for sample in samples] == [5] * 3
+        assert all(
+            seconds > 0 and 0 <= before <= 2 and 0 <= after <= 2 for seconds, _, before, after, _ in samples
+        )
         with pytest.raises(Missing, match="no task of the kind 'loop'"):
             worker.prepare("loop", "weather", "gru", 1)
     finally:
@@ -109,9 +116,32 @@ def test_results_become_json(tmp_path: Path) -> None:
     assert json.loads(json.dumps(results.as_dict()))["measured"] == {"a": 1.5, "b": 0.5}
 
 
+def test_counted_samples_are_printed() -> None:
+    row = Row(
+        "training", "sine", "gru", "float32", 2, worst_tensors={"bptt": ("w", 1e-7), "peer": ("w", 1e-7)}
+    )
+    samples = {"bptt": Samples([1.0] * 7, [1.9] * 7, 9), "peer": Samples([3.0] * 6, [1.0] * 6, 41)}
+    row.race = Race(samples, 5)
+    text = row_text(row)
+    assert "7 of 9 samples count" in text
+    assert "3.00x (median 3.00x)  6 of 41 samples count" in text
+
+
+def test_several_threads_are_watched_and_one_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, tuple[object, ...]]] = []
+    for name in ("race", "watched_race"):
+        monkeypatch.setattr(
+            benchmarks.training, name, lambda *args, name=name: asked.append((name, args[1:])) or Race({})
+        )
+    entrants = Entrants(Row("training", "sine", "gru", "float32", 2), {})
+    entrants.race(Settings(4, 0.25, 1, {}))
+    entrants.race(Settings(4, 0.25, 2, {}))
+    entrants.race(Settings(4, 0.25, 2, {}), watched=False)
+    assert asked == [("race", (4, 0.25)), ("watched_race", (12, SAMPLE_SECONDS, 2)), ("race", (4, 0.25))]
+
+
 def test_a_picture_is_drawn(tmp_path: Path) -> None:
     from benchmarks.picture import draw
-    from benchmarks.race import Race
 
     race = Race(
         {"bptt": Samples([1.0], [1.0]), "PyTorch": Samples([40.0], [1.0]), "JAX": Samples([0.5], [1.0])}
