@@ -98,7 +98,7 @@ def test_gathered_rows_are_those_of_the_step(width: int, dtype: str, rng: np.ran
     control.array[STEP] = 30
     arguments = filled(
         GATHER, control=control.address, indices=indices, first=30, starts=starts, source=source, width=width, T=T,
-        B=B, target=target, target_t=B * stride, target_b=stride,
+        B=B, end_row=B, target=target, target_t=B * stride, target_b=stride,
     )  # fmt: skip
     calls = CallList([Call(gather_kernel(KINDS[dtype]), arguments)], control)
     for k in range(steps):
@@ -115,7 +115,7 @@ def test_labels_travel_as_doubles_with_every_bit(rng: np.random.Generator) -> No
     indices, starts = rng.permutation(6)[None], np.arange(6)
     target, control = np.zeros(6, np.int64), Control()
     arguments = filled(
-        GATHER, control=control.address, indices=indices, starts=starts, source=labels, width=1, T=1, B=6,
+        GATHER, control=control.address, indices=indices, starts=starts, source=labels, width=1, T=1, B=6, end_row=6,
         target=target, target_t=6, target_b=1,
     )  # fmt: skip
     CallList([Call(gather_kernel("double"), arguments)], control).play(1)

@@ -15,7 +15,6 @@ from bptt.engine.compiled.units.frame import Grid
 from bptt.engine.compiled.units.gradients import groups_within
 from bptt.engine.compiled.units.layout import Layout, Run, Sizes
 
-
 # What it takes to read a group's columns, in lines that it is multiplied with.
 COLUMNS_EFFORT = 3
 

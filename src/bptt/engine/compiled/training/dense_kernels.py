@@ -12,6 +12,7 @@ from llvmlite import ir
 
 from bptt.engine.compiled.kernels import lanes_of
 from bptt.engine.compiled.llvm.arguments import ArgumentFrame
+from bptt.engine.compiled.llvm.emitter import Value
 from bptt.engine.compiled.llvm.machine_code import Kernel, load_kernels, new_module
 from bptt.engine.compiled.llvm.target import host
 from bptt.engine.compiled.units.products import BLOCK, Products
@@ -21,6 +22,9 @@ DENSE = {
     for k, name in enumerate(
         (
             "M", "K", "N", "VN", "ldc",  # rows, inputs, outputs
+            # What a call works on: rows (a multiple of a tile's, or the last), inputs of `dense_weights` (the same),
+            # vectors of outputs of `dense_bias`.
+            "first_row", "end_row", "first_input", "end_input", "first_vector", "end_vector",
             "A", "lda", "C", "W", "bias",  # W (K, N) and bias (N,) as the caller keeps them; no bias adds to C
             "dA", "ldda", "VK",  # rows of VK vectors
             "dW", "dbias",  # where the gradients go, without padding
@@ -44,6 +48,10 @@ def dense_room(K: int, N: int, lanes: int, panel: int) -> dict[str, int]:
         "block": BLOCK * (panel * lanes + K + lanes),
         "sums": K * wide,
     }
+
+
+# What each thread needs for itself.
+OWN = ("packed", "padded_bias", "block")
 
 
 @cache
@@ -70,7 +78,7 @@ def _emit(prefix: str, kind: str) -> Any:
 
 
 def _emit_forward(e: ArgumentFrame, products: Products) -> None:
-    """C = bias + A W, or C += A W where there is no bias."""
+    """C = bias + A W, or C += A W where there is no bias; few outputs are computed whole, whatever the range."""
     K, N, VN, ldc = (e.number(name) for name in ("K", "N", "VN", "ldc"))
     one, zero = e.integer(1), e.integer(0)
     given = e.given("bias")
@@ -81,12 +89,19 @@ def _emit_forward(e: ArgumentFrame, products: Products) -> None:
         e.b.call(products.pack, [K, one, N, VN, e.pointer("W"), N, e.pointer("packed")])
         with e.when(given):
             e.b.call(products.pack, [one, one, N, VN, e.pointer("bias"), N, e.pointer("padded_bias")])
-        start = e.b.select(given, e.pointer("padded_bias"), e.pointer("C"))
+        rows, A, C = _rows(e, ("A", "lda"), ("C", "ldc"))
+        start = e.b.select(given, e.pointer("padded_bias"), C)
         stride = e.b.select(given, zero, ldc)
-        arguments = [e.number("M"), VN, K, e.pointer("A"), e.number("lda"), one, e.pointer("packed"),
-                     e.pointer("C"), ldc, start, stride, zero]  # fmt: skip
+        arguments = [rows, VN, K, A, e.number("lda"), one, e.pointer("packed"), C, ldc, start, stride, zero]
         e.b.call(products.gemm, arguments)
     e.b.ret_void()
+
+
+def _rows(e: ArgumentFrame, *arrays: tuple[str, str]) -> tuple[Value, ...]:
+    """Return how many rows a call works on, and where they lie in arrays: a name, and that of the stride."""
+    first = e.number("first_row")
+    found = (e.at(e.pointer(name), e.times(first, e.number(stride))) for name, stride in arrays)
+    return e.b.sub(e.number("end_row"), first), *found
 
 
 def _emit_few(e: ArgumentFrame) -> None:
@@ -131,14 +146,15 @@ def _emit_few(e: ArgumentFrame) -> None:
 
 def _emit_weights(e: ArgumentFrame, products: Products) -> None:
     """DW = A^T C, where C now holds the gradient of the sums."""
-    K, N, ldc, zero = e.number("K"), e.number("N"), e.number("ldc"), e.integer(0)
+    N, ldc, zero = e.number("N"), e.number("ldc"), e.integer(0)
+    first, end = e.number("first_input"), e.number("end_input")
     sums, count = e.pointer("sums"), e.integer(e.lanes.count)
-    with e.loop(zero, e.times(K, ldc), count) as i:
+    with e.loop(e.times(first, ldc), e.times(end, ldc), count) as i:
         e.store(e.const(0), e.at(sums, i))
-    arguments = [K, e.number("VN"), e.number("M"), e.pointer("A"), e.number("lda"), e.pointer("C"), ldc, sums, ldc,
-                 e.pointer("block")]  # fmt: skip
+    arguments = [e.b.sub(end, first), e.number("VN"), e.number("M"), e.at(e.pointer("A"), first), e.number("lda"),
+                 e.pointer("C"), ldc, e.at(sums, e.times(first, ldc)), ldc, e.pointer("block")]  # fmt: skip
     e.b.call(products.gradient, arguments)
-    with e.loop(zero, K) as k, e.loop(zero, N, count) as n:
+    with e.loop(first, end) as k, e.loop(zero, N, count) as n:
         value = e.load(e.at(sums, e.plus(e.times(k, ldc), n)))
         e.store_masked(value, e.at(e.pointer("dW"), e.plus(e.times(k, N), n)), e.below(n, N))
     e.b.ret_void()
@@ -152,7 +168,8 @@ def _emit_bias(e: ArgumentFrame) -> None:
     """
     M, N, ldc, zero = e.number("M"), e.number("N"), e.number("ldc"), e.integer(0)
     C, none = e.pointer("C"), e.const(0)
-    with e.loop(zero, N, e.integer(e.lanes.count)) as n:
+    with e.loop(e.number("first_vector"), e.number("end_vector")) as v:
+        n = e.times(v, e.integer(e.lanes.count))
         with e.loop_carrying(zero, M, e.integer(1), [none, none]) as (m, (total, lost), after):
             row = e.load(e.at(C, e.plus(e.times(m, ldc), n)))
             more = e.b.fadd(total, row)
@@ -168,7 +185,20 @@ def _emit_input(e: ArgumentFrame, products: Products) -> None:
     K, N, ldc, VK = (e.number(name) for name in ("K", "N", "ldc", "VK"))
     one, zero = e.integer(1), e.integer(0)
     e.b.call(products.pack_transposed, [one, N, ldc, K, VK, e.pointer("W"), N, e.pointer("packed")])
-    arguments = [e.number("M"), VK, N, e.pointer("C"), ldc, one, e.pointer("packed"), e.pointer("dA"), e.number("ldda"),
-                 e.pointer("zeros"), zero, zero]  # fmt: skip
+    rows, C, dA = _rows(e, ("C", "ldc"), ("dA", "ldda"))
+    arguments = [
+        rows,
+        VK,
+        N,
+        C,
+        ldc,
+        one,
+        e.pointer("packed"),
+        dA,
+        e.number("ldda"),
+        e.pointer("zeros"),
+        zero,
+        zero,
+    ]
     e.b.call(products.gemm, arguments)
     e.b.ret_void()

@@ -12,6 +12,7 @@ from bptt.engine.compiled.llvm.target import host
 from bptt.engine.compiled.training.call_list import STEP
 
 # Example i of a batch is `T` rows of `source` from row starts[indices[step - first, i]] on, `width` numbers a row.
+# A call gathers those from first_row to end_row.
 GATHER = {
     name: k
     for k, name in enumerate(
@@ -24,6 +25,8 @@ GATHER = {
             "width",
             "T",
             "B",
+            "first_row",
+            "end_row",
             "target",
             "target_t",
             "target_b",
@@ -45,7 +48,7 @@ def _emit(prefix: str, kind: str) -> Any:
     width, T = e.number("width"), e.number("T")
     step = e.load_integer(e.pointer("control"), e.integer(STEP))
     batch = e.times(e.b.sub(step, e.number("first")), e.number("B"))
-    with e.loop(e.integer(0), e.number("B")) as b:
+    with e.loop(e.number("first_row"), e.number("end_row")) as b:
         index = e.load_integer(e.pointer("indices"), e.plus(batch, b))
         source = e.at(e.pointer("source"), e.times(e.load_integer(e.pointer("starts"), index), width))
         target = e.at(e.pointer("target"), e.times(b, e.number("target_b")))

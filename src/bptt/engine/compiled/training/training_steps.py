@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from bptt.engine.compiled.llvm.machine_code import Kernel, kernel_address
 from bptt.engine.compiled.route import KINDS
 from bptt.engine.compiled.rows.gather import GATHER_LINES, gather_lines_kernel
+from bptt.engine.compiled.threads.team import Phase
 from bptt.engine.compiled.training.call_list import STEP, Call, CallList, Control
 from bptt.engine.compiled.training.gather_kernels import GATHER, gather_kernel
 from bptt.engine.compiled.training.step import CompiledStep
@@ -22,6 +24,9 @@ from bptt.engine.compiled.training.update_kernels import (
 from bptt.engine.compiled.workspace import address
 from bptt.engine.step_design import Examples, StepDesign, UpdateRule, Whole
 from bptt.engine.tape import Array
+
+# Lines of memory (of 16 numbers) that a batch copies at least where threads share that: some 30 microseconds.
+MANY_LINES, LINE = 4096, 16
 
 
 class CompiledTraining:
@@ -127,7 +132,7 @@ class _Batches:
         self.gathers = self._gathers(B)
         self.list = CallList(
             [
-                *(Call(kernel, arguments) for kernel, arguments, _ in self.gathers),
+                *(_gather_call(*gather) for gather in self.gathers),
                 *self.step.calls,
                 *self._penalties(kind),
                 Call(norm.load(kind), _arguments(norm.SLOTS, {**common, **sums})),
@@ -164,7 +169,7 @@ class _Batches:
         targets = {"starts": address(examples.y_starts), "source": address(examples.y), "width": read,
                    "T": examples.y_length, "target": address(step.y), "target_t": B * written,
                    "target_b": written}  # fmt: skip
-        common = {"control": self.run.control.address, "B": B}
+        common = {"control": self.run.control.address, "B": B, "end_row": B}
         # 64-bit labels are copied as what has the same size.
         y_kernel = gather_kernel("double" if step.classes else kind)
         return [
@@ -177,6 +182,7 @@ class _Batches:
         common = {**common, "source": address(self.run.examples.x), "width": D}
         lines = step.take_lines()
         if lines is not None:
+            del common["end_row"]
             values = {**common, "count": step.T * D, "target": lines.address, "S": lines.stride}
             return gather_lines_kernel(kind), _arguments(GATHER_LINES, values), GATHER_LINES
         values = {**common, "T": step.T, "target": address(step.x), "target_t": step.B * D, "target_b": D}
@@ -191,6 +197,24 @@ class _Batches:
         self.update_arguments[self.update.SLOTS["constants"]] = address(constants)
         self.update_arguments[self.update.SLOTS["first"]] = first
         return self.list.play(len(indices))
+
+
+def _gather_call(kernel: Kernel, arguments: Whole, slots: Mapping[str, int]) -> Call:
+    """Return the call, which threads share where there are many examples to copy."""
+    if "first_row" not in slots:
+        return Call(kernel, arguments)
+    T, B, width = (int(arguments[slots[name]]) for name in ("T", "B", "width"))
+    if T * B * -(-width // LINE) < MANY_LINES:
+        return Call(kernel, arguments)
+
+    def share(members: int) -> list[Phase]:
+        table = np.repeat(arguments[None], members, axis=0)
+        tables[:] = [table]
+        step = -(-B // (2 * members))
+        return [Phase(kernel_address(kernel), address(table), table.strides[0], slots["first_row"], step, B)]
+
+    tables: list[Whole] = []
+    return Call(kernel, arguments, tables, B, share)
 
 
 def _arguments(slots: Mapping[str, int], values: Mapping[str, int]) -> Whole:
