@@ -13,9 +13,12 @@ pytest.importorskip("llvmlite")
 from bptt.cells import Cell, get_cell
 from bptt.cells.registry import CELLS
 from bptt.engine import compiled, set_threads, threads, use_threads
-from bptt.engine.compiled import passes, route
+from bptt.engine.compiled import chunks, passes, route
+from bptt.engine.compiled.llvm.target import host
+from bptt.engine.compiled.rows import gradients as rows_gradients
 from bptt.engine.compiled.threads import team
-from bptt.engine.compiled.training import call_list
+from bptt.engine.compiled.training import call_list, dense_calls, training_steps
+from bptt.engine.compiled.units import gradients as units_gradients
 from bptt.network import Network, Recurrent
 from bptt.optim import SGD
 from bptt.training import TrainingDivergedError, train
@@ -66,6 +69,41 @@ def test_any_number_of_threads_gives_the_same_bits(
         for count in COUNTS[1:]:
             set_threads(count)
             same(run(compiled, cell, drawn, lengths), alone, (sizes, count))
+
+
+@pytest.mark.parametrize(("name", "dtype"), [("gru", "float32"), ("elman", "float64")])
+def test_weights_of_unlike_work_are_shared_to_the_same_bits(
+    name: str, dtype: str, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Turns of sweep and weight gradients; one input beside many units, and the other way round.
+    monkeypatch.setattr(chunks, "ROOM", 2**12)
+    monkeypatch.setattr(chunks, "WHOLE", 2**13)
+    cell = get_cell(name)
+    for sizes in ((11, 175, 1, 37), (7, 41, 67, 5), (9, 40, 1, 49), (10, 33, 93, 20)):
+        drawn = draw(cell, sizes, dtype, rng)
+        set_threads(1)
+        alone = run(compiled, cell, drawn)
+        for count in COUNTS[1:]:
+            set_threads(count)
+            same(run(compiled, cell, drawn), alone, (sizes, count))
+
+
+@pytest.mark.parametrize(("name", "dtype"), [("gru", "float32"), ("elman", "float64")])
+@pytest.mark.parametrize(("B", "H"), [(175, 100), (64, 64)])
+def test_weight_gradients_are_cut_by_work(name: str, dtype: str, B: int, H: int) -> None:
+    # Few inputs count for little; what a sequence layout reads beside its multiply-adds is the difference.
+    found = route.find_route(
+        get_cell(name), np.dtype(dtype), (20, B, 3), H, ragged=False, states=True, saved=True
+    )
+    layout, target = found.layout, host()
+    emitted = rows_gradients if layout.name == "rows" else units_gradients
+    efforts = emitted.group_efforts(layout, found.sizes, target)
+    runs = [each for stage in layout.runs for each in stage]
+    products = [(3 if each.kind == "x" else H) * each.count * H for each in runs]
+    total = sum(groups * effort for groups, effort in efforts)
+    assert found.splits["weight_gradients"].end == total
+    for (groups, effort), own in zip(efforts, products, strict=True):
+        assert groups * effort / total == pytest.approx(own / sum(products), abs=0.04)
 
 
 @pytest.mark.parametrize("name", ["lstm", "gru_reset_before"])
@@ -147,6 +185,32 @@ def test_a_network_trains_to_the_same_weights(
         found.append({"losses": history.losses, **{k: v.copy() for k, v in net.parameters.items()}})
     for count, each in zip(COUNTS, found, strict=True):
         same(each, found[0], count)
+
+
+def test_a_wide_readout_and_long_batches_are_shared_to_the_same_bits(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dense_calls, "WORTH", 0)
+    monkeypatch.setattr(training_steps, "MANY_LINES", 0)
+    x, y = rng.standard_normal((50, 9, 5)), rng.standard_normal((50, 9, 37))
+    most = []
+    play = call_list.CallList.play
+    monkeypatch.setattr(
+        call_list.CallList, "play",
+        lambda calls, steps: (most.append([call.most for call in calls.calls]), play(calls, steps))[1],
+    )  # fmt: skip
+    found = []
+    for count in COUNTS:
+        net = Network(
+            Recurrent("elman", 5, 21, dtype="float64", seed=4, engine="compiled"), 37, readout="every", seed=3
+        )
+        set_threads(count)
+        train(net, (x, y), optimizer=SGD(0.1), steps=3, batch_size=43, progress=False)
+        found.append({key: value.copy() for key, value in net.parameters.items()})
+    for count, one in zip(COUNTS, found, strict=True):
+        same(one, found[0], count)
+    # Both arrays of a batch, and four products of the readout.
+    assert sum(number > 1 for number in most[-1]) >= 6
 
 
 def test_fused_steps_are_shared_in_one_job(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
