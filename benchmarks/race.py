@@ -15,6 +15,8 @@ HOPE = 0.6  # of a core: with less than that the machine is too busy for another
 # Samples that are judged one by one: how many each competitor takes at a turn, how many times as many as are wanted it
 # takes at most, and how many must count.
 TURN, MOST_TRIES, LEAST_COUNTED = 5, 8, 5
+# Steps of a sample at least: others may have had the caches meanwhile, and the first step fills them again.
+LEAST_STEPS = 3
 
 
 @dataclass
@@ -89,12 +91,13 @@ def watched_race(handles: Mapping[str, Handle], wanted: int, budget: float, thre
     wanted : int
         Samples of each.
     budget : float
-        Seconds of a sample; at least one step.
+        Seconds of a sample; at least `LEAST_STEPS` steps.
     threads : int
         How many must get a core each.
     """
     for handle in handles.values():
         handle.warm_up(budget)
+        handle.steps = max(handle.steps, LEAST_STEPS)
     found = Race({name: Samples() for name in handles}, min(wanted, LEAST_COUNTED))
     for _ in range(-(-MOST_TRIES * wanted // TURN)):
         for name, handle in handles.items():

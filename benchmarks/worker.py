@@ -19,7 +19,6 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -34,7 +33,7 @@ class Host:
     def __init__(self, engine: str) -> None:
         self.engine = engine
         self.tasks: dict[str, Task] = {}
-        self.probes: dict[int, Callable[[], float]] = {}
+        self.probes: dict[int, Any] = {}
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         """Do what is asked."""
@@ -76,9 +75,10 @@ class Host:
         from benchmarks.watching import Watch, watch
 
         if threads not in self.probes:
-            self.probes[threads] = CoreProbe(threads).cores
+            self.probes[threads] = CoreProbe(threads)
         gc.collect()
-        found = Watch(self.probes[threads])
+        self.probes[threads].see_alone()
+        found = Watch(self.probes[threads].cores)
         watch(self.tasks[key], steps, count, found)
         return {"samples": found.samples}
 

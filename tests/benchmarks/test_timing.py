@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks.jobs import JOBS, Job
-from benchmarks.race import LEAST_CORES, LEAST_COUNTED, MOST_TRIES, TURN, race, watched_race
+from benchmarks.race import LEAST_CORES, LEAST_COUNTED, LEAST_STEPS, MOST_TRIES, TURN, race, watched_race
 from benchmarks.roofline import Machine, inference_flops, step_flops, step_limit, weight_bytes
 from benchmarks.timing import LEAST_SHARE, Sample, Samples, chunk_length, median_ratio, ratio
 
@@ -90,7 +90,7 @@ class FakeHandle:
     """Takes note of when it is asked."""
 
     def __init__(self, name: str, log: list[str], seconds: float, cores: tuple[float, ...] = (1.0,)) -> None:
-        self.name, self.log, self.seconds, self.cores = name, log, seconds, cycle(cores)
+        self.name, self.log, self.seconds, self.cores, self.steps = name, log, seconds, cycle(cores), 1
 
     def warm_up(self, budget: float) -> None:
         self.log.append(f"warm {self.name} {budget:g}")
@@ -164,6 +164,7 @@ def test_who_has_enough_samples_waits_and_nobody_has_more() -> None:
     log: list[str] = []
     quick = WatchedHandle("a", log, [(1.0 + k, 2.0, GOOD, GOOD, 0) for k in range(50)])
     unlucky = WatchedHandle("b", log, [(9.0 - k, 2.0, (LESS, GOOD)[k % 2], GOOD, 0) for k in range(50)])
+    unlucky.steps = 20
     found = watched_race({"a": quick, "b": unlucky}, wanted=6, budget=0.5, threads=3)
     assert log == [
         "warm a 0.5",
@@ -175,6 +176,7 @@ def test_who_has_enough_samples_waits_and_nobody_has_more() -> None:
         f"b {TURN} 3",
     ]
     assert found.samples["a"].seconds == [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
+    assert (quick.steps, unlucky.steps) == (LEAST_STEPS, 20)
     assert found.samples["b"].seconds == [8.0, 6.0, 4.0, 2.0, 0.0, -2.0]
     assert (found.samples["a"].tried, found.samples["b"].tried) == (6, 12)
 
@@ -256,6 +258,9 @@ def test_the_probe_of_cores() -> None:
     for _ in range(5):
         assert 0.0 <= probe.cores() <= 2.0
     assert int(probe.come[0]) == 2
+    probe.alone = 1e-9
+    probe.see_alone()
+    assert probe.alone > 1e-6
     # The second thread's time beside the first's: one that took twice as long had half a core.
     probe._spent = lambda: [probe.alone, 2 * probe.alone]
     assert probe.cores() == 1.5
