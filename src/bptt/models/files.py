@@ -15,9 +15,9 @@ from bptt.checks import Array, check_choice
 from bptt.errors import FileFormatError, InvalidInput, InvalidType
 from bptt.files.model import FORECASTER, Header, read_arrays, read_header, write_model
 from bptt.losses import get_loss
-from bptt.models.own_cells import cell_digest, own_cells
 from bptt.models.fields import DESCRIPTION, DESCRIPTION_OPTIONAL, Config, check_fields
 from bptt.models.kinds import KINDS, Model, Shapes
+from bptt.models.own_cells import cell_digest, own_cells
 from bptt.network import Network, Recurrent
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from bptt.checks import check_choice, check_dtype, check_whole
 from bptt.errors import InvalidInput
 from bptt.initializers import Constant
 from bptt.losses import get_loss
-from bptt.models.own_cells import cell_digest
 from bptt.models.fields import NETWORK, STACK, STACK_OPTIONAL, Config, check_fields
+from bptt.models.own_cells import cell_digest
 from bptt.network import Network, Recurrent
 from bptt.network.layers import DIRECTIONS
 from bptt.network.parameters import cell_shapes, prefixes
