@@ -3,14 +3,11 @@
 import base64
 import hashlib
 import re
-import struct
-import zlib
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 
-from bptt.errors import FileFormatError, FileMissing, InvalidInput, InvalidType
+from bptt.errors import FileMissing, InvalidInput
 from bptt.report import (
     Chart,
     Code,
@@ -23,54 +20,11 @@ from bptt.report import (
     write_report,
 )
 from bptt.report.sliders import SCRIPT
+from tests.report.html_pages import DARK, LIGHT, SECTIONS, TABLE, Page, one, page, png
 
-VOID = frozenset({"meta", "link", "img", "source", "br", "input"})
 HOSTILE = (
     """</script></style><script>alert(1)</script><img src=x onerror="alert('1')"> & &amp; "quoted" 'single'"""
 )
-
-
-def png(width, height, *, metre=5669, shade=0):
-    """Return a grey PNG; 5669 pixels a metre are 144 an inch."""
-
-    def chunk(kind, data):
-        body = kind + data
-        return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
-
-    density = chunk(b"pHYs", struct.pack(">IIB", metre, metre, 1)) if metre else b""
-    rows = zlib.compress((b"\0" + bytes([shade]) * width) * height)
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
-    return b"\x89PNG\r\n\x1a\n" + header + density + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
-
-
-class Page(HTMLParser):
-    """Parse a page; fail on a tag that is closed out of turn."""
-
-    def __init__(self, page):
-        super().__init__(convert_charrefs=True)
-        self.open, self.tags, self.texts = [], [], []
-        self.feed(page)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag, attributes):
-        assert len(dict(attributes)) == len(attributes), f"<{tag}> names an attribute twice"
-        self.tags.append((tag, dict(attributes), tuple(self.open)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert tag not in VOID
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.texts.append((self.open[-1] if self.open else "", data))
-
-    def all(self, tag):
-        return [attributes for name, attributes, _ in self.tags if name == tag]
-
-    def text(self, tag):
-        return [data for name, data in self.texts if name == tag]
 
 
 def test_the_checker_sees_unbalanced_tags():
@@ -79,32 +33,7 @@ def test_the_checker_sees_unbalanced_tags():
             Page(broken)
 
 
-LIGHT, DARK = png(30, 21, shade=250), png(30, 21, shade=20)
 NARROW_LIGHT, NARROW_DARK = png(12, 15, shade=240), png(12, 15, shade=30)
-TABLE = TableBlock(
-    headers=("Method", "RMSE, °C", "Verdict"),
-    rows=(
-        ("default", "1.167", "beats least squares"),
-        ("lab recipe", "2.730", "loses"),
-        ("previous day", "–", ""),
-    ),
-    highlight=(0,),
-    losing=(1,),
-    caption="Error on the test part",
-)
-SECTIONS = (
-    Section("Result", (Text("One.\n\nTwo,\nstill two."), TABLE, Text("It loses.", tone="warning"))),
-    Section("Pictures", (Picture(LIGHT, "A curve that falls", dark=DARK, caption="Training loss"),)),
-    Section("Again", (Code("bptt lab weather \\\n  --seed 0 > log"), Text("A hint.", tone="note"))),
-)
-
-
-def page(sections=SECTIONS, title="Weather lab", lead="It works.", **options):
-    return render_report(title=title, lead=lead, sections=sections, footer="bptt 0.1", **options)
-
-
-def one(block):
-    return page((Section("S", (block,)),))
 
 
 def test_is_well_formed_with_headings_in_order():
@@ -352,82 +281,6 @@ def test_a_missing_folder_is_one_line(tmp_path):
         write_report(tmp_path / "missing" / "report.html", title="T", lead="", sections=())
     assert "\n" not in str(caught.value)
     assert "make the folder" in str(caught.value)
-
-
-CUT = LIGHT[:-6]
-
-
-@pytest.mark.parametrize(
-    ("make", "kind", "message"),
-    [
-        (
-            lambda: Text("x", tone="loud"),
-            InvalidInput,
-            r"tone must be one of plain, note, warning. Got 'loud'",
-        ),
-        (lambda: TableBlock((), ()), InvalidInput, r"headers must name at least C = 1 column"),
-        (
-            lambda: TableBlock(("a", "b"), (("1", "2"), ("1",))),
-            InvalidInput,
-            r"rows must each have C = 2 cells, as headers has. Got 1 in row 1",
-        ),
-        (
-            lambda: TableBlock(("a",), (("1",),), highlight=(1,)),
-            InvalidInput,
-            r"highlight must lie in 0..0. Got 1",
-        ),
-        (
-            lambda: TableBlock(("a",), (("1",),), losing=(-1,)),
-            InvalidInput,
-            r"losing must lie in 0..0. Got -1",
-        ),
-        (
-            lambda: TableBlock(("a",), (("1",),), numeric=(2,)),
-            InvalidInput,
-            r"numeric must lie in 0..0. Got 2",
-        ),
-        (lambda: Picture(LIGHT, " "), InvalidInput, r"alt must say what the picture shows"),
-        (
-            lambda: Picture(b"GIF89a", "a"),
-            FileFormatError,
-            r"light must be the bytes of a PNG. Got 6 bytes that",
-        ),
-        (lambda: Picture("x.png", "a"), FileFormatError, r"light must be the bytes of a PNG. Got str"),
-        (
-            lambda: Picture(LIGHT, "a", dark=b""),
-            FileFormatError,
-            r"dark must be the bytes of a PNG. Got 0 bytes",
-        ),
-        (
-            lambda: Picture(CUT, "a"),
-            FileFormatError,
-            rf"light must be a whole PNG. Got {len(CUT)} bytes without",
-        ),
-        (
-            lambda: Picture(LIGHT, "a", narrow_dark=DARK),
-            InvalidInput,
-            r"dark must be given where narrow_dark is",
-        ),
-        (lambda: Equations(()), InvalidInput, r"lines must hold at least 1 formula. Got none"),
-        (lambda: Section("", ()), InvalidInput, r"title of a section must not be empty"),
-        (
-            lambda: Section("S", ("text",)),
-            InvalidType,
-            r"blocks must be Text, TableBlock, Picture, Chart, Equations or Code. Got str",
-        ),
-        (lambda: page(("text",)), InvalidType, r"sections must hold Section objects. Got str"),
-        (lambda: page(title=" "), InvalidInput, r"title must not be empty"),
-    ],
-)
-def test_bad_input(make, kind, message):
-    with pytest.raises(kind, match=message) as caught:
-        make()
-    assert "\n" not in str(caught.value)
-
-
-def test_blocks_are_frozen():
-    with pytest.raises(AttributeError):
-        TABLE.caption = "other"
 
 
 def chart(name):
