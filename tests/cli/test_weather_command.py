@@ -128,4 +128,6 @@ def test_ctrl_c_is_one_line_and_status_130(tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert errors == "bptt: interrupted: the table needs every run, so nothing was written\n"
+    # Whoever is the first on a machine is told that it compiles.
+    told = [line for line in errors.splitlines() if "compiling for" not in line]
+    assert told == ["bptt: interrupted: the table needs every run, so nothing was written"]
