@@ -13,7 +13,7 @@ from bptt.diagnostics import Diagnosis
 from bptt.errors import InvalidInput
 from bptt.models import save
 from bptt.network import Network
-from bptt.plots import png_bytes
+from bptt.plots import themed_pngs
 from bptt.report import Code, Picture, Section, TableBlock, Text, write_report
 from bptt.report.versions import describe, versions
 
@@ -108,11 +108,7 @@ def make_folder(out: Path) -> None:
 
 def draw_picture(draw: Callable[..., Any], path: Path, alt: str) -> Picture:
     """Draw for both themes and both widths, keep the light wide one as a file, return all for the report."""
-    drawn = {
-        (theme, size): png_bytes(draw(theme=theme, size=size))
-        for theme in ("light", "dark")
-        for size in ("wide", "narrow")
-    }
+    drawn = themed_pngs(draw)
     write_atomic(path, drawn["light", "wide"])
     return Picture(
         light=drawn["light", "wide"],

@@ -21,6 +21,7 @@ from bptt.plots.smooth import smooth_curve
 from bptt.plots.state_space import state_space
 from bptt.plots.states import hidden_states
 from bptt.plots.style import DARK, LIGHT, Theme
+from bptt.plots.themed import themed_pngs
 from bptt.plots.truncation import truncation
 from bptt.plots.unrolled import Nodes, unrolled
 
@@ -54,6 +55,7 @@ __all__ = [
     "scatter",
     "smooth_curve",
     "state_space",
+    "themed_pngs",
     "truncation",
     "unrolled",
 ]

@@ -7,6 +7,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from bptt.atomic import write_atomic
 from bptt.errors import InvalidInput, InvalidType
 
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 DPI = 144  # 1.5 dots for each of a screen's 96 reference pixels an inch
+# Of zlib, 1 to 9: 6 takes a third longer for 1 % less. That no picture of ours lets its ground through saves 10 %.
+EFFORT = 4
 
 
 def png_bytes(picture: Axes | Figure) -> bytes:
@@ -26,10 +30,38 @@ def png_bytes(picture: Axes | Figure) -> bytes:
     if figure is None or not hasattr(figure, "savefig"):
         raise InvalidType(f"picture must be a matplotlib Axes or Figure. Got {type(picture).__name__}")
     memory = io.BytesIO()
-    figure.savefig(
-        memory, format="png", dpi=DPI, facecolor=figure.get_facecolor(), metadata={"Software": None}
-    )
+    if not _draw_once(figure, memory):
+        figure.savefig(
+            memory, format="png", dpi=DPI, facecolor=figure.get_facecolor(), metadata={"Software": None}
+        )
     return memory.getvalue()
+
+
+def _draw_once(figure: Figure, memory: io.BytesIO) -> bool:
+    """Write one of our own figures; return whether it was one.
+
+    `savefig` draws a figure that has a layout twice, the first time only for its layout, which drawing begins with
+    anyway. Of somebody's own figure nothing is known of its canvas.
+    """
+    import matplotlib as mpl
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from PIL import Image  # what matplotlib itself writes PNGs with
+
+    canvas, dpi = figure.canvas, figure.dpi
+    # Settings of somebody's own may ask for a picture cut to its contents, or a transparent one.
+    plain = mpl.rcParams["savefig.bbox"] in (None, "standard") and not mpl.rcParams["savefig.transparent"]
+    if type(canvas) is not FigureCanvasAgg or not plain:
+        return False
+    try:
+        figure.dpi = DPI
+        canvas.draw()
+        picture = Image.fromarray(np.asarray(canvas.buffer_rgba()))
+    finally:
+        figure.dpi = dpi
+    if picture.getextrema()[3] == (255, 255):
+        picture = picture.convert("RGB")
+    picture.save(memory, format="png", dpi=(DPI, DPI), compress_level=EFFORT)
+    return True
 
 
 def save_png(picture: Axes | Figure, path: str | os.PathLike[str]) -> Path:

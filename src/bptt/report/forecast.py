@@ -29,7 +29,7 @@ from bptt.plots import (
     forecast_runs,
     learning_curve,
     path_lengths,
-    png_bytes,
+    themed_pngs,
 )
 from bptt.plots.forecast_fan import forecast_fan
 from bptt.report.blocks import Block, Code, Picture, Section, TableBlock, Text
@@ -353,11 +353,14 @@ def _facts_table(facts: list[tuple[str, str]], caption: str) -> TableBlock:
 
 
 def _picture(draw: Callable[..., Any], alt: str) -> Picture:
-    light, dark, narrow_light, narrow_dark = (
-        png_bytes(draw(theme=theme, size=size)) for size in ("wide", "narrow") for theme in ("light", "dark")
-    )
+    drawn = themed_pngs(draw)
     return Picture(
-        light=light, dark=dark, alt=alt, caption=alt, narrow_light=narrow_light, narrow_dark=narrow_dark
+        light=drawn["light", "wide"],
+        dark=drawn["dark", "wide"],
+        narrow_light=drawn["light", "narrow"],
+        narrow_dark=drawn["dark", "narrow"],
+        alt=alt,
+        caption=alt,
     )
 
 
