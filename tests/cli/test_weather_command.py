@@ -59,7 +59,8 @@ def test_decimal_commas_are_said_and_come_back_in_the_report(table: Path, tmp_pa
 
 
 def test_demo_ends_with_the_line_for_ones_own_data(table: Path, tmp_path: Path) -> None:
-    done = bptt("demo", "--data", table, cwd=tmp_path)
+    write_with_commas(table, tmp_path / "commas.csv")
+    done = bptt("demo", "--data", "commas.csv", "--decimal", ",", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert json.loads((tmp_path / "bptt-weather" / "result.json").read_text())["seeds"] == [0, 1, 2]
     assert done.stdout.rstrip().endswith("bptt lab weather --data your-table.csv --target your-column")
