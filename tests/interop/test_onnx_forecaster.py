@@ -122,6 +122,16 @@ def test_logarithms_without_past_columns_or_calendar(path: Path, rng: np.random.
     check(model, path, [*panel, replace(panel.lines[0], id="new")])
 
 
+def test_forecasts_that_stop_at_zero(path: Path, rng: np.random.Generator) -> None:
+    panel = make_panel(rng, 150, past=0)
+    panel = replace(panel, lines=tuple(replace(line, y=np.maximum(line.y - 2.6, 0.0)) for line in panel))
+    model = Forecaster(horizon=3, recipe=NETWORK, calendar=None).fit(panel, False)
+    assert model.fitted.trained.encoding.transform == "nonnegative"
+    low = replace(panel.lines[0], y=panel.lines[0].y - 5.0, id="new")
+    check(model, path, [*panel, low])
+    assert (model.forecast(replace(panel, lines=(low,))).y_hat == 0.0).any()
+
+
 def test_groups_of_series(path: Path, rng: np.random.Generator) -> None:
     """Each series has its own group's closed form, a new one that of all."""
     panel = make_panel(rng, 160, 141, 150, past=0)
