@@ -29,6 +29,8 @@ from bptt.forecast.recipe import HEADS, READINGS, TRANSFORMS, Recipe
 from bptt.forecast.saving.container import Contents, Source
 from bptt.forecast.saving.fields import check_fields, read_time, same_values
 from bptt.forecast.scoring.scorecard import Scorecard
+from bptt.forecast.tables.assembling import static_names
+from bptt.forecast.tables.filling import spread
 from bptt.forecast.tables.layout import Finding, Layout
 from bptt.initializers import Constant
 from bptt.network import Network, Recurrent
@@ -298,8 +300,11 @@ _LONGEST_STEP = 12
 
 def _read_source(config: Mapping[str, Any], encoding: Encoding) -> Source:
     _check_names("source", config, _SOURCE)
+    layout = None if config["layout"] is None else Layout.from_config(config["layout"])
+    if layout is not None:
+        _check_layout(layout, config["target"], encoding)
     return Source(
-        None if config["layout"] is None else Layout.from_config(config["layout"]),
+        layout,
         config["kind"],
         tuple(Finding(**each) for each in config["findings"]),
         config["target"],
@@ -308,6 +313,26 @@ def _read_source(config: Mapping[str, Any], encoding: Encoding) -> Source:
         encoding.static,
         encoding.step,
     )
+
+
+def _check_layout(layout: Layout, target: str, encoding: Encoding) -> None:
+    """Raise InvalidInput where a table read by the layout would not have the columns that the arrays are for."""
+    nothing = np.full(1, np.nan)
+    for role in ("past", "future"):
+        told = tuple(
+            part
+            for name in getattr(layout, role)
+            for part, _ in spread(name, nothing, layout.levels.get(name), layout.missing.get(name))
+        )
+        if told != getattr(encoding, role):
+            raise InvalidInput(f"a layout of {role} columns {', '.join(told)} beside arrays for others")
+    fixed = tuple(part for name in layout.static for part in static_names(layout, name))
+    if fixed != encoding.static:
+        raise InvalidInput(f"a layout of static columns {', '.join(fixed)} beside arrays for others")
+    if layout.target != target:
+        raise InvalidInput(f"a layout of target {layout.target!r} beside {target!r}")
+    if layout.timedelta != encoding.step:
+        raise InvalidInput(f"a layout of step {layout.step} beside {encoding.step}")
 
 
 def _net_shapes(
