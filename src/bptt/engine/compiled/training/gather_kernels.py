@@ -34,6 +34,9 @@ GATHER = {
     )
 }
 
+# Rows before its turn that one is asked for.
+AHEAD = 4
+
 
 @cache
 def gather_kernel(kind: str) -> Kernel:
@@ -48,14 +51,18 @@ def _emit(prefix: str, kind: str) -> Any:
     width, T = e.number("width"), e.number("T")
     step = e.load_integer(e.pointer("control"), e.integer(STEP))
     batch = e.times(e.b.sub(step, e.number("first")), e.number("B"))
-    with e.loop(e.number("first_row"), e.number("end_row")) as b:
+    # Row by row of all examples, as they are written: example by example, a batch would be written in far pieces, which
+    # takes twice the time. What is read is then in far pieces, and is asked for some rows before.
+    with e.loop(e.integer(0), T) as t, e.loop(e.number("first_row"), e.number("end_row")) as b:
         index = e.load_integer(e.pointer("indices"), e.plus(batch, b))
-        source = e.at(e.pointer("source"), e.times(e.load_integer(e.pointer("starts"), index), width))
-        target = e.at(e.pointer("target"), e.times(b, e.number("target_b")))
-        with e.loop(e.integer(0), T) as t:
-            here, there = e.at(source, e.times(t, width)), e.at(target, e.times(t, e.number("target_t")))
-            with e.loop(e.integer(0), width, e.integer(lanes.count)) as j:
-                mask = e.below(j, width)
-                e.store_masked(e.load_masked(e.at(here, j), mask), e.at(there, j), mask)
+        row = e.plus(e.load_integer(e.pointer("starts"), index), t)
+        source = e.at(e.pointer("source"), e.times(row, width))
+        coming = e.at(source, e.times(e.integer(AHEAD), width))
+        target = e.plus(e.times(t, e.number("target_t")), e.times(b, e.number("target_b")))
+        there = e.at(e.pointer("target"), target)
+        with e.loop(e.integer(0), width, e.integer(lanes.count)) as j:
+            mask = e.below(j, width)
+            e.prefetch(e.at(coming, j))
+            e.store_masked(e.load_masked(e.at(source, j), mask), e.at(there, j), mask)
     e.b.ret_void()
     return module

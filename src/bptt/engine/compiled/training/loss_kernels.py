@@ -1,7 +1,9 @@
 """From sums to predictions, loss and its gradient with respect to the sums: one pass over the outputs.
 
-All arrays have the layout of the sums, padding included: rows of `ldc` numbers. `scales` holds what each output's
-loss is multiplied by, and 0 for what does not count; an output with 0 is left out, NaN or not.
+Sums, predictions, targets and bases have one layout: M rows of `ldc` numbers, N of them outputs. `scales` holds what
+the loss of each row is multiplied by: a row with 0 is left out, NaN or not. Constants are one row of `ldc` numbers.
+Predictions are written only where there is room for them: training reads none, and those of a batch of long sequences
+are more than the second cache holds.
 """
 
 from __future__ import annotations
@@ -53,7 +55,9 @@ class PointwiseHead:
         """Place of each argument."""
         names = (
             "control",
-            "count",
+            "M",
+            "N",
+            "ldc",
             "sums",
             "y_hat",
             "y",
@@ -76,7 +80,7 @@ CLASSES = {
 
 @cache
 def pointwise_kernel(head: PointwiseHead, kind: str) -> Kernel:
-    """Return the kernel that turns sums into their gradient in place, and writes y_hat and the step's loss."""
+    """Return the kernel that turns sums into their gradient in place, writes the loss, and y_hat where it is given."""
     wanted = f"loss, {kind}\n{head.activation} {head.change}\n{head.formula.source}"
     return load_kernels(wanted, ("loss",), lambda prefix: _emit_pointwise(prefix, head, kind))["loss"]
 
@@ -96,25 +100,31 @@ def _emit_pointwise(prefix: str, head: PointwiseHead, kind: str) -> Any:
     program = of_formula(head.formula)
     total = _Total(e)
     change = e.splat(e.load_scalar(e.pointer("change_scale"))) if head.change else None
-    with e.loop(e.integer(0), e.number("count"), e.integer(lanes.count)) as i:
+    zero, N, ldc, count = e.integer(0), e.number("N"), e.number("ldc"), e.integer(lanes.count)
+    shown = e.given("y_hat")
+    with e.loop(zero, e.number("M")) as m:
+        scale = e.splat(e.load_scalar(e.at(e.pointer("scales"), m)))
+        whole = e.compare("!=", scale, e.const(0))
+        with e.loop(zero, ldc, count) as n:
+            i = e.plus(e.times(m, ldc), n)
 
-        def read(name: str, i: Value = i) -> Value:
-            return e.load(e.at(e.pointer(name), i))
+            def read(name: str, place: Value = i) -> Value:
+                return e.load(e.at(e.pointer(name), place))
 
-        activated = EMITTED[head.activation](e, read("sums"))
-        y_hat = activated if change is None else e.add(read("base"), e.mul(activated, change))
-        scales = read("scales")
-        counts = e.compare("!=", scales, e.const(0))
-        values = [y_hat, read("y"), *(read(name) for name in head.constants)]
-        found = emit_program(e, program, dict(zip(head.formula.arguments, values, strict=True)), {})
-        loss, dy_hat = (found[name] for name in head.formula.results)
-        total.add(e.select(counts, e.mul(loss, scales), e.const(0)))
-        slope = e.mul(dy_hat, scales)
-        if change is not None:
-            slope = e.mul(slope, change)
-        slope = e.mul(slope, EMITTED[f"{head.activation}_derivative"](e, activated))
-        e.store(y_hat, e.at(e.pointer("y_hat"), i))
-        e.store(e.select(counts, slope, e.const(0)), e.at(e.pointer("sums"), i))
+            activated = EMITTED[head.activation](e, read("sums"))
+            y_hat = activated if change is None else e.add(read("base"), e.mul(activated, change))
+            counts = e.b.and_(whole, e.below(n, N))
+            values = [y_hat, read("y"), *(read(name, n) for name in head.constants)]
+            found = emit_program(e, program, dict(zip(head.formula.arguments, values, strict=True)), {})
+            loss, dy_hat = (found[name] for name in head.formula.results)
+            total.add(e.select(counts, e.mul(loss, scale), e.const(0)))
+            slope = e.mul(dy_hat, scale)
+            if change is not None:
+                slope = e.mul(slope, change)
+            slope = e.mul(slope, EMITTED[f"{head.activation}_derivative"](e, activated))
+            with e.when(shown):
+                e.store(y_hat, e.at(e.pointer("y_hat"), i))
+            e.store(e.select(counts, slope, e.const(0)), e.at(e.pointer("sums"), i))
     total.finish()
     e.b.ret_void()
     return module

@@ -7,6 +7,7 @@ batch before it and what updates the parameters behind it. The bits are therefor
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import gcd
 from typing import Any
 
 import numpy as np
@@ -23,12 +24,33 @@ from bptt.engine.compiled.training.loss_kernels import (
     pointwise_kernel,
 )
 from bptt.engine.compiled.training.row_kernels import COPY, row_kernels
+from bptt.engine.compiled.units.products import BLOCK
 from bptt.engine.compiled.workspace import address, new_block, places
 from bptt.engine.step_design import StepDesign
 from bptt.engine.tape import Array
 from bptt.losses import CrossEntropy
 from bptt.losses.cross_entropy import check_labels
 from bptt.losses.pointwise import Pointwise
+
+
+def steps_to_skip(design: StepDesign, weights: Array | None, B: int) -> int:
+    """Return how many first steps of a batch need no readout, as their loss does not count.
+
+    So many that sums over rows are cut into the same blocks as without: adding blocks of zeros changes no bit.
+
+    Parameters
+    ----------
+    weights : ndarray (T,) or None
+        Of the steps, for all examples of the batch.
+    """
+    if weights is None or not design.every or design.change_of is not None or design.linear_lags:
+        return 0
+    T = len(weights)
+    # What the loss makes of the weights, which a subclass may say.
+    scales = design.loss.scales((B, T, design.output_size), np.broadcast_to(weights, (B, T)))
+    first = int(np.flatnonzero(scales.reshape(B, T).any(axis=0))[0])
+    whole = BLOCK // gcd(BLOCK, B)
+    return first // whole * whole
 
 
 class CompiledStep:
@@ -40,14 +62,19 @@ class CompiledStep:
     parameters : mapping of name to ndarray
         Live arrays; `gradients` has the same names.
     B, T : int
+    skipped : int
+        First steps whose loss does not count, as `steps_to_skip` has found: nothing is read out of them.
     """
 
-    def __init__(self, design: StepDesign, parameters: Mapping[str, Array], B: int, T: int) -> None:
+    def __init__(
+        self, design: StepDesign, parameters: Mapping[str, Array], B: int, T: int, *, skipped: int = 0
+    ) -> None:
 
         self.design, self.parameters = design, dict(parameters)
         self.B, self.T, self.dtype, self.every = B, T, design.dtype, design.every
         self.classes = isinstance(design.loss, CrossEntropy)
         self.rows = B * T if self.every else B
+        self.skipped = skipped * B
         K = design.output_size
         self.width = padded(K, self.dtype)
         self.gradients, self.gradient_block = _beside(self.parameters, self.dtype)
@@ -55,10 +82,10 @@ class CompiledStep:
         self.sums = self._zeros(self.rows, self.width)
         self.y_hat = self._zeros(self.rows, self.width)
         self.y = np.zeros(self.rows, np.int64) if self.classes else self._zeros(self.rows, self.width)
-        self.scales = self._zeros(self.rows) if self.classes else self._zeros(self.rows, self.width)
+        self.scales = self._zeros(self.rows)
         self.control = Control()
         self.losses = np.zeros(1)
-        self._sum_rows = Rows(address(self.sums), self.rows, self.width)
+        self._sum_rows = self._counted(Rows(address(self.sums), self.rows, self.width))
         self._build()
         self.list = CallList(self.calls, self.control)
         self._uniform = False
@@ -68,6 +95,11 @@ class CompiledStep:
         block = new_block(int(np.prod(shape)), self.dtype)
         block[:] = 0
         return block.reshape(shape)
+
+    def _counted(self, rows: Rows) -> Rows:
+        """Return those rows of all steps that are not skipped."""
+        start = rows.address + self.skipped * rows.stride * self.dtype.itemsize
+        return Rows(start, rows.count - self.skipped, rows.stride)
 
     # ---------------------------------------------------------------- the list
 
@@ -91,7 +123,7 @@ class CompiledStep:
                     x = address(between)
         self.layers = layers
         top = layers[-1]
-        features = top.outputs if self.every else top.last_output
+        features = self._counted(top.outputs) if self.every else top.last_output
         b = self.parameters.get("readout.b_y")
         self._no_bias = np.zeros(design.output_size, self.dtype)
         readout = DenseCalls(
@@ -107,7 +139,7 @@ class CompiledStep:
         if self.every:
             upstream = self._zeros(self.rows, top.P)
             rows = Rows(address(upstream), self.rows, top.P)
-            calls.append(readout.input_gradient(rows))
+            calls.append(readout.input_gradient(self._counted(rows)))  # the others stay 0
             top.read_upstream(rows)
             calls += top.calls("pack_backward")
         else:
@@ -166,29 +198,32 @@ class CompiledStep:
     def _loss(self) -> Any:
 
         design, kind = self.design, KINDS[self.dtype]
-        values = {"control": self.control.address, "sums": address(self.sums), "y_hat": address(self.y_hat),
-                  "scales": address(self.scales), "losses": address(self.losses)}  # fmt: skip
+        sums, first = self._sum_rows, self.skipped * self.width * self.dtype.itemsize
+        values = {"control": self.control.address, "M": sums.count, "N": design.output_size, "ldc": self.width,
+                  "sums": sums.address, "y_hat": address(self.y_hat) + first,
+                  "scales": address(self.scales) + self.skipped * self.dtype.itemsize,
+                  "losses": address(self.losses)}  # fmt: skip
         kept: list[Array] = []
         if isinstance(design.loss, CrossEntropy):
             slots, kernel = CLASSES, cross_entropy_kernel(kind)
             kept += [self._zeros(self.rows), self._zeros(self.rows)]
-            values |= {"M": self.rows, "N": design.output_size, "ldc": self.width, "labels": address(self.y),
+            values |= {"labels": address(self.y) + self.skipped * self.y.itemsize,
                        "wholes": address(kept[0]), "chosen": address(kept[1])}  # fmt: skip
         else:
             assert isinstance(design.loss, Pointwise)
             head = PointwiseHead(design.activation, design.loss.formula, design.change_of is not None)
             slots, kernel = head.slots, pointwise_kernel(head, kind)
-            values |= {"count": self.sums.size, "y": address(self.y)}
+            values["y"] = address(self.y) + first
             if design.change_of is not None:
                 kept.append(np.full(1, design.change_scale, self.dtype))
                 values |= {"base": address(self._base_array), "change_scale": address(kept[0])}
             for name, constants in zip(
                 head.constants, design.loss.output_constants(design.output_size), strict=True
             ):
-                spread = self._zeros(self.rows, self.width)
-                spread[:, : design.output_size] = constants
-                kept.append(spread)
-                values[name] = address(spread)
+                row = self._zeros(self.width)
+                row[: design.output_size] = constants
+                kept.append(row)
+                values[name] = address(row)
         arguments = np.zeros(len(slots), np.int64)
         for name, value in values.items():
             arguments[slots[name]] = value
@@ -212,10 +247,12 @@ class CompiledStep:
         return self.layers[0].take_lines()
 
     def share(self, control: Any, losses: Array) -> None:
-        """Let the loss be written at the step that `control` counts."""
+        """Let the loss be written at the step that `control` counts, and no predictions any more."""
         self.control, self.losses = control, losses
         self._loss_arguments[self._loss_slots["control"]] = control.address
         self._loss_arguments[self._loss_slots["losses"]] = address(losses)
+        if not self.classes:
+            self._loss_arguments[self._loss_slots["y_hat"]] = 0
 
     def set_scales(self, weights: npt.ArrayLike | None) -> None:
         """Set each row's share of the loss; weights as for `Loss.scales`."""
@@ -223,11 +260,7 @@ class CompiledStep:
             return
         K = self.design.output_size
         shape = (self.B, self.T, K) if self.every else (self.B, K)
-        scales = self.design.loss.scales(shape, weights).T.reshape(self.rows)
-        if self.classes:
-            self.scales[:] = scales
-        else:
-            self.scales[:, :K] = scales[:, None]
+        self.scales[:] = self.design.loss.scales(shape, weights).T.reshape(self.rows)
         self._uniform = weights is None
 
     def set_targets(self, y: npt.ArrayLike, weights: npt.ArrayLike | None) -> None:

@@ -13,7 +13,7 @@ from bptt.engine.compiled.rows.gather import GATHER_LINES, gather_lines_kernel
 from bptt.engine.compiled.threads.team import Phase
 from bptt.engine.compiled.training.call_list import STEP, Call, CallList, Control
 from bptt.engine.compiled.training.gather_kernels import GATHER, gather_kernel
-from bptt.engine.compiled.training.step import CompiledStep
+from bptt.engine.compiled.training.step import CompiledStep, steps_to_skip
 from bptt.engine.compiled.training.update_kernels import (
     OVERFLOW,
     UNUSUAL,
@@ -117,10 +117,12 @@ class _Batches:
 
     def __init__(self, run: CompiledTraining, B: int) -> None:
         self.run, design, rule, length = run, run.design, run.rule, run.examples.length
-        self.step = CompiledStep(design, run.parameters, B, length)
-        self.step.share(run.control, run.losses)
         weights = run.examples.weights
-        self.step.set_scales(None if weights is None else np.broadcast_to(weights, (B, length)))
+        self.skipped = steps_to_skip(design, weights, B)
+        self.step = CompiledStep(design, run.parameters, B, length, skipped=self.skipped)
+        self.step.share(run.control, run.losses)
+        # Copies, as of a batch: NumPy adds what it only repeats in another order.
+        self.step.set_scales(None if weights is None else np.tile(weights, (B, 1)))
         kind = KINDS[design.dtype]
         self.update = UpdateKernel(rule.formula, len(rule.slots))
         norm = NormKernel(self.update.columns, rule.shrink, rule.limit, rule.lanes, rule.safe)
@@ -166,9 +168,11 @@ class _Batches:
         step, examples, kind = self.step, self.run.examples, KINDS[self.step.dtype]
         K = step.design.output_size
         read, written = (1, 1) if step.classes else (K, step.width)
-        targets = {"starts": address(examples.y_starts), "source": address(examples.y), "width": read,
-                   "T": examples.y_length, "target": address(step.y), "target_t": B * written,
-                   "target_b": written}  # fmt: skip
+        first, itemsize = self.skipped, examples.y.itemsize
+        targets = {"starts": address(examples.y_starts), "width": read, "T": examples.y_length - first,
+                   "source": address(examples.y) + first * read * itemsize,
+                   "target": address(step.y) + first * B * written * itemsize,
+                   "target_t": B * written, "target_b": written}  # fmt: skip
         common = {"control": self.run.control.address, "B": B, "end_row": B}
         # 64-bit labels are copied as what has the same size.
         y_kernel = gather_kernel("double" if step.classes else kind)
