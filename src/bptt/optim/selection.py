@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
+from functools import lru_cache
 
 from bptt.errors import InvalidInput, InvalidType
 
@@ -18,6 +19,7 @@ def check_pattern(pattern: object) -> str:
     return pattern
 
 
+@lru_cache(maxsize=1024)  # AdamW asks at every step
 def selects(pattern: str, name: str) -> bool:
     """Return whether `pattern` fits a parameter's whole name or its last part, with * and ? as in file names."""
     return fnmatchcase(name, pattern) or fnmatchcase(name.rpartition(".")[2], pattern)

@@ -14,13 +14,14 @@ def features(encoding: Encoding) -> int:
     return encoding.inputs + encoding.window - 1 + (encoding.past_window - 1) * len(encoding.past)
 
 
-def read_window(encoding: Encoding, line: Encoded, rows: Array) -> Array:
-    """Return the features of the linear path after these rows, float64 (n, W).
+def read_window(encoding: Encoding, line: Encoded, rows: Array, room: int = 0) -> Array:
+    """Return the features of the linear path after these rows, float64 (n, W + room): the last `room` columns are left.
 
     The network's inputs of the row itself, the older values of the target as differences from the newest, the older
     values of the past columns.
     """
-    found = np.empty((len(rows), features(encoding)))
+    W = features(encoding)
+    found = np.empty((len(rows), W + room))
     if not len(rows):
         return found
     D, older, before = encoding.inputs, encoding.window, encoding.past_window
@@ -36,7 +37,7 @@ def read_window(encoding: Encoding, line: Encoded, rows: Array) -> Array:
     if before > 1 and encoding.past:
         p = soft(line.p[lowest - before + 1 : highest + 1])
         past = sliding_window_view(p, before, axis=0)[at][:, :, :-1]
-        found[:, D + older - 1 :].reshape(past.shape)[...] = past
+        found[:, D + older - 1 : W].reshape(past.shape)[...] = past
     return found
 
 

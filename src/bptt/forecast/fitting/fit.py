@@ -181,10 +181,12 @@ class _Run:
         """Return the forecaster that is trained on all rows at once; nothing is tried, nothing chosen."""
         self._settle(self.panel, [len(line) for line in self.panel])
         self.head = first_head(self.recipe, self.horizon)
-        choice = taken_unvalidated(self.recipe, self.plan.lesson(self.plan.encoding(self.panel), self.panel))
+        encoding = self.plan.encoding(self.panel)
+        lesson = self.plan.lesson(encoding, self.panel)
+        choice = taken_unvalidated(self.recipe, lesson)
         if choice is None:
             return self._step_back("there are too few rows to learn from")
-        return self._ended(self._finish(choice, []))
+        return self._ended(self._finish(choice, [], (encoding, lesson)))
 
     def _ended(self, found: Fitted) -> Fitted:
         self.meter.finish()
@@ -319,9 +321,12 @@ class _Run:
             lambda k, result: shelf.put(named[k][0], learnt_of(result)),
         )
 
-    def _finish(self, choice: Choice, held_out: list[HeldOut]) -> Fitted:
+    def _finish(
+        self, choice: Choice, held_out: list[HeldOut], read: tuple[Encoding, Lesson] | None = None
+    ) -> Fitted:
+        """Return the forecaster that a choice leads to; `read` is how all rows are read, where that is known."""
         panel, recipe, meter = self.panel, self.recipe, self.meter
-        encoding = self.plan.encoding(panel)
+        encoding = read[0] if read else self.plan.encoding(panel)
         if choice.kind in ("last", "season"):
             if encoding.period == 1 and choice.kind == "season":
                 encoding = replace(encoding, period=season(panel.step))
@@ -330,7 +335,7 @@ class _Run:
             held_out = held_out if missed_ever is None else [missed_ever]
             return self._fitted(Trained(choice.kind, encoding, (), None), choice, held_out, ())
         assert choice.penalty is not None
-        lesson = self.plan.lesson(encoding, panel)
+        lesson = read[1] if read else self.plan.lesson(encoding, panel)
         whole, blocks = (panel, self.plan), held_out_blocks(panel, recipe, self.horizon)
         if choice.kind == "ridge":
             normal = normal_equations(encoding, lesson, None, recipe.most_rows)

@@ -219,7 +219,8 @@ def origin_features(encoding: Encoding, origins: Origins, net: Reader | None) ->
             parts[number] = np.concatenate([window, flat], axis=1)
         else:
             parts[number] = _features(encoding, origins.lesson, number, h, rows[number])
-    found = np.concatenate([parts[number] for number in sorted(parts)])
+    # Those of one line are not copied: of many rows that takes as long as reading them did.
+    found = parts[0] if len(parts) == 1 else np.concatenate([parts[number] for number in sorted(parts)])
     if encoding.parts == 1:
         return found
     part = [np.full(len(parts[number]), lines[number].part) for number in sorted(parts)]
@@ -330,5 +331,8 @@ def _states(lesson: Lesson, net: Reader | None):  # type: ignore[no-untyped-def]
 
 
 def _features(encoding: Encoding, lesson: Lesson, number: int, h: Array | None, rows: Array) -> Array:
-    window = window_path.read_window(encoding, lesson.lines[number], rows)
-    return window if h is None else np.concatenate([window, h[rows].astype(np.float64)], axis=1)
+    if h is None:
+        return window_path.read_window(encoding, lesson.lines[number], rows)
+    found = window_path.read_window(encoding, lesson.lines[number], rows, room=h.shape[1])
+    found[:, found.shape[1] - h.shape[1] :] = h[rows]
+    return found
