@@ -30,11 +30,14 @@ class Phase:
         The arguments and the earlier phases' results that it needs.
     held : dict of str to str
         Results that only later phases read, and the column whose place each takes.
+    activations : int
+        How many it has.
     """
 
     program: Program
     reads: tuple[str, ...]
     held: Mapping[str, str]
+    activations: int
 
 
 def split(
@@ -66,21 +69,32 @@ def split(
         across = [n for n, _ in own if last.get(n, 0) > number]
         without = [n for n in across if n not in stored]
         if len(without) > len(free):
-            return (_whole(program),)
+            return (_whole(program, functions),)
         held = {name: free.pop(0) for name in without}
         read = dict.fromkeys(n for _, expression in own for n in _names(expression))
         results = [r for r in program.results if r in names] + [n for n in across if n not in program.results]
         phases.append(
-            Phase(Program(tuple(own), tuple(results)), tuple(n for n in read if n not in names), held)
+            Phase(
+                Program(tuple(own), tuple(results)),
+                tuple(n for n in read if n not in names),
+                held,
+                _count(own, functions),
+            )
         )
         made |= names
     return tuple(phases)
 
 
-def _whole(program: Program) -> Phase:
+def _count(statements: Sequence[tuple[str, ast.expr]], functions: Mapping[str, str]) -> int:
+    """Return how many activations statements have."""
+    calls = [n.func for _, expression in statements for n in ast.walk(expression) if isinstance(n, ast.Call)]
+    return sum(isinstance(f, ast.Name) and functions.get(f.id, f.id) in SLOW for f in calls)
+
+
+def _whole(program: Program, functions: Mapping[str, str]) -> Phase:
     names = {name for name, _ in program.statements}
     read = dict.fromkeys(n for _, expression in program.statements for n in _names(expression))
-    return Phase(program, tuple(n for n in read if n not in names), {})
+    return Phase(program, tuple(n for n in read if n not in names), {}, _count(program.statements, functions))
 
 
 def _number(program: Program, functions: Mapping[str, str]) -> list[int]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from bptt.engine.compiled.llvm.abreast import Abreast, Several
 from bptt.engine.compiled.llvm.emitter import Emitter, Value
 from bptt.engine.compiled.llvm.functions import EMITTED
 from bptt.formulas import Formula
@@ -58,6 +59,19 @@ def emit_program(
     for name, expression in program.statements:
         known[name] = _evaluate(e, expression, known, functions)
     return {name: known[name] for name in program.results}
+
+
+def emit_abreast(
+    e: Emitter, program: Program, several: Sequence[Mapping[str, Value]], functions: Mapping[str, str]
+) -> list[dict[str, Value]]:
+    """Evaluate for several vectors' arguments side by side."""
+    names = several[0] if several else {}
+    arguments = {name: Several(one[name] for one in several) for name in names}
+    found = emit_program(Abreast(e), program, arguments, functions)
+    return [
+        {name: value[k] if isinstance(value, Several) else value for name, value in found.items()}
+        for k in range(len(several))
+    ]
 
 
 def _evaluate(e: Emitter, node: ast.expr, known: Mapping[str, Value], functions: Mapping[str, str]) -> Value:

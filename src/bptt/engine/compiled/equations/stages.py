@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bptt.cells.plan import StagePlan
-from bptt.engine.compiled.equations.phases import split
-from bptt.engine.compiled.equations.programs import Program, emit_program, of_formula, read_program
+from bptt.engine.compiled.equations.phases import Phase, split
+from bptt.engine.compiled.equations.programs import (
+    Program,
+    emit_abreast,
+    emit_program,
+    of_formula,
+    read_program,
+)
 from bptt.engine.compiled.equations.reverse_mode import derive_backward
 from bptt.engine.compiled.llvm.emitter import Value
-from bptt.engine.compiled.units.frame import Frame, Grid, Step
+from bptt.engine.compiled.units.frame import ABREAST, Cell, Frame, Grid, Step
 from bptt.engine.compiled.units.layout import Layout, Run
 
 
@@ -64,26 +70,37 @@ class ForwardStage:
 def emit_forward_stage(e: Frame, k: int, step: Step, *, ragged: bool) -> None:
     """Emit stage k over a tile: its columns hold the products by now."""
     stage = ForwardStage(e, k, step, ragged=ragged)
-    sources, phases = stage.sources, stage.phases
+    phases = stage.phases
+    # Activations that other ones wait for, or that come in numbers, have enough beside them.
+    alone = [phase.activations for phase in phases] == [1]
     held = {name: stage.columns[c] for phase in phases for name, c in phase.held.items()}
     places = held | stage.targets
     with e.each_block(step, whole=len(phases) == 1) as block:
         for phase in phases:
-            with e.each_unit(block) as unit:
-                fixed = stage.fixed(unit)
-                with e.each_row(step) as b:
-                    here = {
-                        n: sources[n] if n in sources else places[n] for n in phase.reads if n not in fixed
-                    }
-                    if phase is phases[0]:
-                        here |= {n: sources[n] for n in stage.kept_columns}
-                    arguments = fixed | {name: e.load(e.cell(grid, unit, b)) for name, grid in here.items()}
-                    found = emit_program(e, phase.program, arguments, e.layout.functions)
-                    active = e.active(step, b) if ragged else None
-                    stage.write(found, places, active, unit, b)
-                    if phase is phases[0]:
-                        for name, grid in stage.kept_columns.items():
-                            e.store(arguments[name], e.cell(grid, unit, b))
+            with e.loop(*block) as line:
+                for loop in e.few_cells(step, line, ABREAST if alone else 1):
+                    with loop as cells:
+                        _phase(stage, phase, places, cells)
+
+
+def _phase(stage: ForwardStage, phase: Phase, places: Mapping[str, Grid], cells: Sequence[Cell]) -> None:
+    """Emit a phase for a few vectors side by side."""
+    e, sources = stage.e, stage.sources
+    fixed = [stage.fixed(unit) for unit, _ in cells]
+    here = {n: sources[n] if n in sources else places[n] for n in phase.reads if n not in fixed[0]}
+    if phase is stage.phases[0]:
+        here |= {n: sources[n] for n in stage.kept_columns}
+    several = [
+        own | {name: e.load(e.cell(grid, *cell)) for name, grid in here.items()}
+        for own, cell in zip(fixed, cells, strict=True)
+    ]
+    each = emit_abreast(e, phase.program, several, e.layout.functions)
+    for (unit, b), arguments, found in zip(cells, several, each, strict=True):
+        active = e.active(stage.step, b) if stage.ragged else None
+        stage.write(found, places, active, unit, b)
+        if phase is stage.phases[0]:
+            for name, grid in stage.kept_columns.items():
+                e.store(arguments[name], e.cell(grid, unit, b))
 
 
 @dataclass

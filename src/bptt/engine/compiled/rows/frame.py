@@ -8,7 +8,7 @@ from typing import Any
 
 from bptt.engine.compiled.llvm.emitter import Lanes, Value
 from bptt.engine.compiled.rows.layout import RowsLayout
-from bptt.engine.compiled.units.frame import Frame, Grid, Step
+from bptt.engine.compiled.units.frame import Cell, Frame, Grid, Step
 from bptt.engine.compiled.units.layout import Run
 
 
@@ -19,6 +19,7 @@ class RowsFrame(Frame):
 
     def __init__(self, module: Any, name: str, lanes: Lanes, layout: RowsLayout, more: int = 0) -> None:
         super().__init__(module, name, lanes, layout, more, public=not more)
+        self.stride = lanes.count
 
     # ---------------------------------------------------------------- arrays, from a tile's first row on
 
@@ -70,16 +71,18 @@ class RowsFrame(Frame):
         """The first and the end of what `each_unit` counts: all units."""
         return self.integer(0), self.number("H")
 
-    def visits(self, step: Step) -> Value:
-        """Vectors that `each_row` visits, at least one."""
-        lanes = self.integer(self.lanes.count)
-        vectors = self.b.sdiv(self.plus(step.rows, self.integer(self.lanes.count - 1)), lanes)
-        return self.most(vectors, self.integer(1))
+    def lines_of(self, step: Step) -> tuple[Value, Value, Value]:
+        """Return how many lines a tile has, here units, and the first place and the end of each."""
+        return self.number("H"), self.integer(0), step.rows
+
+    def in_line(self, line: Value, place: Value) -> Cell:
+        """Return the unit and the row of a place in a line."""
+        return line, place
 
     @contextmanager
-    def each_unit(self, block: tuple[Value, Value] | None = None) -> Iterator[Value]:
-        """Visit the units of a block, or all, one by one."""
-        with self.loop(*(block or self.whole())) as unit:
+    def each_unit(self) -> Iterator[Value]:
+        """Visit all units, one by one."""
+        with self.loop(*self.whole()) as unit:
             yield unit
 
     @contextmanager

@@ -7,7 +7,7 @@ against what both offer.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,12 @@ from bptt.engine.compiled.units.layout import FEW_LINES, Layout
 
 # Vectors that a phase of a formula goes through before the next one: what it leaves stays in the first cache.
 VISITS = 32
+# Activations of different vectors that go side by side.
+ABREAST = 4
+
+
+# A vector's unit, or its first, and its row, or its first.
+Cell = tuple[Value, Value]
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,8 @@ class Step:
 
 class Frame(ArgumentFrame):
     """A function of a layout's argument array. One lane is one unit; all lines of units have stride P."""
+
+    stride = 1  # places of a line from a vector to the next
 
     def __init__(
         self, module: Any, name: str, lanes: Lanes, layout: Layout, more: int = 0, *, public: bool = False
@@ -110,27 +118,52 @@ class Frame(ArgumentFrame):
 
     @contextmanager
     def each_block(self, step: Step, *, whole: bool) -> Iterator[tuple[Value, Value]]:
-        """Visit ranges of what `each_unit` counts, of some dozens of vectors of a tile; or all at once."""
-        first, end = self.whole()
+        """Visit ranges of lines, of some dozens of vectors of a tile; or all at once. A line lies in one piece."""
+        lines, first, end = self.lines_of(step)
         if whole:
-            yield first, end
+            yield self.integer(0), lines
             return
-        some = self.most(self.b.sdiv(self.integer(VISITS), self.visits(step)), self.integer(1))
-        with self.loop(first, end, some) as start:
-            yield start, self.least(self.plus(start, some), end)
+        vectors = self.b.sdiv(self.b.sub(end, first), self.integer(self.stride))
+        some = self.b.sdiv(self.integer(VISITS), self.most(vectors, self.integer(1)))
+        some = self.most(some, self.integer(1))
+        with self.loop(self.integer(0), lines, some) as start:
+            yield start, self.least(self.plus(start, some), lines)
+
+    def few_cells(
+        self, step: Step, line: Value, count: int
+    ) -> Iterator[AbstractContextManager[tuple[Cell, ...]]]:
+        """Return loops over the vectors of a line: `count` of them at a time, then what is left over."""
+        _, start, end = self.lines_of(step)
+        if count > 1:
+            left = self.b.srem(self.b.sub(end, start), self.integer(count * self.stride))
+            whole = self.b.sub(end, left)
+            yield self._cells(line, start, whole, count)
+            start = whole
+        yield self._cells(line, start, end, 1)
+
+    @contextmanager
+    def _cells(self, line: Value, start: Value, end: Value, count: int) -> Iterator[tuple[Cell, ...]]:
+        with self.loop(start, end, self.integer(count * self.stride)) as place:
+            yield tuple(
+                self.in_line(line, self.plus(place, self.integer(k * self.stride))) for k in range(count)
+            )
+
+    def lines_of(self, step: Step) -> tuple[Value, Value, Value]:
+        """Return how many lines a tile has, here its rows, and the first place and the end of each."""
+        return step.rows, *self.whole()
+
+    def in_line(self, line: Value, place: Value) -> Cell:
+        """Return the unit and the row of a place in a line."""
+        return self.times(place, self.integer(self.lanes.count)), line
 
     def whole(self) -> tuple[Value, Value]:
         """The first and the end of what `each_unit` counts: vectors of the units that the call works on."""
         return self.number("first_vector"), self.number("end_vector")
 
-    def visits(self, step: Step) -> Value:
-        """Vectors that `each_row` visits, at least one."""
-        return self.most(step.rows, self.integer(1))
-
     @contextmanager
-    def each_unit(self, block: tuple[Value, Value] | None = None) -> Iterator[Value]:
-        """Visit the units of a block, or all, a vector of them at a time."""
-        with self.loop(*(block or self.whole())) as j:
+    def each_unit(self) -> Iterator[Value]:
+        """Visit all units, a vector of them at a time."""
+        with self.loop(*self.whole()) as j:
             yield self.times(j, self.integer(self.lanes.count))
 
     @contextmanager
