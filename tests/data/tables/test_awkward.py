@@ -68,6 +68,17 @@ def test_numbers_among_marks_of_missing_ones_are_no_words(told, mark):
     assert told(f"a,b\n{rows}").startswith(f"data.csv, line 2, column 'b' must hold a number. Got {mark!r}: ")
 
 
+@pytest.mark.parametrize("word", ["Total", "average:", "SUM", "Mittelwert"])
+def test_sums_under_the_columns_are_no_row(tmp_path, told, word):
+    rows = "".join(f"A,{k}.5\n" for k in range(20))
+    assert told(f"station,y\n{rows}{word},9\n").startswith(
+        f"data.csv, line 22, column 'station' must be of a row like the others. Got {word!r}: take the row out"
+    )
+    path = tmp_path / "data.csv"
+    path.write_text(f"station,y\n{word},9\n{rows}{word},9\n")  # a name like others
+    assert len(read_table(path)) == 22
+
+
 @pytest.mark.parametrize("words", ["-,", "x,1", "sun,-", "a,b,1.5"])
 def test_words_among_marks_of_missing_ones_stay_words(tmp_path, words):
     some = words.split(",")

@@ -130,7 +130,7 @@ def test_decimal_commas(write, tmp_path):
 
 
 def test_a_row_without_a_time_is_a_fault_and_a_column_without_one_is_not(write):
-    path, _ = write(48, replaced={49: "Total,1.5,2.5,x"})
+    path, _ = write(48, replaced={49: "later,1.5,2.5,x"})
     assert said(DataError, path).startswith(f"{path}, line 49, column 'time' must hold a time")
     path, _ = write(48, replaced={k: f"hour {k},{k}.5,2.5,x" for k in range(2, 50)})
     data = load_weather(path)

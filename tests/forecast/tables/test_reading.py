@@ -323,7 +323,9 @@ def test_a_layout_goes_through_json(wide):
         Layout.from_config({**config, "code": "x"})
 
 
-@pytest.mark.parametrize("form", ["%m/%d/%y", "%d.%m.%y", "%d-%m-%y", "%d-%b-%y", "%d/%m/%y 06:30"])
+@pytest.mark.parametrize(
+    "form", ["%m/%d/%y", "%d.%m.%y", "%d-%m-%y", "%d-%b-%y", "%d/%m/%y 06:30", "%m/%Y", "%b-%y", "%B '%y"]
+)
 @pytest.mark.parametrize("name", ["month", "first of"])
 def test_dates_in_a_form_that_is_not_read_are_no_remark(form, name):
     """Without its clock the table would lose season and calendar, and say so in half a line."""
@@ -334,7 +336,9 @@ def test_dates_in_a_form_that_is_not_read_are_no_remark(form, name):
     assert read_panel(table, time="").layout.clock == "count"
 
 
-@pytest.mark.parametrize("words", ["1.2.13", "10-4-", "3/4", "2013-A-17 ", "12 may be 4"])
+@pytest.mark.parametrize(
+    "words", ["1.2.13", "10-4-", "3/4", "2013-A-17 ", "12 may be 4", "junction 1", "room-1"]
+)
 def test_words_with_digits_are_no_dates(words):
     table = {"what": [f"{words}{k}" for k in range(60)], "y": np.arange(60.0) ** 2}
     assert read_panel(table).layout.clock == "count"

@@ -21,6 +21,14 @@ if TYPE_CHECKING:
 
 DELIMITERS = (",", ";", "\t")
 _WORDS = {",": "comma", ";": "semicolon", "\t": "tab"}
+# What stands before the sums or means of a column, in its last row.
+_SUMS = frozenset(
+    ("total", "totals", "grand total", "subtotal", "sum", "average", "avg", "mean", "min", "max", "minimum", "maximum",
+     "count", "std", "summe", "gesamt", "mittelwert", "durchschnitt", "somme", "moyenne", "suma", "promedio", "totale",
+     "media"),
+)  # fmt: skip
+# Of fewer rows the last one may be called anything.
+_FEW_ROWS = 10
 # Rows that tell how a file is parted, where its header does not fit them.
 _LOOKED_AT = 20
 # What one table may take in memory, unpacked: a small gzip file can hold a very large one.
@@ -108,6 +116,7 @@ def read_csv(raw: bytes, name: str, *, decimal: str = ".") -> CsvFile:
         raise DataError(f"{name} must have rows below its header. Got the header only: {', '.join(header)}")
     file = CsvFile(name, header, list(zip_longest(*body, fillvalue="")), text, delimiter)
     _check_widths(file, body, decimal)
+    _check_sums(file)
     return file
 
 
@@ -139,6 +148,17 @@ def _check_widths(file: CsvFile, body: list[list[str]], decimal: str) -> None:
         told += "; complete the row, or take it out"
     fields = "field" if width == 1 else "fields"
     raise DataError(f"{file.name}, {file.place(odd)} must have {width} {fields} like the header. Got {told}")
+
+
+def _check_sums(file: CsvFile) -> None:
+    """Raise where the last row is the sums or means of the others, which a spreadsheet puts under its columns."""
+    for name, column in zip(file.header, file.columns, strict=True):
+        last = column[-1].strip()
+        if last.lower().rstrip(":") in _SUMS and last not in column[:-1] and len(column) > _FEW_ROWS:
+            raise DataError(
+                f"{file.name}, {file.place(len(column) - 1)}, column {name!r} must be of a row like the others. "
+                f"Got {last!r}: take the row out, if it holds sums or means of the others"
+            )
 
 
 def _decode(raw: bytes, name: str) -> str:

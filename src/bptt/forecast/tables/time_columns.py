@@ -34,9 +34,13 @@ _PARTS = {
 _RANGES = {"year": (1, 9999), "month": (1, 12), "day": (1, 31), "hour": (0, 23), "minute": (0, 59)}
 _CLOCKS = ("time", "hour", "hr", "clock")
 _LOOKED_AT = 3
-# A day, a month and a year in some order.
+# A day, a month and a year in some order, or a month and a year.
 _DATE_LIKE = re.compile(
-    r"(\d{1,4}/\d{1,2}/\d{1,4}|\d{2,4}[-.]\d{2}[-.]\d{2,4}|\d{1,2}[- .][A-Za-z]{3,9}[- .]\d{2,4})(\s|$)"
+    r"(\d{1,4}/\d{1,2}/\d{1,4}|\d{2,4}[-.]\d{2}[-.]\d{2,4}|\d{1,2}[- .][A-Za-z]{3,9}[- .]\d{2,4}"
+    r"|(0?[1-9]|1[0-2])[-/.](19|20)\d\d"
+    r"|(jan(uary)?|feb(ruary)?|mar(ch)?|apr(il)?|may|june?|july?|aug(ust)?|sept?(ember)?|oct(ober)?|nov(ember)?"
+    r"|dec(ember)?)\.?[- '/]+\d\d(\d\d)?)(\s|$)",
+    re.IGNORECASE,
 )
 # Of a day without dashes and what may follow it: digits in all, and what month, day, hour, minute, second may be.
 _COMPACT = {8 + 2 * k: ((1, 12), (1, 31), (0, 23), (0, 59), (0, 59))[: 2 + k] for k in range(4)}
