@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 import warnings
+import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -24,7 +25,8 @@ from bptt.engine import get_threads, set_threads, use_threads
 from bptt.errors import InvalidType
 from bptt.network import Network, Recurrent
 from bptt.optim import L2, SGD, Adam, AdamW, ClipNorm, Cosine, RMSProp
-from bptt.training import EarlyStopping, History, read_checkpoint, train
+from bptt.training import EarlyStopping, History, read_checkpoint, train, turns
+from bptt.training.turns import take_turns
 from tests.golden.cases import FOLDER, FORECASTERS, TINY, Leaky, shops, wave
 from tests.golden.outputs import forecasts
 from tests.training.setups import assert_same_bits, copy_of, make_data, make_net
@@ -158,6 +160,16 @@ def test_runs_that_train_one_network_at_once_take_turns() -> None:
         found = list(pool.map(lambda _: learn(together).losses[-1], range(4)))
     assert sorted(found) == sorted(wanted)
     assert_same_bits(together.parameters, alone.parameters)
+
+
+def test_a_network_that_was_trained_goes_without_a_callback_and_leaves_no_lock() -> None:
+    # An interruption that comes while a weak reference calls back is lost.
+    net = make_net("gru", seed=4)
+    train(net, DATA, steps=2, progress=False)
+    assert all(each.__callback__ is None for each in weakref.getweakrefs(net))
+    with pytest.raises(ZeroDivisionError), take_turns(net):
+        _ = 1 / 0
+    assert not turns._turns
 
 
 def test_a_run_within_a_run_of_one_network_does_not_wait() -> None:
