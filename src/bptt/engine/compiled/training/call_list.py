@@ -15,7 +15,7 @@ from bptt.engine.compiled.llvm.arguments import ArgumentFrame
 from bptt.engine.compiled.llvm.emitter import I64, POINTER, VOID, Lanes
 from bptt.engine.compiled.llvm.machine_code import Kernel, kernel_address, load_kernels, new_module
 from bptt.engine.compiled.threads.sharing import count_members
-from bptt.engine.compiled.threads.team import Job, Phase, run_together
+from bptt.engine.compiled.threads.team import Job, Phase, finish_interrupted, run_together
 from bptt.engine.compiled.workspace import address
 
 _SLOTS = {name: k for k, name in enumerate(("calls", "count", "control"))}
@@ -98,6 +98,7 @@ class CallList:
         return int(array[FLAG])
 
     def _play_together(self, steps: int, members: int) -> None:
+        finish_interrupted()  # or its workers would read what is written here
         phases = [phase for call in self.calls for phase in call.phases(members)]
         advance = Phase(kernel_address(_advance()), self._address)
         flag = self.control.address + FLAG * self.control.array.itemsize

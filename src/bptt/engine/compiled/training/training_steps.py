@@ -212,12 +212,12 @@ def _gather_call(kernel: Kernel, arguments: Whole, slots: Mapping[str, int]) -> 
         return Call(kernel, arguments)
 
     def share(members: int) -> list[Phase]:
-        table = np.repeat(arguments[None], members, axis=0)
-        tables[:] = [table]
+        table = tables.setdefault(members, np.repeat(arguments[None], members, axis=0))
+        table[:] = arguments  # which batches come next
         step = -(-B // (2 * members))
         return [Phase(kernel_address(kernel), address(table), table.strides[0], slots["first_row"], step, B)]
 
-    tables: list[Whole] = []
+    tables: dict[int, Whole] = {}
     return Call(kernel, arguments, tables, B, share)
 
 
