@@ -52,6 +52,7 @@ LEVELS = (
 
 # Slow to load, so loaded where it is first needed. A library that is not named here is imported at the top, anywhere.
 HEAVY = {
+    "PIL": Where(inside=("bptt.plots.save",)),  # comes with matplotlib, which writes its PNGs by it
     "dask": Where(),
     "distributed": Where(inside=("bptt.forecast.fitting.running.cluster",)),
     "llvmlite": Where(top=("bptt.engine.compiled",), inside=("bptt.engine.availability",)),

@@ -54,13 +54,14 @@ def _draw_once(figure: Figure, memory: io.BytesIO) -> bool:
         return False
     try:
         figure.dpi = DPI
-        canvas.draw()
-        picture = Image.fromarray(np.asarray(canvas.buffer_rgba()))
+        canvas.draw()  # type: ignore[no-untyped-call]  # matplotlib's canvas has no types
+        pixels = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]  # nor has this
     finally:
         figure.dpi = dpi
-    if picture.getextrema()[3] == (255, 255):
-        picture = picture.convert("RGB")
-    picture.save(memory, format="png", dpi=(DPI, DPI), compress_level=EFFORT)
+    opaque = bool(pixels[..., 3].min() == 255)
+    Image.fromarray(pixels[..., :3].copy() if opaque else pixels).save(
+        memory, format="png", dpi=(DPI, DPI), compress_level=EFFORT
+    )
     return True
 
 
