@@ -61,7 +61,6 @@ HEAVY = {
     "numba": Where(top=("bptt.engine.compiled",)),
     "onnx": Where(inside=("bptt.interop",)),
     "pandas": Where(top=("bptt.sktime",)),
-    "PIL": Where(inside=("bptt.plots",)),  # comes with matplotlib
     "polars": Where(),
     "pyarrow": Where(inside=("bptt.data",)),
     "rich": Where(top=("bptt.cli",), inside=("bptt.cli", "bptt.labs", "bptt.training")),
