@@ -18,6 +18,7 @@ LEVELS = (
     "errors",
     "checks",
     "brief",
+    "cached",
     "atomic",
     "interruptions",
     "cache",

@@ -20,9 +20,8 @@ convolutional products cannot be expressed; nor can a step that depends on other
 
 from __future__ import annotations
 
-from functools import cached_property
-
 from bptt.activations import SURROGATES
+from bptt.cached import cached_property
 from bptt.cells.declaration import Declaration, Stage
 from bptt.cells.plan import CellPlan, StagePlan, make_plan
 

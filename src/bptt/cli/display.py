@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from functools import cached_property
 from time import monotonic
 from typing import TYPE_CHECKING
 
 import typer
 
+from bptt.cached import cached_property
 from bptt.cli.notices import hush
 
 if TYPE_CHECKING:

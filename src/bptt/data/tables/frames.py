@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from bptt.cached import cached_property
 from bptt.data.tables.parsing import Array
 from bptt.data.tables.table import find_column
 from bptt.errors import DataError, FileFormatError, InvalidType

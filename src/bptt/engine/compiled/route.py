@@ -6,12 +6,13 @@ A small network's step takes a few microseconds and must not wait for bookkeepin
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from bptt.cached import cached_property
 from bptt.cells.protocol import Cell
 from bptt.engine.compiled.chunks import choose_chunk
 from bptt.engine.compiled.kernels import get_kernels, lanes_of

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 
+from bptt.cached import cached_property
 from bptt.checks import Array
 from bptt.errors import DataError
 from bptt.forecast.features.calendar import Calendar

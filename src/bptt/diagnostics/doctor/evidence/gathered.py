@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from functools import cached_property
-
 import numpy as np
 
+from bptt.cached import cached_property
 from bptt.diagnostics.doctor.evidence.curve import Curve, look_at_curve
 from bptt.diagnostics.doctor.evidence.lags import Lags, look_at_lags
 from bptt.diagnostics.doctor.evidence.sample import GRADIENT_WORK, Sample

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from functools import cached_property
-
 import numpy as np
 
+from bptt.cached import cached_property
 from bptt.checks import Array
 from bptt.data.examples.batch import Batch, Source
 from bptt.diagnostics.doctor.evidence.constant import constant_loss

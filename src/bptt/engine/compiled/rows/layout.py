@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import pairwise
 from typing import ClassVar, Literal
 
+from bptt.cached import cached_property
 from bptt.engine.compiled.rows.products import gradient_room
 from bptt.engine.compiled.units.layout import Layout, Run, Sizes
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 
+from bptt.cached import cached_property
 from bptt.engine.compiled.units.layout import Layout
 
 # Streams that go through layers and steps together: their rows should stay in the first cache beside the weights.

@@ -9,11 +9,12 @@ are more than the second cache holds.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache
 from typing import Any
 
 from llvmlite import ir
 
+from bptt.cached import cached_property
 from bptt.engine.compiled.equations.programs import emit_program, of_formula
 from bptt.engine.compiled.kernels import lanes_of
 from bptt.engine.compiled.llvm.arguments import ArgumentFrame

@@ -7,11 +7,12 @@ Every operation rounds as NumPy's does (nothing is contracted), and sums run in 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache
 from typing import Any, ClassVar
 
 from llvmlite import ir
 
+from bptt.cached import cached_property
 from bptt.engine.compiled.equations.programs import Program, emit_program, of_formula
 from bptt.engine.compiled.kernels import lanes_of
 from bptt.engine.compiled.llvm.arguments import ArgumentFrame

@@ -9,9 +9,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import ClassVar, Literal, Self
 
+from bptt.cached import cached_property
 from bptt.cells.plan import CellPlan, StagePlan
 from bptt.cells.protocol import Cell
 from bptt.engine.compiled.units.products import BLOCK
