@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,6 +61,9 @@ class Examples:
         Its targets, one beside each output: `y_length` rows from row ``y_starts[i]`` on.
     weights : ndarray (length,) or None
         Of the steps, the same for every example.
+    weights_of : callable, optional
+        Where examples differ: takes indices (B,), returns the weights of a batch, (B,) or (B, length). Steps at 0 in
+        `weights` then count in no example.
     """
 
     x: Array
@@ -69,6 +73,7 @@ class Examples:
     y_starts: Whole
     y_length: int
     weights: Array | None
+    weights_of: Callable[[Whole], Array] | None = None
 
 
 @dataclass(frozen=True, eq=False)

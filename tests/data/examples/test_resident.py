@@ -11,6 +11,7 @@ from bptt.data import Sequences, Stretches, Windows
 from bptt.data.examples import resident as resident_module
 from bptt.data.examples.arrays import Arrays
 from bptt.data.examples.batch import Batch
+from bptt.data.examples.partly_seen import PartlySeen
 from bptt.data.examples.resident import Resident, find_resident
 from tests.training.setups import Recording
 
@@ -36,7 +37,18 @@ def assert_same_examples(found: Resident | None, source: Any, dtype: str) -> Non
         with np.errstate(over="ignore"):
             np.testing.assert_array_equal(x, batch.x[k].astype(dtype))
             np.testing.assert_array_equal(y.reshape(batch.y[k].shape), batch.y[k].astype(found.y.dtype))
-    if batch.weights is None:
+    if found.weights_of is not None:
+        drawn = np.random.default_rng(1).permutation(len(source))
+        weights = source.batch(drawn).weights
+        np.testing.assert_array_equal(found.weights_of(drawn), weights)
+        assert found.weights_of(drawn).shape == weights.shape
+        # Steps that count in no example.
+        nowhere = np.zeros(T, bool) if weights.ndim == 1 else ~batch.weights.any(axis=0)
+        assert (found.weights is None) == (weights.ndim == 1)
+        if found.weights is not None:
+            assert nowhere[found.weights == 0].all()
+            assert (found.weights == 0).any()
+    elif batch.weights is None:
         assert found.weights is None
     else:
         assert found.weights is not None
@@ -131,7 +143,6 @@ def test_sources_that_must_be_asked(rng: np.random.Generator) -> None:
         Own(rng.standard_normal((N, C)), **COLUMNS),
         Recording(x, y),
         Arrays(x, y, lengths=rng.integers(1, T + 1, N)),
-        Arrays(x, y, weights=rng.uniform(1, 2, N)),
         Stretches(rng.standard_normal((N, C)), targets=(1,), chunk=T, streams=2),
     ]
     for source in sources:
@@ -147,13 +158,51 @@ def test_large_arrays_are_not_copied(rng: np.random.Generator, monkeypatch: pyte
     assert find_resident(Arrays(x, y), np.dtype("float32")) is not None
 
 
-def test_weights_that_all_examples_share_stay_and_others_are_asked_for() -> None:
+def test_weights_that_all_examples_share_stay() -> None:
     rng = np.random.default_rng(3)
     x, y = rng.standard_normal((4, 5, 2)), rng.standard_normal((4, 5, 1))
     shared = np.tile([0.0, 0.0, 1.0, 2.0, 1.0], (4, 1))
     found = find_resident(Arrays(x, y, weights=shared), np.dtype("float64"))
     assert found is not None
+    assert found.weights_of is None
     np.testing.assert_array_equal(found.weights, shared[0])
-    for weights in (np.arange(1.0, 5.0), rng.random((4, 5)), np.zeros((4, 5))):
+    for weights in (np.zeros(4), np.zeros((4, 5))):
         assert find_resident(Arrays(x, y, weights=weights), np.dtype("float64")) is None
     assert find_resident(Arrays(x, y[:, 0], weights=shared), np.dtype("float64")) is None
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_weights_of_examples_are_those_of_their_batches(dtype: str, rng: np.random.Generator) -> None:
+    x, y = rng.standard_normal((N, T, 3)), rng.standard_normal((N, T, 2))
+    steps = rng.random((N, T)) * (rng.random((N, T)) < 0.6) * (np.arange(T) > 1)
+    sources = [
+        Arrays(x, y, weights=steps),
+        Arrays(x, y, weights=steps[:, -1]),
+        Arrays(x, y[:, 0], weights=steps[:, -1]),
+    ]
+    for source in sources:
+        found = find_resident(source, np.dtype(dtype))
+        assert_same_examples(found, source, dtype)
+        assert found is not None
+        assert found.weights_of is not None
+    assert find_resident(Arrays(x, y[:, 0], weights=steps), np.dtype(dtype)) is None
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("own", ["float32", "float64"])
+def test_partly_seen_sequences(own: str, dtype: str, rng: np.random.Generator) -> None:
+    sequences = series("warm-up", own, rng)
+    weights = rng.random(N) * (rng.random(N) < 0.6)
+    weights[2:12] = 0
+    source = PartlySeen(sequences, weights)
+    assert 0 < len(source) < len(sequences)
+    found = find_resident(source, np.dtype(dtype))
+    assert_same_examples(found, source, dtype)
+    assert found is not None
+    assert found.weights_of is not None
+    np.testing.assert_array_equal(found.weights, sequences.step_weights)
+    # A method put in the place of another: the source is asked for its batches.
+    sequences.batch = sequences.batch
+    assert find_resident(source, np.dtype(dtype)) is None
+    source.batch = source.batch  # type: ignore[method-assign]  # as a user might
+    assert find_resident(source, np.dtype(dtype)) is None

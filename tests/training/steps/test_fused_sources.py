@@ -49,7 +49,7 @@ def weighted(**given: Any) -> Arrays:
     return Arrays(found.x, found.y, **given)
 
 
-@pytest.mark.parametrize("name", ["user", "windows", "arrays", "weights", "lengths"])
+@pytest.mark.parametrize("name", ["user", "windows", "arrays", "lengths"])
 def test_sources_that_are_asked_for_batches(name: str, fused: list[int]) -> None:
     rng = np.random.default_rng(2)
     values = rng.standard_normal((N, 4))
@@ -57,7 +57,6 @@ def test_sources_that_are_asked_for_batches(name: str, fused: list[int]) -> None
         "user": lambda: Recording(data().x, data().y),
         "windows": lambda: Noisy(values, inputs=(0, 2, 3), targets=(1, 2), length=T),
         "arrays": lambda: NoisyArrays(data().x, data().y),
-        "weights": lambda: weighted(weights=rng.uniform(0.1, 2, N)),
         "lengths": lambda: weighted(lengths=rng.integers(1, T + 1, N)),
     }[name]()
     same_as_by_hand(make(), make(), source, SGD(0.02))

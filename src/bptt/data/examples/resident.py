@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy.typing as npt
 
 from bptt.data.examples.arrays import Arrays
 from bptt.data.examples.batch import Array, Source
+from bptt.data.examples.partly_seen import PartlySeen
 from bptt.data.examples.sequences import Sequences
 from bptt.data.examples.windows import Windows
 
@@ -31,6 +33,9 @@ class Resident:
         Its targets are `y_length` rows from row ``y_starts[i]`` on: one, or one a step.
     weights : ndarray (length,) or None
         Of the steps, the same for every example.
+    weights_of : callable, optional
+        Where examples differ: takes indices (B,), returns the weights of a batch, (B,) or (B, length). Steps at 0 in
+        `weights` then count in no example.
     """
 
     x: Array
@@ -40,6 +45,7 @@ class Resident:
     y_starts: Whole
     y_length: int
     weights: Array | None
+    weights_of: Callable[[Whole], Array] | None = None
 
 
 def find_resident(source: Source, dtype: np.dtype[Any]) -> Resident | None:
@@ -61,6 +67,13 @@ def find_resident(source: Source, dtype: np.dtype[Any]) -> Resident | None:
         return Resident(
             x, starts, source.length, y[source.horizon :], starts, source.length, source.step_weights
         )
+    if type(source) is PartlySeen:
+        assert isinstance(source, PartlySeen)
+        found = find_resident(source.sequences, dtype)
+        if found is None:
+            return None
+        starts = source.starts.astype(np.int64, copy=False)
+        return replace(found, x_starts=starts, y_starts=starts, weights_of=source.weights_of)
     if type(source) is Arrays and source.lengths is None:
         return _of_arrays(source, dtype)
     return None
@@ -68,11 +81,14 @@ def find_resident(source: Source, dtype: np.dtype[Any]) -> Resident | None:
 
 def _of_arrays(source: Arrays, dtype: np.dtype[Any]) -> Resident | None:
     count, T, D = source.x.shape
-    weights = source.weights
-    if weights is not None:
-        # The same steps of every example count, or each batch has a divisor of its own.
-        if weights.ndim != 2 or not (weights == weights[0]).all() or not weights[0].any():
-            return None
+    weights, weights_of = source.weights, None
+    if weights is not None and not weights.any():
+        return None  # no batch counts
+    if weights is not None and not (weights.ndim == 2 and (weights == weights[0]).all()):
+        # Each batch has a divisor of its own.
+        weights_of = weights.__getitem__
+        weights = weights.any(axis=0).astype(dtype) if weights.ndim == 2 else None
+    elif weights is not None:
         weights = weights[0]
     x = _in_dtype(source.x, dtype)
     y: Array | None = source.y
@@ -97,6 +113,7 @@ def _of_arrays(source: Arrays, dtype: np.dtype[Any]) -> Resident | None:
         starts * steps,
         steps,
         weights,
+        weights_of,
     )
 
 

@@ -178,7 +178,16 @@ def _examples(net: Network, source: Source) -> Examples | None:
         if y.ndim != 2 or y.dtype != net.dtype or loss.target_shape((1, K)) != (1, y.shape[1]):
             return None
         y = np.ascontiguousarray(loss.beside_outputs(y))
-    return Examples(found.x, found.x_starts, found.length, y, found.y_starts, found.y_length, found.weights)
+    return Examples(
+        found.x,
+        found.x_starts,
+        found.length,
+        y,
+        found.y_starts,
+        found.y_length,
+        found.weights,
+        found.weights_of,
+    )
 
 
 def _bound(clip: Clipping | None) -> float:

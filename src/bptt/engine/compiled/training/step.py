@@ -258,10 +258,14 @@ class CompiledStep:
         """Set each row's share of the loss; weights as for `Loss.scales`."""
         if weights is None and self._uniform:
             return
+        self.scales[:] = self.scales_of(weights)
+        self._uniform = weights is None
+
+    def scales_of(self, weights: npt.ArrayLike | None) -> Array:
+        """Return each row's share of the loss, (rows,) float64; weights as for `Loss.scales`."""
         K = self.design.output_size
         shape = (self.B, self.T, K) if self.every else (self.B, K)
-        self.scales[:] = self.design.loss.scales(shape, weights).T.reshape(self.rows)
-        self._uniform = weights is None
+        return self.design.loss.scales(shape, weights).T.reshape(self.rows)
 
     def set_targets(self, y: npt.ArrayLike, weights: npt.ArrayLike | None) -> None:
         """Take the targets of a batch, batch first."""

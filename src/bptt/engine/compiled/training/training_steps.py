@@ -11,8 +11,9 @@ from bptt.engine.compiled.llvm.machine_code import Kernel, kernel_address
 from bptt.engine.compiled.route import KINDS
 from bptt.engine.compiled.rows.gather import GATHER_LINES, gather_lines_kernel
 from bptt.engine.compiled.threads.team import Phase
-from bptt.engine.compiled.training.call_list import STEP, Call, CallList, Control
+from bptt.engine.compiled.training.call_list import FLAG, STEP, Call, CallList, Control
 from bptt.engine.compiled.training.gather_kernels import GATHER, gather_kernel
+from bptt.engine.compiled.training.scale_rows import ScaleRows
 from bptt.engine.compiled.training.step import CompiledStep, steps_to_skip
 from bptt.engine.compiled.training.update_kernels import (
     OVERFLOW,
@@ -24,6 +25,7 @@ from bptt.engine.compiled.training.update_kernels import (
 from bptt.engine.compiled.workspace import address
 from bptt.engine.step_design import Examples, StepDesign, UpdateRule, Whole
 from bptt.engine.tape import Array
+from bptt.losses import Loss
 
 # Lines of memory (of 16 numbers) that a batch copies at least where threads share that: some 30 microseconds.
 MANY_LINES, LINE = 4096, 16
@@ -117,12 +119,16 @@ class _Batches:
 
     def __init__(self, run: CompiledTraining, B: int) -> None:
         self.run, design, rule, length = run, run.design, run.rule, run.examples.length
-        weights = run.examples.weights
-        self.skipped = steps_to_skip(design, weights, B)
+        weights, weights_of = run.examples.weights, run.examples.weights_of
+        # A loss with scales of its own may count what has no weight: known only where all batches have the same.
+        known = weights_of is None or type(design.loss).scales is Loss.scales
+        self.skipped = steps_to_skip(design, weights if known else None, B)
         self.step = CompiledStep(design, run.parameters, B, length, skipped=self.skipped)
         self.step.share(run.control, run.losses)
-        # Copies, as of a batch: NumPy adds what it only repeats in another order.
-        self.step.set_scales(None if weights is None else np.tile(weights, (B, 1)))
+        self.scales = None if weights_of is None else ScaleRows(self.step, weights_of, run.control)
+        if self.scales is None:
+            # Copies, as of a batch: NumPy adds what it only repeats in another order.
+            self.step.set_scales(None if weights is None else np.tile(weights, (B, 1)))
         kind = KINDS[design.dtype]
         self.update = UpdateKernel(rule.formula, len(rule.slots))
         norm = NormKernel(self.update.columns, rule.shrink, rule.limit, rule.lanes, rule.safe)
@@ -135,6 +141,7 @@ class _Batches:
         self.list = CallList(
             [
                 *(_gather_call(*gather) for gather in self.gathers),
+                *([] if self.scales is None else [self.scales.call]),
                 *self.step.calls,
                 *self._penalties(kind),
                 Call(norm.load(kind), _arguments(norm.SLOTS, {**common, **sums})),
@@ -193,7 +200,21 @@ class _Batches:
         return gather_kernel(kind), _arguments(GATHER, values), GATHER
 
     def play(self, indices: Whole, constants: Array) -> int:
-        """Make one step for each row of `indices`."""
+        """Make one step for each row of `indices`; return 0, or why the list stopped before its end."""
+        if self.scales is None:
+            return self._play(indices, constants)
+        flag, done = 0, 0
+        while done < len(indices) and not flag:
+            count = self.scales.prepare(indices[done:])
+            if not count:
+                # Python is to make this step, and says what is wrong with the weights.
+                self.run.control.array[FLAG] = UNUSUAL
+                return UNUSUAL
+            flag = self._play(indices[done : done + count], constants[done : done + count])
+            done += count
+        return flag
+
+    def _play(self, indices: Whole, constants: Array) -> int:
         first = self.run.made
         for _, arguments, slots in self.gathers:
             arguments[slots["indices"]] = address(indices)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from bptt.checks import Array
 from bptt.data import Sequences
-from bptt.data.examples.batch import Batch, check_indices
+from bptt.data.examples.partly_seen import PartlySeen
 from bptt.engine.blas import one_blas_thread
 from bptt.forecast.features.encoding import Encoded
 from bptt.forecast.features.targets import CHUNK, Targets
@@ -63,27 +62,6 @@ class Lesson:
     def rows(self) -> int:
         """Rows that have a target."""
         return sum(map(len, self.y))
-
-
-class PartlySeen:
-    """Sequences in which some targets are missing: the steps count by how much of their targets was seen."""
-
-    def __init__(self, sequences: Sequences, weights: Array) -> None:
-        self.sequences, self.weights = sequences, weights.astype(sequences.dtype)
-        counted = np.cumsum(np.concatenate([[0.0], weights]))
-        first, last = sequences.starts + sequences.warmup, sequences.starts + sequences.length
-        self._kept = np.flatnonzero(counted[last] - counted[first] > 0)
-
-    def __len__(self) -> int:
-        return len(self._kept)
-
-    def batch(self, indices: npt.ArrayLike) -> Batch:
-        """Return the examples with these indices, steps without a target at weight 0."""
-        chosen = self._kept[check_indices(indices, len(self))]
-        found = self.sequences.batch(chosen)
-        assert found.weights is not None
-        rows = self.sequences.starts[chosen][:, None] + np.arange(self.sequences.length)
-        return replace(found, weights=found.weights * self.weights[rows])
 
 
 def taught_steps(horizon: int) -> Array:
